@@ -1,0 +1,80 @@
+#pragma once
+
+// What a user declared: the content of workspace.json, the result of merging flags and spec.
+
+#include <cstdint>
+#include <nlohmann/json_fwd.hpp>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/result.h"
+
+namespace microagent::workspace {
+
+enum class NetworkMode { user, isolated };
+enum class Transport { tcp, udp };
+
+// One published port. `host_port` 0 means "take a free one at start".
+struct Forward {
+  Transport protocol = Transport::tcp;
+  std::string host = "127.0.0.1";  // normalised IP literal, without brackets
+  std::uint16_t host_port = 0;
+  std::uint16_t guest_port = 0;
+  bool operator==(const Forward&) const = default;
+};
+
+struct Network {
+  NetworkMode mode = NetworkMode::user;
+  std::vector<Forward> forwards;  // ranges are already expanded
+  // As declared; empty where undeclared. effective() fills the defaults in.
+  std::string ip, subnet, gateway;
+  std::vector<std::string> dns;     // IP literals
+  std::vector<std::string> routes;  // "CIDR via IP", normalised
+};
+
+// The addresses a user-mode workspace really uses: declared ones, else 192.168.64.2/24 with gateway and resolver .1.
+struct EffectiveNetwork {
+  std::string ip;       // CIDR
+  std::string subnet;   // CIDR
+  std::string gateway;
+  std::vector<std::string> dns;     // what the guest's resolv.conf says: declared, or the gateway
+  std::vector<std::string> routes;  // declared, or "0.0.0.0/0 via <gateway>"
+};
+
+struct Resources {
+  std::uint32_t memory_mib = 512;
+  std::uint32_t cpus = 1;
+};
+
+struct Egress {
+  std::vector<std::string> allow;  // ADDRESS or CIDR, each with optional :PORT; overrides the inside-deny
+};
+
+struct Manifest {
+  std::string name;
+  Network network;
+  Resources resources;
+  std::vector<std::string> env;  // KEY=VALUE
+  std::string entrypoint;        // shell command line; empty: none
+  Egress egress;
+  std::string created_at;        // RFC 3339
+};
+
+std::string_view to_string(NetworkMode mode);
+std::string_view to_string(Transport protocol);
+
+EffectiveNetwork effective(const Network& network);
+
+// Every rule of the contract over the merged whole; the first violation, naming flag or key.
+Status validate(const Manifest& manifest);
+
+nlohmann::json to_json(const Manifest& manifest);
+// Strict: an unknown or missing key, or a value of the wrong type, is an error that names `file`.
+Result<Manifest> manifest_from_json(const nlohmann::json& json, std::string_view file);
+
+// The network record of the contract (`mode portForwards ip subnet gateway dns routes`, empty ones left out).
+nlohmann::json network_record(const Network& network);
+
+}  // namespace microagent::workspace

@@ -1,0 +1,117 @@
+#pragma once
+
+// The state directory on disk.
+//
+//   <root>/                        0700; --state-dir, MICROAGENT_HOME, else ~/.microagent
+//     guest/vmlinuz, initramfs     the guest kernel and base image (tools/guest-image puts them there)
+//     locks/<name>.lock            flock(2): held by the supervisor while the workspace lives, by create and delete
+//                                  while they write; never deleted
+//     workspaces/<name>/           0700
+//       workspace.json             Manifest
+//       runtime.json               Runtime, written by the supervisor
+//       events.jsonl               one lifecycle event a line
+//       egress.jsonl               audit, written by the mediator
+//       console.log                the guest's serial console, bounded
+//       supervisor.log             stderr of supervisor, netd, mediator and QEMU
+//       control.sock               the supervisor's control socket
+//
+// Every file 0600, every replacement atomic (write, fsync, rename, fsync of the directory).
+
+#include <filesystem>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/fd.h"
+#include "base/result.h"
+#include "workspace/manifest.h"
+
+namespace microagent::workspace {
+
+enum class State { prepared, starting, running, stopping, stopped, halted, quarantined, failed };
+std::string_view to_string(State state);
+std::optional<State> state_from_string(std::string_view word);
+
+// One readiness signal of the contract.
+struct Signal {
+  bool ready = false;
+  std::string observed_at, detail, error;
+};
+
+struct Event {
+  State state = State::prepared;
+  std::string detail;
+  std::string observed_at;
+};
+
+// runtime.json: what the supervisor last knew.
+struct Runtime {
+  State state = State::prepared;
+  std::string detail;                        // why, for failed and stopped
+  std::string observed_at;
+  std::optional<int> exit_code;              // of the entrypoint, once it ended
+  int supervisor_pid = 0;                    // for people; liveness is the lock, never the pid
+  std::map<std::string, int> pids;           // qemu netd mediator
+  std::string acceleration;                  // kvm or tcg
+  std::string acceleration_reason;           // why not kvm
+  std::map<std::string, Signal> readiness;   // guestReady execReady shellReady resultReady mediationReady
+  std::optional<EffectiveNetwork> network;   // what the guest reported
+  std::vector<Forward> forwards;             // with the real ports behind host port 0
+};
+
+nlohmann::json to_json(const Runtime& runtime);
+Result<Runtime> runtime_from_json(const nlohmann::json& json, std::string_view file);
+nlohmann::json to_json(const Event& event);
+
+// [a-z0-9][a-z0-9-]{0,62}, none of the reserved words.
+Status check_name(std::string_view name);
+
+// --state-dir, else MICROAGENT_HOME, else ~/.microagent.
+Result<std::filesystem::path> state_root(const std::optional<std::string>& flag);
+
+// Replaces a file whole or not at all, mode 0600.
+Status write_atomically(const std::filesystem::path& path, std::string_view content);
+
+// The lock of one workspace, released with the descriptor.
+struct Lock {
+  Fd fd;
+};
+
+class Store {
+ public:
+  // Makes the root if need be, 0700. Refuses a root that another user owns.
+  static Result<Store> open(std::filesystem::path root);
+
+  const std::filesystem::path& root() const { return root_; }
+  std::filesystem::path directory(std::string_view name) const;
+
+  Result<std::vector<std::string>> list() const;
+  bool exists(std::string_view name) const;
+
+  // kind conflict when somebody else holds it.
+  Result<Lock> try_lock(std::string_view name) const;
+  // True while somebody (a supervisor) holds the lock. Never blocks, never disturbs.
+  Result<bool> locked(std::string_view name) const;
+
+  Result<Manifest> load_manifest(std::string_view name) const;
+  // All or nothing: the directory appears with its manifest or not at all.
+  Status create(const Manifest& manifest) const;
+  Status remove(std::string_view name) const;
+
+  // A workspace that never started has a prepared Runtime.
+  Result<Runtime> load_runtime(std::string_view name) const;
+  // As load_runtime, but a record that says alive (starting running stopping) while nobody holds the lock becomes
+  // failed, "the supervisor died", is written back with its event, and stale sockets are removed.
+  Result<Runtime> load_settled_runtime(std::string_view name) const;
+  Status save_runtime(std::string_view name, const Runtime& runtime) const;
+  Status append_event(std::string_view name, const Event& event) const;
+  Result<std::vector<Event>> load_events(std::string_view name) const;
+
+ private:
+  explicit Store(std::filesystem::path root) : root_(std::move(root)) {}
+  std::filesystem::path root_;
+};
+
+}  // namespace microagent::workspace
