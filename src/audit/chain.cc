@@ -1,0 +1,25 @@
+#include "audit/chain.h"
+
+#include <openssl/evp.h>
+
+#include <array>
+
+#include "base/check.h"
+
+namespace microagent::audit {
+
+std::string line_hash(std::string_view line) {
+  std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
+  unsigned int size = 0;
+  MICROAGENT_CHECK(EVP_Digest(line.data(), line.size(), digest.data(), &size, EVP_sha256(), nullptr) == 1);
+  constexpr std::string_view kDigits = "0123456789abcdef";
+  std::string text;
+  text.reserve(2 * size);
+  for (unsigned int i = 0; i < size; ++i) {
+    text.push_back(kDigits[digest[i] >> 4]);
+    text.push_back(kDigits[digest[i] & 15]);
+  }
+  return text;
+}
+
+}  // namespace microagent::audit
