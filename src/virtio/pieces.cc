@@ -1,0 +1,40 @@
+#include "virtio/pieces.h"
+
+#include <algorithm>
+#include <atomic>
+
+#include "base/check.h"
+
+namespace microagent::virtio {
+
+std::span<iovec> take_front(std::span<iovec> pieces, std::size_t bytes, std::uint8_t* out) {
+  while (bytes > 0) {
+    MICROAGENT_CHECK(!pieces.empty());
+    iovec& piece = pieces.front();
+    const std::size_t count = std::min(bytes, piece.iov_len);
+    auto* start = static_cast<std::uint8_t*>(piece.iov_base);
+    if (out != nullptr) {
+      std::memcpy(out, start, count);
+      out += count;
+    }
+    piece = iovec{start + count, piece.iov_len - count};
+    bytes -= count;
+    if (piece.iov_len == 0) pieces = pieces.subspan(1);
+  }
+  // The source is guest memory: what was copied must not be read there again.
+  std::atomic_signal_fence(std::memory_order_seq_cst);
+  return pieces;
+}
+
+std::span<iovec> keep_front(std::span<iovec> pieces, std::size_t bytes) {
+  std::size_t count = 0;
+  for (; bytes > 0; ++count) {
+    MICROAGENT_CHECK(count < pieces.size());
+    iovec& piece = pieces[count];
+    piece.iov_len = std::min(piece.iov_len, bytes);
+    bytes -= piece.iov_len;
+  }
+  return pieces.first(count);
+}
+
+}  // namespace microagent::virtio
