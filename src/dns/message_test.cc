@@ -1,0 +1,115 @@
+#include "dns/message.h"
+
+#include <gtest/gtest.h>
+
+#include "dns/names.h"
+#include "dns/test_messages.h"
+
+namespace microagent::dns {
+namespace {
+
+QueryFault fault_of(const Bytes& message) {
+  const ParsedQuery parsed = parse_query(message);
+  EXPECT_FALSE(parsed.query);
+  return parsed.fault;
+}
+
+Query query_of(const TestMessage& message) { return *parse_query(message.encode()).query; }
+
+TEST(Query, IsTakenWithItsQuestionAndItsEdnsSize) {
+  const Query plain = query_of({.type = 28});
+  EXPECT_EQ(plain.id, 0x1234);
+  EXPECT_EQ(name_text(plain.question.name), "www.example.com");
+  EXPECT_EQ(plain.question.type, 28);
+  EXPECT_EQ(plain.udp_limit, 512U);
+  EXPECT_EQ(query_of({.edns_size = 900}).udp_limit, 900U);
+  EXPECT_EQ(query_of({.edns_size = 100}).udp_limit, 512U);
+  EXPECT_EQ(query_of({.edns_size = 65535}).udp_limit, kMaxDatagram);
+}
+
+TEST(Query, IsRefusedAtEveryTruncation) {
+  const Bytes whole = TestMessage{.edns_size = 1232}.encode();
+  for (std::size_t length = 0; length < whole.size(); ++length) {
+    const Bytes cut(whole.begin(), whole.begin() + static_cast<std::ptrdiff_t>(length));
+    EXPECT_EQ(fault_of(cut), length < 12 ? QueryFault::unanswerable : QueryFault::malformed) << length;
+  }
+}
+
+TEST(Query, IsOneQuestionAndNothingElse) {
+  Bytes two_questions = TestMessage{}.encode();
+  two_questions[5] = 2;
+  EXPECT_EQ(fault_of(two_questions), QueryFault::malformed);
+  Bytes no_question = TestMessage{}.encode();
+  no_question[5] = 0;
+  EXPECT_EQ(fault_of(no_question), QueryFault::malformed);
+  Bytes more_behind = TestMessage{}.encode();
+  more_behind.push_back(0);
+  EXPECT_EQ(fault_of(more_behind), QueryFault::malformed);
+  EXPECT_EQ(fault_of(TestMessage{.answers = 1}.encode()), QueryFault::malformed);
+}
+
+TEST(Query, HasAnUncompressedNameOfLegalLength) {
+  Bytes pointer = TestMessage{.name = ""}.encode();
+  pointer.insert(pointer.begin() + 12, {0xc0, 0x0c});
+  EXPECT_EQ(fault_of(pointer), QueryFault::malformed);
+  const std::string label(63, 'a');
+  const std::string longest = label + "." + label + "." + label + "." + std::string(61, 'a');
+  EXPECT_TRUE(parse_query(TestMessage{.name = longest}.encode()).query);
+  EXPECT_EQ(fault_of(TestMessage{.name = longest + "a"}.encode()), QueryFault::malformed);
+  EXPECT_EQ(fault_of(TestMessage{.name = std::string(64, 'a')}.encode()), QueryFault::malformed);
+}
+
+TEST(Query, IsOfOpcodeQueryAndClassIn) {
+  EXPECT_EQ(fault_of(TestMessage{.flags = 0x2000}.encode()), QueryFault::not_implemented);  // NOTIFY
+  EXPECT_EQ(fault_of(TestMessage{.flags = 0x2800}.encode()), QueryFault::not_implemented);  // UPDATE
+  EXPECT_EQ(fault_of(TestMessage{.flags = 0x8180}.encode()), QueryFault::unanswerable);     // an answer
+  EXPECT_EQ(fault_of(TestMessage{.klass = 3}.encode()), QueryFault::refused);               // CHAOS
+  EXPECT_EQ(fault_of(TestMessage{.type = 252}.encode()), QueryFault::refused);              // AXFR
+  EXPECT_EQ(fault_of(TestMessage{.type = 251}.encode()), QueryFault::refused);              // IXFR
+}
+
+TEST(Fault, IsSaidWithTheGuestsId) {
+  const Bytes notify = TestMessage{.id = 0xbeef, .flags = 0x2100}.encode();
+  EXPECT_EQ(encode_fault(notify, QueryFault::not_implemented), (Bytes{0xbe, 0xef, 0xa1, 0x84, 0, 0, 0, 0, 0, 0, 0, 0}));
+  EXPECT_EQ((*encode_fault(notify, QueryFault::malformed))[3] & 15, 1);
+  EXPECT_EQ((*encode_fault(notify, QueryFault::refused))[3] & 15, 5);
+  EXPECT_FALSE(encode_fault(notify, QueryFault::unanswerable));
+}
+
+TEST(Answer, MustMatchIdAndQuestion) {
+  const Question question = query_of({}).question;
+  const TestMessage good{.flags = 0x8180, .answers = 2, .edns_size = 1232};
+  ASSERT_TRUE(parse_answer(good.encode(), 0x1234, question));
+  EXPECT_EQ(parse_answer(good.encode(), 0x1234, question)->rcode, Rcode::no_error);
+  EXPECT_TRUE(parse_answer(TestMessage{.flags = 0x8180, .name = "WWW.example.COM"}.encode(), 0x1234, question));
+  EXPECT_TRUE(parse_answer(TestMessage{.flags = 0x8380}.encode(), 0x1234, question)->truncated);
+
+  EXPECT_FALSE(parse_answer(good.encode(), 0x1235, question));
+  EXPECT_FALSE(parse_answer(TestMessage{.flags = 0x0100}.encode(), 0x1234, question));
+  EXPECT_FALSE(parse_answer(TestMessage{.flags = 0x8180, .name = "www.example.org"}.encode(), 0x1234, question));
+  EXPECT_FALSE(parse_answer(TestMessage{.flags = 0x8180, .type = 28}.encode(), 0x1234, question));
+  const Bytes whole = good.encode();
+  for (std::size_t length = 0; length < whole.size(); ++length) {
+    EXPECT_FALSE(parse_answer(ByteView(whole).first(length), 0x1234, question)) << length;
+  }
+}
+
+TEST(Answer, IsCutToItsQuestionWhenItIsTooLongForADatagram) {
+  const Query query = query_of({.id = 7});
+  const Bytes small = TestMessage{.id = 99, .flags = 0x8180, .answers = 10}.encode();
+  Bytes expected = small;
+  set_id(expected, 7);
+  EXPECT_EQ(deliver(query, small, true), expected);
+
+  const Bytes large = TestMessage{.id = 99, .flags = 0x8180, .answers = 100}.encode();
+  const Bytes cut = deliver(query, large, true);
+  EXPECT_EQ(cut, (TestMessage{.id = 7, .flags = 0x8380}.encode()));
+  EXPECT_EQ(deliver(query, large, false).size(), large.size());
+}
+
+TEST(Answer, OfOurOwnRepeatsTheQuestion) {
+  EXPECT_EQ(encode_answer(query_of({.edns_size = 1232}), Rcode::server_failure), (TestMessage{.flags = 0x8182}.encode()));
+}
+
+}  // namespace
+}  // namespace microagent::dns
