@@ -2,7 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <limits>
@@ -69,9 +69,9 @@ Status GuestMemory::add(const wire::VhostRegion& wanted, int file) {
   if (Status sealed = seal_against_shrinking(file); !sealed) return sealed;
 
   // Only now is the size sure to stay.
-  struct stat facts {};
-  if (::fstat(file, &facts) != 0) return fail_errno(errno, "cannot stat a memory region's file");
-  if (facts.st_size < 0 || offset + size > static_cast<std::uint64_t>(facts.st_size)) {
+  const off_t file_size = ::lseek(file, 0, SEEK_END);
+  if (file_size < 0) return fail_errno(errno, "cannot tell the size of a memory region's file");
+  if (offset + size > static_cast<std::uint64_t>(file_size)) {
     return fail(ErrorKind::permanent, "memory region reaches past the end of its file");
   }
 

@@ -191,12 +191,13 @@ bool Ring::wants_interrupt() const {
 bool Ring::enable_notifications() {
   if (!running()) return false;
   if (event_idx_) {
-    store_index(used_ + wire::used_event_offset(size_), next_available_);
+    store_index(used_ + wire::used_event_offset(size_), seen_available_);
   } else {
     store_index(used_ + wire::kUsedFlagsOffset, 0);
   }
   std::atomic_thread_fence(std::memory_order_seq_cst);
-  return has_available();
+  const std::uint16_t before = seen_available_;
+  return refresh_available() && seen_available_ != before;
 }
 
 void Ring::disable_notifications() {

@@ -79,7 +79,7 @@ class Ring {
   // Shows all pushed chains to the driver. True when the driver wants to be interrupted for them.
   bool publish();
 
-  // Asks the driver to notify us of the next available chain. True when there already is one.
+  // Asks the driver to notify us when it adds chains to those we have seen. True when it already has.
   bool enable_notifications();
   void disable_notifications();
   bool has_available();

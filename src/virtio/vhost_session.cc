@@ -30,7 +30,6 @@ Status VhostSession::on_readable() {
 
 void VhostSession::stop_all() {
   for (std::size_t i = 0; i < profile_.queue_count; ++i) remove_kick(i);
-  events_.on_queues_changed();
 }
 
 Status VhostSession::dispatch(VhostMessage& message) {
@@ -157,7 +156,6 @@ Status VhostSession::get_vring_base(const VhostMessage& message) {
   const auto state = wire::parse_vhost_vring_state(message.payload);
   if (!state || !valid(state->index)) return broken("malformed get_vring_base or bad ring index");
   remove_kick(state->index);
-  events_.on_queues_changed();
   const wire::VhostVringState answer{state->index, queues_[state->index].halt()};
   return socket_.reply(message.header, bytes_of(answer));
 }
@@ -184,7 +182,6 @@ void VhostSession::remove_kick(std::size_t index) {
 
 void VhostSession::settle(bool changed) {
   for (std::size_t i = 0; i < profile_.queue_count; ++i) queues_[i].settle(memory_, features_, changed);
-  events_.on_queues_changed();
 }
 
 }  // namespace microagent::virtio

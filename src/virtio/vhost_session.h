@@ -31,8 +31,6 @@ class VhostEvents {
   virtual bool on_kick_added(std::size_t queue, int fd) = 0;
   // Comes before the descriptor is closed.
   virtual void on_kick_removed(std::size_t queue, int fd) = 0;
-  // Some queue has started or stopped.
-  virtual void on_queues_changed() = 0;
 };
 
 // The back end's side of one vhost-user connection: negotiates, holds the memory table and the rings. Any message that
@@ -43,7 +41,7 @@ class VhostSession {
 
   int fd() const { return socket_.fd(); }
 
-  // Handles every message that has arrived. An error means the session is over: stop_all(), then destroy it.
+  // Handles every message that has arrived; queues may have started or stopped. An error means the session is over: stop_all(), then destroy it.
   Status on_readable();
   // Stops the rings and gives up their descriptors.
   void stop_all();

@@ -1,0 +1,148 @@
+#include "netd/daemon.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "netd/translate.h"
+#include "wire/agent.h"
+
+namespace microagent::netd {
+namespace {
+
+// Frames and packets of one batch: enough to be efficient, few enough that the rest of the loop gets its turn.
+constexpr std::size_t kFrameBudget = 256;
+constexpr std::size_t kPacketBudget = 128;
+
+// How long after a frame the ring is looked at before sleeping. About what a notification and a wake-up cost.
+constexpr std::uint64_t kBusyPollNs = 30'000;
+
+}  // namespace
+
+Daemon::Daemon(Poller poller, Fd supervisor, Fd mediator, const Facts& facts)
+    : poller_(std::move(poller)), peers_(std::move(supervisor), std::move(mediator)), facts_(facts) {}
+
+Daemon::~Daemon() {
+  drop_net();
+  drop_vsock();
+}
+
+Status Daemon::run() {
+  constexpr std::uint32_t kBoth = EPOLLIN | EPOLLOUT | EPOLLRDHUP;
+  if (!poller_.watch(peers_.channel(Peer::supervisor).fd(), kBoth, Source::supervisor) ||
+      !poller_.watch(peers_.channel(Peer::mediator).fd(), kBoth, Source::mediator)) {
+    return fail(ErrorKind::permanent, "cannot watch the peers' sockets");
+  }
+  if (Status told = peers_.channel(Peer::supervisor).send(0, flow::Ready{}); !told) return told;
+
+  while (!ended_) {
+    const auto events = poller_.wait(may_sleep());
+    now_ns_ = monotonic_ns();
+    run_timers(now_ns_);
+    for (const Event& event : events) {
+      if (Status handled = handle(event); !handled) return handled;
+    }
+    if (Status done = run_batch(); !done) return done;
+    if (peers_.broken()) return fail(ErrorKind::permanent, "a peer does not read its messages any more");
+  }
+  return {};
+}
+
+Status Daemon::handle(const Event& event) {
+  switch (event.source) {
+    case Source::timer: return {};  // run_timers has done its work
+    case Source::supervisor: return on_peer(Peer::supervisor);
+    case Source::mediator: return on_peer(Peer::mediator);
+    case Source::net_session: return on_net_session();
+    case Source::vsock_session: return on_vsock_session();
+    case Source::net_kick:
+      if (event.token == virtio::NetDevice::kReceiveQueue && std::exchange(awaiting_room_, false)) {
+        stack_->on_wire_room();
+      }
+      return {};
+    case Source::vsock_kick: return {};  // the batch looks at both rings anyway
+    case Source::net_flow: stack_->on_descriptor(event.token, event.epoll_events); return {};
+    case Source::vsock_flow:
+      if (vsock_) vsock_->flows.on_descriptor(event.token, event.epoll_events);
+      return {};
+  }
+  return {};
+}
+
+Status Daemon::run_batch() {
+  more_ = false;
+  if (net_) {
+    const std::size_t frames = net_->device.transmit(wire_, kFrameBudget);
+    if (frames > 0) last_frame_ns_ = now_ns_;
+    more_ |= frames == kFrameBudget;
+  }
+  if (vsock_) more_ |= vsock_->flows.receive(kPacketBudget) == kPacketBudget;
+  if (stack_) stack_->flush();
+  if (vsock_) vsock_->flows.pump();
+  if (net_) net_->device.flush();
+  if (vsock_) vsock_->device.flush();
+  report_faults();
+  return {};
+}
+
+// Asks for every notification that is of interest; false when there is work already.
+bool Daemon::may_sleep() {
+  bool work = more_;
+  if (wire_.take_room_wanted() && net_) {
+    awaiting_room_ = true;
+    if (net_->device.await_room()) {
+      awaiting_room_ = false;
+      stack_->on_wire_room();
+      work = true;
+    }
+  }
+  if (vsock_) {
+    work |= vsock_->flows.blocked() && vsock_->device.await_room();
+    work |= vsock_->device.await_packets();
+  }
+  if (work || !net_) return !work;
+  if (monotonic_ns() - last_frame_ns_ < kBusyPollNs) return false;
+  return !net_->device.await_frames();
+}
+
+void Daemon::run_timers(std::uint64_t now_ns) {
+  if (stack_) stack_->on_time(now_ns);
+  if (vsock_) vsock_->flows.on_time(now_ns);
+}
+
+void Daemon::open(flow::FlowId flow, netstack::Protocol protocol, const netstack::Ipv4Endpoint& guest,
+                  const netstack::Ipv4Endpoint& destination) {
+  flow::Open wanted;
+  wanted.guest = to_flow(guest);
+  wanted.destination = to_flow(destination);
+  wanted.protocol = to_flow(protocol);
+  if (!peers_.open(flow, wanted)) stack_->on_refuse(flow, netstack::Refusal::reset);
+}
+
+void Daemon::closed(flow::FlowId flow, const netstack::FlowTotals& totals) { peers_.closed(flow, to_flow(totals)); }
+
+bool Daemon::watch(int fd, std::uint64_t token) {
+  return poller_.watch(fd, EPOLLIN | EPOLLOUT | EPOLLRDHUP, Source::net_flow, token);
+}
+
+void Daemon::open_vsock(flow::FlowId flow, VsockPorts ports) {
+  const auto endpoint = [](std::uint64_t cid, std::uint32_t port) {
+    flow::Endpoint out;
+    const auto number = static_cast<std::uint32_t>(cid);
+    std::memcpy(out.address.data(), &number, sizeof number);
+    out.port = port;
+    out.family = flow::Family::vsock;
+    return out;
+  };
+  flow::Open wanted;
+  wanted.guest = endpoint(configured_->guest_cid, ports.guest);
+  wanted.destination = endpoint(wire::kHostCid, ports.host);
+  wanted.protocol = flow::Protocol::vsock;
+  if (!peers_.open(flow, wanted)) vsock_->flows.on_refuse(flow, true);
+}
+
+void Daemon::closed_vsock(flow::FlowId flow, const flow::Closed& totals) { peers_.closed(flow, totals); }
+
+bool Daemon::watch_vsock(int fd, std::uint64_t token) {
+  return poller_.watch(fd, EPOLLIN | EPOLLOUT | EPOLLRDHUP, Source::vsock_flow, token);
+}
+
+}  // namespace microagent::netd

@@ -1,0 +1,89 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <optional>
+
+#include "netd/net_wire.h"
+#include "netd/peers.h"
+#include "netd/poller.h"
+#include "netd/ports.h"
+#include "netstack/stack.h"
+
+namespace microagent::netd {
+
+// What must be found out before the sandbox closes.
+struct Facts {
+  std::array<std::uint8_t, 16> stack_key{};
+  std::uint64_t vsock_key = 0;
+  bool sockets_peek_at_offset = false;
+};
+
+// The loop: joins the guest's two devices, the stack, the vsock flows and the two peers.
+//
+// A turn waits for events, hands them out, then runs one batch: frames and packets out of the rings, the stack's and the
+// flows' answers into them, one interrupt a queue. While frames keep coming the next turn looks at the ring for a short
+// time before it sleeps, and meanwhile the guest need not notify; an idle netd always sleeps.
+class Daemon final : public netstack::Upcalls, public VsockUpcalls {
+ public:
+  Daemon(Poller poller, Fd supervisor, Fd mediator, const Facts& facts);
+  ~Daemon() override;
+
+  // Says ready and serves until one of the peers hangs up, which is success, or breaks the protocol.
+  Status run();
+
+ private:
+  // netstack::Upcalls
+  void open(flow::FlowId flow, netstack::Protocol protocol, const netstack::Ipv4Endpoint& guest,
+            const netstack::Ipv4Endpoint& destination) override;
+  void closed(flow::FlowId flow, const netstack::FlowTotals& totals) override;
+  bool watch(int fd, std::uint64_t token) override;
+  // VsockUpcalls
+  void open_vsock(flow::FlowId flow, VsockPorts ports) override;
+  void closed_vsock(flow::FlowId flow, const flow::Closed& totals) override;
+  bool watch_vsock(int fd, std::uint64_t token) override;
+  // both
+  void forget(int fd) override { poller_.forget(fd); }
+
+  // A turn of the loop.
+  Status handle(const Event& event);
+  Status run_batch();
+  bool may_sleep();
+  void run_timers(std::uint64_t now_ns);
+
+  // Messages (daemon_messages.cc).
+  Status on_peer(Peer peer);
+  Status on_message(Peer peer, flow::Message& message);
+  Status on_configure(const flow::Configure& configure);
+  Status on_attach(flow::Device device, Fd socket);
+  void on_verdict(flow::FlowId flow, const flow::Verdict& verdict, Fd fd);
+  Status on_dial(Peer peer, flow::FlowId number, const flow::Dial& dial, Fd fd, ByteView first);
+  void on_kill(Peer peer, flow::FlowId number);
+  void sever();
+
+  // Devices (daemon_devices.cc).
+  Status on_net_session();
+  Status on_vsock_session();
+  void drop_net();
+  void drop_vsock();
+  Status tell_device_failed(flow::Device device, const Error& error);
+  void report_faults();
+
+  Poller poller_;
+  Peers peers_;
+  Facts facts_;
+  NetWire wire_;
+  std::optional<flow::Configure> configured_;
+  std::unique_ptr<netstack::Stack> stack_;
+  std::unique_ptr<NetPort> net_;
+  std::unique_ptr<VsockPort> vsock_;
+  std::uint64_t now_ns_ = 0;
+  std::uint64_t last_frame_ns_ = 0;
+  bool more_ = false;           // the last batch ended at its budget
+  bool awaiting_room_ = false;  // the stack waits for receive buffers of the guest
+  bool severed_ = false;
+  bool ended_ = false;
+};
+
+}  // namespace microagent::netd

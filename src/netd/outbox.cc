@@ -1,0 +1,32 @@
+#include "netd/outbox.h"
+
+namespace microagent::netd {
+
+bool Outbox::open(flow::FlowId flow, const flow::Open& open) {
+  if (queued_.size() >= kMaxQueuedOpens) return false;
+  push(Entry{flow, open});
+  return true;
+}
+
+void Outbox::closed(flow::FlowId flow, const flow::Closed& closed) {
+  if (queued_.size() >= kMaxQueued) broken_ = true;
+  if (!broken_) push(Entry{flow, closed});
+}
+
+void Outbox::push(Entry entry) {
+  if (!queued_.empty() || !send(entry)) queued_.push_back(std::move(entry));
+}
+
+void Outbox::drain() {
+  while (!queued_.empty() && send(queued_.front())) queued_.pop_front();
+}
+
+bool Outbox::send(const Entry& entry) {
+  const Status sent = std::visit([&](const auto& body) { return channel_.send(entry.flow, body); }, entry.body);
+  if (sent) return true;
+  if (sent.error().retryable()) return false;
+  broken_ = true;
+  return true;
+}
+
+}  // namespace microagent::netd

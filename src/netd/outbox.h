@@ -1,0 +1,47 @@
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <variant>
+
+#include "flow/channel.h"
+
+namespace microagent::netd {
+
+// What netd tells one of its two peers, in order, held back while the peer does not read.
+//
+// Neither kind of message is ever lost silently: an open that finds the queue long is refused to the guest by the
+// caller, and a peer so far behind that ends of flows pile up over kMaxQueued counts as gone.
+class Outbox {
+ public:
+  static constexpr std::size_t kMaxQueuedOpens = 1024;
+  static constexpr std::size_t kMaxQueued = 64 * 1024;
+
+  explicit Outbox(flow::Channel& channel) : channel_(channel) {}
+
+  // False when the flow must be refused instead.
+  [[nodiscard]] bool open(flow::FlowId flow, const flow::Open& open);
+  void closed(flow::FlowId flow, const flow::Closed& closed);
+
+  // The peer reads again.
+  void drain();
+
+  // True once the connection has failed or the peer has stopped reading for good.
+  bool broken() const { return broken_; }
+
+ private:
+  struct Entry {
+    flow::FlowId flow;
+    std::variant<flow::Open, flow::Closed> body;
+  };
+
+  void push(Entry entry);
+  // False when the peer does not read at the moment.
+  bool send(const Entry& entry);
+
+  flow::Channel& channel_;
+  std::deque<Entry> queued_;
+  bool broken_ = false;
+};
+
+}  // namespace microagent::netd

@@ -1,0 +1,22 @@
+#pragma once
+
+// Between the words of the verdict protocol and those of the stack.
+
+#include <optional>
+
+#include "flow/messages.h"
+#include "netstack/stack.h"
+
+namespace microagent::netd {
+
+flow::Endpoint to_flow(const netstack::Ipv4Endpoint& endpoint);
+flow::Protocol to_flow(netstack::Protocol protocol);
+flow::Closed to_flow(const netstack::FlowTotals& totals);
+
+// Nothing for vsock and unknown values.
+std::optional<netstack::Protocol> to_stack(flow::Protocol protocol);
+// An unknown refusal is a reset: the guest is told no in any case.
+netstack::Refusal to_stack(flow::Refusal refusal);
+netstack::Config to_stack(const flow::Configure& configure);
+
+}  // namespace microagent::netd
