@@ -1,0 +1,72 @@
+#include "mediator/guest_agent.h"
+
+#include <sys/socket.h>
+
+#include <array>
+#include <cerrno>
+
+#include "base/log.h"
+#include "mediator/spawn.h"
+
+namespace microagent::mediator {
+namespace {
+
+constexpr std::chrono::milliseconds kHelloTimeout{10'000};
+
+}  // namespace
+
+GuestAgent::GuestAgent(asio::any_io_executor executor, bool isolated, Report report)
+    : executor_(std::move(executor)), report_(std::move(report)), protocol_(isolated) {}
+
+Result<Fd> GuestAgent::accept() {
+  if (stream_) return fail(ErrorKind::conflict, "the guest agent is already connected");
+  std::array<int, 2> ends{};
+  if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends.data()) != 0) {
+    return fail_errno(errno, "cannot make a socket pair");
+  }
+  Fd ours(ends[0]), guests(ends[1]);
+  auto watched = watch(executor_, std::move(ours));
+  if (!watched) return fail(watched.error());
+  stream_.emplace(std::move(*watched));
+  protocol_.start_stream();
+  spawn(executor_, converse());
+  return guests;
+}
+
+void GuestAgent::shutdown() {
+  shutdown_wanted_ = true;
+  if (stream_ && protocol_.greeted()) send_shutdown();
+}
+
+asio::awaitable<void> GuestAgent::converse() {
+  const Deadline hello_deadline = in(kHelloTimeout);
+  while (!protocol_.greeted() && co_await take_frames(hello_deadline)) {
+  }
+  if (protocol_.greeted() && shutdown_wanted_) send_shutdown();
+  while (protocol_.greeted() && co_await take_frames(kNever)) {
+  }
+  stream_.reset();
+}
+
+// Reads once and passes on what it completes; false when the stream is over.
+asio::awaitable<bool> GuestAgent::take_frames(Deadline deadline) {
+  std::array<std::uint8_t, 4096> chunk;
+  const std::size_t size = co_await read_some(*stream_, chunk, deadline);
+  if (size == 0) co_return false;
+  const auto messages = protocol_.feed(ByteView(chunk).first(size));
+  if (!messages) {
+    log_warning("the guest agent broke the protocol: {}", messages.error());
+    if (const auto failure = protocol_.report_violation(messages.error())) report_(*failure);
+    co_return false;
+  }
+  for (const nlohmann::json& message : *messages) report_(message);
+  co_return true;
+}
+
+void GuestAgent::send_shutdown() {
+  const auto frame = wire::encode_frame(wire::FrameType::shutdown, ByteView());
+  const ssize_t sent = ::send(stream_->native_handle(), frame.data(), frame.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+  if (sent != static_cast<ssize_t>(frame.size())) log_warning("the guest agent does not take the shutdown request");
+}
+
+}  // namespace microagent::mediator

@@ -1,0 +1,38 @@
+#pragma once
+
+#include <functional>
+#include <nlohmann/json.hpp>
+#include <optional>
+
+#include "mediator/agent_protocol.h"
+#include "mediator/io.h"
+
+namespace microagent::mediator {
+
+// Our end of the guest agent's stream: one stream at a time, its messages passed on, a shutdown sent. Must outlive its
+// event loop's run.
+class GuestAgent {
+ public:
+  using Report = std::function<void(const nlohmann::json&)>;
+
+  GuestAgent(asio::any_io_executor executor, bool isolated, Report report);
+
+  // A new stream; the guest's end of it for netd. Kind conflict while one lives.
+  Result<Fd> accept();
+
+  // Asks the guest for a clean end: now, or as soon as it has said hello.
+  void shutdown();
+
+ private:
+  asio::awaitable<void> converse();
+  asio::awaitable<bool> take_frames(Deadline deadline);
+  void send_shutdown();
+
+  asio::any_io_executor executor_;
+  Report report_;
+  AgentProtocol protocol_;
+  std::optional<Descriptor> stream_;
+  bool shutdown_wanted_ = false;
+};
+
+}  // namespace microagent::mediator

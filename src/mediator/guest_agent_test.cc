@@ -1,0 +1,59 @@
+#include "mediator/guest_agent.h"
+
+#include "mediator/test_loop.h"
+
+namespace microagent::mediator {
+namespace {
+
+using wire::FrameType;
+
+Bytes hello() { return wire::encode_frame(FrameType::hello, bytes_of(le32(wire::kAgentVersion))); }
+Bytes ready() { return wire::encode_frame(FrameType::ready, std::string_view()); }
+
+class GuestAgentTest : public testing::Test {
+ protected:
+  TestLoop loop_;
+  std::vector<nlohmann::json> reports_;
+  GuestAgent agent_{loop_.io.get_executor(), true, [this](const nlohmann::json& report) { reports_.push_back(report); }};
+};
+
+TEST_F(GuestAgentTest, PassesMessagesOn) {
+  const Fd guest = std::move(*agent_.accept());
+  put(guest, hello());
+  put(guest, ready());
+  ASSERT_TRUE(loop_.until([&] { return !reports_.empty(); }));
+  EXPECT_EQ(reports_[0]["type"], "guest_ready");
+}
+
+TEST_F(GuestAgentTest, TakesOneStreamAtATime) {
+  Fd guest = std::move(*agent_.accept());
+  const auto second = agent_.accept();
+  ASSERT_FALSE(second);
+  EXPECT_EQ(second.error().kind, ErrorKind::conflict);
+  guest.reset();
+  ASSERT_TRUE(loop_.until([&] { return agent_.accept().has_value(); }));
+}
+
+TEST_F(GuestAgentTest, AsksForTheShutdownAsSoonAsThereIsSomebodyToAsk) {
+  agent_.shutdown();
+  const Fd guest = std::move(*agent_.accept());
+  put(guest, hello());
+  const Bytes request = wire::encode_frame(FrameType::shutdown, ByteView());
+  ASSERT_TRUE(loop_.until([&] { return arrived(guest) == request; }));
+  agent_.shutdown();
+  EXPECT_EQ(arrived(guest), request);
+}
+
+TEST_F(GuestAgentTest, ClosesAStreamThatBreaksTheProtocolAndSaysSoOnce) {
+  for (int i = 0; i < 2; ++i) {
+    const Fd guest = std::move(*agent_.accept());
+    put(guest, ready());
+    ASSERT_TRUE(loop_.until([&] { return arrived(guest) == Bytes(); }));
+  }
+  ASSERT_EQ(reports_.size(), 1U);
+  EXPECT_EQ(reports_[0]["type"], "guest_failed");
+  EXPECT_EQ(reports_[0]["error"], "the guest agent broke the protocol: spoke before its hello");
+}
+
+}  // namespace
+}  // namespace microagent::mediator

@@ -1,0 +1,61 @@
+#include "mediator/judge.h"
+
+#include <algorithm>
+
+#include "dns/resolvers.h"
+#include "mediator/endpoint.h"
+#include "wire/agent.h"
+
+namespace microagent::mediator {
+namespace {
+
+Judgement denied(std::string reason, std::string rule) {
+  Judgement judgement;
+  judgement.reason = std::move(reason);
+  judgement.rule = std::move(rule);
+  return judgement;
+}
+
+Judgement judge_vsock(const flow::Endpoint& destination) {
+  const auto cid = vsock_cid(destination);
+  if (cid != wire::kHostCid || destination.port != wire::kAgentHostPort) {
+    return denied("no service on this vsock port", "vsock services");
+  }
+  Judgement judgement;
+  judgement.service = Service::agent;
+  return judgement;
+}
+
+bool is_resolver(const Network& network, const policy::Address& address) {
+  return address == network.gateway || std::ranges::find(network.declared_dns, address) != network.declared_dns.end();
+}
+
+}  // namespace
+
+Judgement judge(const Config& config, const policy::Surroundings& surroundings, const flow::Open& open) {
+  if (open.protocol == flow::Protocol::vsock) return judge_vsock(open.destination);
+  if (!config.network) return denied("isolated", "network mode isolated");
+  const bool has_port = open.protocol == flow::Protocol::tcp || open.protocol == flow::Protocol::udp;
+  if (!has_port && open.protocol != flow::Protocol::icmp_echo) return denied("unknown protocol", "protocols");
+  const auto destination = address_of(open.destination);
+  if (!destination) return denied("not an IP address", "destinations");
+  if (has_port && (open.destination.port == 0 || open.destination.port > 65'535)) return denied("no such port", "destinations");
+
+  Judgement judgement;
+  judgement.destination = policy::unmapped(*destination);
+  if (has_port && open.destination.port == dns::kPort && is_resolver(*config.network, judgement.destination)) {
+    judgement.service = Service::dns;
+    return judgement;
+  }
+  policy::Facts facts{judgement.destination, std::nullopt};
+  if (has_port) facts.port = static_cast<std::uint16_t>(open.destination.port);
+  policy::Decision decision = policy::decide(config.policy, surroundings, facts);
+  judgement.service = decision.allow ? Service::upstream : Service::none;
+  judgement.internal = decision.reason == policy::Reason::inside;
+  judgement.unlisted = decision.reason == policy::Reason::unlisted_public;
+  judgement.reason = policy::to_string(decision.reason);
+  judgement.rule = std::move(decision.rule);
+  return judgement;
+}
+
+}  // namespace microagent::mediator

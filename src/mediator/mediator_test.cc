@@ -1,0 +1,274 @@
+#include "mediator/mediator.h"
+
+#include "audit/verify.h"
+#include "dns/test_messages.h"
+#include "mediator/endpoint.h"
+#include "mediator/test_directory.h"
+#include "mediator/test_loop.h"
+#include "wire/agent.h"
+
+namespace microagent::mediator {
+namespace {
+
+using flow::Action;
+using flow::Protocol;
+using flow::Refusal;
+
+struct Answer {
+  flow::FlowId flow = 0;
+  Action action{};
+  Refusal refusal{};
+  Fd fd;
+};
+
+class MediatorTest : public testing::Test {
+ protected:
+  MediatorTest() {
+    config_.workspace = "web";
+    config_.audit_file = directory_.audit_file();
+    config_.policy.allow.push_back(*policy::parse_rule("127.0.0.0/8"));
+    config_.network = Network{*policy::parse_cidr("192.168.64.0/24"), *policy::parse_address("192.168.64.1"), {}};
+  }
+
+  void start() {
+    auto supervisor = socket_pair(SOCK_SEQPACKET);
+    auto netd = socket_pair(SOCK_SEQPACKET);
+    supervisor_ = std::move(supervisor.first);
+    netd_.emplace(std::move(netd.first));
+    auto mediator = Mediator::open(loop_.io, config_, dns::ResolverList({{kLoopback, resolver_.port()}}),
+                                   {std::move(supervisor.second), std::move(netd.second)});
+    ASSERT_TRUE(mediator) << mediator.error().message;
+    mediator_ = std::move(*mediator);
+    mediator_->start();
+    EXPECT_EQ(next_report(), R"({"type":"ready"})");
+  }
+
+  std::string next_report() {
+    std::optional<Bytes> report;
+    EXPECT_TRUE(loop_.until([&] { return (report = arrived(supervisor_)).has_value(); }));
+    return report ? std::string(report->begin(), report->end()) : std::string();
+  }
+
+  void open(flow::FlowId flow, Protocol protocol, const flow::Endpoint& destination) {
+    flow::Open open;
+    open.protocol = protocol;
+    open.guest = endpoint_of(*policy::parse_address("192.168.64.2"), 40'000);
+    open.destination = destination;
+    ASSERT_TRUE(netd_->send(flow, open));
+  }
+  void open(flow::FlowId flow, Protocol protocol, std::string_view address, std::uint16_t port) {
+    open(flow, protocol, endpoint_of(*policy::parse_address(address), port));
+  }
+
+  Answer next_answer() {
+    flow::Message message;
+    EXPECT_TRUE(loop_.until([&] { return netd_->receive(message) == flow::Receive::message; }));
+    const auto verdict = message.as<flow::Verdict>();
+    EXPECT_TRUE(verdict);
+    return {message.header.flow, verdict->action, verdict->refusal, std::move(message.fd)};
+  }
+
+  Refusal refusal_of(Protocol protocol, std::string_view address, std::uint16_t port) {
+    open(++last_flow_, protocol, address, port);
+    const Answer answer = next_answer();
+    EXPECT_EQ(answer.flow, last_flow_);
+    EXPECT_EQ(answer.action, Action::refuse);
+    EXPECT_FALSE(answer.fd);
+    return answer.refusal;
+  }
+
+  Fd spliced(Protocol protocol, const flow::Endpoint& destination) {
+    open(++last_flow_, protocol, destination);
+    Answer answer = next_answer();
+    EXPECT_EQ(answer.flow, last_flow_);
+    EXPECT_EQ(answer.action, Action::splice);
+    return std::move(answer.fd);
+  }
+  Fd spliced(Protocol protocol, std::string_view address, std::uint16_t port) {
+    return spliced(protocol, endpoint_of(*policy::parse_address(address), port));
+  }
+
+  // What is in the audit log once it holds `count` records.
+  std::vector<nlohmann::json> records(std::size_t count) {
+    EXPECT_TRUE(loop_.until([&] { return directory_.records().size() >= count; }));
+    return directory_.records();
+  }
+
+  bool ended() {
+    return loop_.until([&] {
+      loop_.io.run_one_for(std::chrono::milliseconds(1));
+      return loop_.io.stopped();
+    });
+  }
+
+  TestDirectory directory_;
+  LoopbackSocket resolver_{SOCK_DGRAM};
+  TestLoop loop_;
+  Config config_;
+  Fd supervisor_;
+  std::optional<flow::Channel> netd_;
+  std::unique_ptr<Mediator> mediator_;
+  flow::FlowId last_flow_ = 0;
+};
+
+TEST_F(MediatorTest, TellsATcpFlowFromItsSynToItsEnd) {
+  start();
+  const LoopbackSocket server(SOCK_STREAM);
+  const Fd upstream = spliced(Protocol::tcp, "127.0.0.1", server.port());
+  const Fd accepted = server.accept();
+  put(upstream, bytes("hello"));
+  ASSERT_TRUE(loop_.until([&] { return arrived(accepted) == bytes("hello"); }));
+  ASSERT_TRUE(netd_->send(last_flow_, flow::Closed{5, 7, 11'000, flow::End::finished}));
+
+  const auto all = records(2);
+  ASSERT_EQ(all.size(), 2U);
+  EXPECT_EQ(all[0]["event"], "egress_allow");
+  EXPECT_EQ(all[0]["dst"], "127.0.0.1:" + std::to_string(server.port()));
+  EXPECT_EQ(all[0]["rule"], "--egress-allow 127.0.0.0/8");
+  EXPECT_EQ(all[1]["event"], "egress_close");
+  EXPECT_EQ(all[1]["flow"], all[0]["flow"]);
+  EXPECT_EQ(all[1]["bytesOut"], 5);
+  EXPECT_EQ(all[1]["bytesIn"], 7);
+  EXPECT_EQ(all[1]["durationMs"], 11);
+  EXPECT_TRUE(audit::verify(directory_.audit_file()));
+}
+
+TEST_F(MediatorTest, RefusesTheInside) {
+  start();
+  EXPECT_EQ(refusal_of(Protocol::tcp, "10.0.0.1", 80), Refusal::reset);
+  EXPECT_EQ(refusal_of(Protocol::udp, "169.254.169.254", 80), Refusal::admin_prohibited);
+  EXPECT_EQ(refusal_of(Protocol::icmp_echo, "192.168.64.7", 0), Refusal::admin_prohibited);
+  const auto all = records(3);
+  EXPECT_EQ(all[0]["event"], "egress_internal_deny");
+  EXPECT_EQ(all[0]["rule"], "inside: private 10.0.0.0/8");
+  EXPECT_EQ(all[1]["event"], "egress_udp_internal_deny");
+  EXPECT_EQ(all[2]["proto"], "icmp");
+}
+
+TEST_F(MediatorTest, RefusesTheHostsOwnAddressesWithoutARule) {
+  config_.policy.allow.clear();
+  start();
+  const LoopbackSocket server(SOCK_STREAM);
+  EXPECT_EQ(refusal_of(Protocol::tcp, "127.0.0.1", server.port()), Refusal::reset);
+  EXPECT_FALSE(server.accept());
+}
+
+TEST_F(MediatorTest, SaysWhatTheUpstreamSaid) {
+  start();
+  const LoopbackSocket closed(SOCK_STREAM, 0, false);
+  EXPECT_EQ(refusal_of(Protocol::tcp, "127.0.0.1", closed.port()), Refusal::reset);
+  const auto all = records(2);
+  EXPECT_EQ(all[1]["event"], "egress_dial_error");
+  EXPECT_EQ(all[1]["error"], "Connection refused");
+  EXPECT_EQ(all[1]["flow"], all[0]["flow"]);
+}
+
+TEST_F(MediatorTest, SplicesUdp) {
+  start();
+  const LoopbackSocket server(SOCK_DGRAM);
+  const Fd upstream = spliced(Protocol::udp, "127.0.0.1", server.port());
+  put(upstream, bytes("ping"));
+  server.send_to(server.datagram()->second, bytes("pong"));
+  EXPECT_EQ(arrived(upstream), bytes("pong"));
+  EXPECT_EQ(records(1)[0]["event"], "egress_udp_allow");
+}
+
+TEST_F(MediatorTest, AnswersNames) {
+  start();
+  const Fd client = spliced(Protocol::udp, "192.168.64.1", 53);
+  put(client, dns::TestMessage{.id = 7}.encode());
+  std::optional<std::pair<Bytes, sockaddr_in>> query;
+  ASSERT_TRUE(loop_.until([&] { return (query = resolver_.datagram()).has_value(); }));
+  Bytes answer = dns::TestMessage{.flags = 0x8180, .answers = 1}.encode();
+  answer[0] = query->first[0];
+  answer[1] = query->first[1];
+  resolver_.send_to(query->second, answer);
+  ASSERT_TRUE(loop_.until([&] { return arrived(client) == dns::TestMessage{.id = 7, .flags = 0x8180, .answers = 1}.encode(); }));
+  EXPECT_EQ(records(1)[0]["event"], "egress_dns_allow");
+  ASSERT_TRUE(netd_->send(last_flow_, flow::Closed{}));
+  EXPECT_TRUE(spliced(Protocol::tcp, "192.168.64.1", 53));
+}
+
+TEST_F(MediatorTest, SpeaksWithTheGuestAgent) {
+  config_.network.reset();
+  start();
+  const flow::Endpoint agent = vsock_endpoint(wire::kHostCid, wire::kAgentHostPort);
+  const Fd guest = spliced(Protocol::vsock, agent);
+  put(guest, wire::encode_frame(wire::FrameType::hello, bytes_of(le32(wire::kAgentVersion))));
+  put(guest, wire::encode_frame(wire::FrameType::ready, std::string_view()));
+  EXPECT_EQ(next_report(), R"({"type":"guest_ready"})");
+
+  open(++last_flow_, Protocol::vsock, agent);
+  EXPECT_EQ(next_answer().refusal, Refusal::reset);  // while the first one lives
+  open(++last_flow_, Protocol::vsock, vsock_endpoint(wire::kHostCid, 9));
+  EXPECT_EQ(next_answer().refusal, Refusal::reset);
+  EXPECT_EQ(records(1)[0]["dst"], "vsock:2:9");
+
+  put(supervisor_, bytes(R"({"type":"shutdown"})"));
+  ASSERT_TRUE(loop_.until([&] { return arrived(guest) == wire::encode_frame(wire::FrameType::shutdown, ByteView()); }));
+}
+
+TEST_F(MediatorTest, RefusesNewFlowsWhileTheAuditLogIsFull) {
+  start();
+  const LoopbackSocket server(SOCK_STREAM);
+  EXPECT_EQ(refusal_of(Protocol::tcp, "10.0.0.1", 80), Refusal::reset);
+  {
+    const FullDisk full(directory_.audit_file());
+    EXPECT_EQ(refusal_of(Protocol::tcp, "127.0.0.1", server.port()), Refusal::reset);
+    EXPECT_FALSE(server.accept());
+  }
+  EXPECT_TRUE(spliced(Protocol::tcp, "127.0.0.1", server.port()));
+  EXPECT_TRUE(audit::verify(directory_.audit_file()));
+}
+
+TEST_F(MediatorTest, EndsWithNetdAndLeavesNoFlowOpen) {
+  start();
+  const LoopbackSocket server(SOCK_STREAM);
+  const Fd upstream = spliced(Protocol::tcp, "127.0.0.1", server.port());
+  netd_.reset();
+  ASSERT_TRUE(ended());
+  const auto all = directory_.records();
+  ASSERT_EQ(all.size(), 2U);
+  EXPECT_EQ(all[1]["event"], "egress_close");
+  EXPECT_EQ(all[1]["end"], "lost");
+}
+
+TEST_F(MediatorTest, EndsWithTheSupervisor) {
+  start();
+  supervisor_.reset();
+  EXPECT_TRUE(ended());
+}
+
+TEST_F(MediatorTest, EndsWhenNetdBreaksTheProtocol) {
+  start();
+  netd_->send(1, flow::Closed{});  // of a flow that never was
+  EXPECT_TRUE(ended());
+}
+
+TEST_F(MediatorTest, EndsWhenNetdReusesANumber) {
+  start();
+  const LoopbackSocket server(SOCK_STREAM);
+  const Fd upstream = spliced(Protocol::tcp, "127.0.0.1", server.port());
+  open(last_flow_, Protocol::tcp, "127.0.0.1", server.port());
+  EXPECT_TRUE(ended());
+}
+
+TEST_F(MediatorTest, RefusesEveryIpFlowWhenIsolated) {
+  config_.network.reset();
+  start();
+  EXPECT_EQ(refusal_of(Protocol::tcp, "127.0.0.1", 443), Refusal::reset);
+  EXPECT_EQ(records(1)[0]["reason"], "isolated");
+}
+
+TEST_F(MediatorTest, WillNotStartWithAForeignAuditLog) {
+  std::ofstream(directory_.audit_file()) << "a letter\n";
+  auto supervisor = socket_pair(SOCK_SEQPACKET);
+  auto netd = socket_pair(SOCK_SEQPACKET);
+  const auto mediator = Mediator::open(loop_.io, config_, dns::ResolverList(std::vector<dns::Resolver>()),
+                                       {std::move(supervisor.second), std::move(netd.second)});
+  ASSERT_FALSE(mediator);
+  EXPECT_NE(mediator.error().message.find("egress.jsonl"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace microagent::mediator

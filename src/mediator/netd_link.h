@@ -1,0 +1,49 @@
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "flow/channel.h"
+#include "mediator/io.h"
+
+namespace microagent::mediator {
+
+inline constexpr std::size_t kMaxFlows = 16'384;
+
+// The verdict-protocol connection to netd: questions in, verdicts out. Must outlive its event loop's run.
+class NetdLink {
+ public:
+  static Result<std::unique_ptr<NetdLink>> open(const asio::any_io_executor& executor, Fd socket);
+
+  void splice(flow::FlowId flow, Fd fd) { send(flow, {flow::Action::splice}, std::move(fd)); }
+  void refuse(flow::FlowId flow, flow::Refusal refusal) { send(flow, {flow::Action::refuse, refusal}, Fd()); }
+
+  // Says what is wrong with a message, which it borrows; empty when nothing is.
+  using OnMessage = std::function<std::string(const flow::Message&)>;
+
+  // Hands every message to `on_message` until something is wrong with one or the connection ends; returns which. While
+  // netd does not read its verdicts no further questions are read either.
+  asio::awaitable<std::string> receive(OnMessage on_message);
+
+ private:
+  struct Pending {
+    flow::FlowId flow;
+    flow::Verdict verdict;
+    Fd fd;
+  };
+
+  NetdLink(flow::Channel channel, Descriptor readiness) : channel_(std::move(channel)), readiness_(std::move(readiness)) {}
+  void send(flow::FlowId flow, flow::Verdict verdict, Fd fd);
+  void flush();
+  void give_up();
+  asio::awaitable<void> flush_when_writable();
+
+  flow::Channel channel_;
+  Descriptor readiness_;  // the same socket under a number of its own, for waiting
+  std::deque<Pending> queue_;
+  bool flushing_ = false;
+};
+
+}  // namespace microagent::mediator
