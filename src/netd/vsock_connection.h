@@ -79,6 +79,8 @@ class VsockConnection {
 
   // Both directions have ended and all is passed on.
   bool finished() const;
+  // The guest has been told that the host is gone altogether; its reset only confirms that.
+  bool told_host_gone() const { return hung_up_ && host_ended_ && (owed_ & shutdown) == 0 && backlog_.empty(); }
   bool guest_closed() const { return !guest_sends_ && !guest_receives_; }
 
   bool queued = false;  // in VsockFlows' list of connections with something to send

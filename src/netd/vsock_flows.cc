@@ -91,8 +91,8 @@ void VsockFlows::on_request(const wire::VsockHeader& header) {
 void VsockFlows::on_connection_packet(Serial serial, VsockConnection& connection, const virtio::VsockPacket& packet) {
   const auto op = static_cast<VsockOp>(std::uint16_t{packet.header.op});
   if (op == VsockOp::reset) {
-    const bool refused = connection.state() == VsockState::awaiting_response;
-    return end(serial, refused ? flow::End::refused : flow::End::guest_reset, Tell::nothing);
+    if (connection.state() == VsockState::awaiting_response) return end(serial, flow::End::refused, Tell::nothing);
+    return end(serial, connection.told_host_gone() ? flow::End::finished : flow::End::guest_reset, Tell::nothing);
   }
   if (!connection.update_credit(packet.header)) {
     ++counters_.against_rules;

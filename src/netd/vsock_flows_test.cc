@@ -262,6 +262,16 @@ TEST_F(VsockFlowsTest, HostGoesAway) {
   expect_reset_and_gone(flow::End::host_reset);
 }
 
+TEST_F(VsockFlowsTest, TheGuestConfirmsThatTheHostIsGone) {
+  connect();
+  host.reset();
+  descriptor_event(EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLHUP);
+  EXPECT_EQ(only().header.flags, wire::kVsockShutdownBoth);
+  send(VsockOp::reset);
+  ASSERT_EQ(upcalls.closed.size(), 1U);
+  EXPECT_EQ(upcalls.closed[0].second.end, flow::End::finished);
+}
+
 TEST_F(VsockFlowsTest, DialsTheGuest) {
   flows->dial(flow::kDialledBit | 9, 1021, make_host_end());
   turn();
