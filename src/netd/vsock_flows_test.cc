@@ -9,23 +9,21 @@
 #include <string>
 #include <vector>
 
-#include "virtio/testing/front_end.h"
+#include "virtio/testing/vsock_guest.h"
 
 namespace microagent::netd {
 namespace {
 
 using virtio::testing::DriverBuffer;
-using virtio::testing::DriverQueue;
 using virtio::testing::FrontEnd;
-using virtio::testing::GuestRam;
+using virtio::testing::VsockGuest;
+using Packet = virtio::testing::VsockGuestPacket;
 using wire::VsockHeader;
 using wire::VsockOp;
 
 constexpr std::uint64_t kCid = 5;
 constexpr std::uint32_t kGuestPort = 4000;
 constexpr std::uint32_t kHostPort = 80;
-constexpr std::uint32_t kGuestBuffer = 64 * 1024;
-constexpr std::uint32_t kPacketRoom = 4096;
 
 class Events final : public virtio::VhostEvents {
  public:
@@ -44,13 +42,7 @@ struct Upcalls final : VsockUpcalls {
   std::map<int, std::uint64_t> watched;
 };
 
-struct Packet {
-  VsockHeader header;
-  std::string data;
-  VsockOp op() const { return static_cast<VsockOp>(std::uint16_t{header.op}); }
-};
-
-// A guest whose driver speaks raw packets, the flows, and the host's end of one descriptor.
+// A guest that sends raw packets, the flows, and the host's end of one descriptor.
 class VsockFlowsTest : public ::testing::Test {
  protected:
   VsockFlowsTest() {
@@ -60,42 +52,16 @@ class VsockFlowsTest : public ::testing::Test {
     device.emplace(*session, kCid);
     flows.emplace(*device, kCid, 0x1234, upcalls);
     front.emplace(Fd(ends[1]), [this] { EXPECT_TRUE(session->on_readable()); });
-    front->start(ram, std::array{&rx, &tx}, virtio::VsockDevice::profile(config).features);
-    post_receive(32);
-  }
-
-  void post_receive(int count) {
-    for (int i = 0; i < count; ++i) {
-      const std::uint64_t address = ram.allocate(kPacketRoom + sizeof(VsockHeader));
-      const auto head = rx.add(std::array{DriverBuffer{address, sizeof(VsockHeader), true},
-                                          DriverBuffer{address + sizeof(VsockHeader), kPacketRoom, true}});
-      ASSERT_TRUE(head);
-      receive_addresses[*head] = address;
-    }
+    guest.start(*front, virtio::VsockDevice::profile(config).features, 32);
   }
 
   VsockHeader header(VsockOp op, std::uint32_t host_port = kHostPort) const {
-    VsockHeader out;
-    out.source_cid = kCid;
-    out.destination_cid = 2;
-    out.source_port = kGuestPort;
-    out.destination_port = host_port;
-    out.type = wire::kVsockStream;
-    out.op = static_cast<std::uint16_t>(op);
-    out.buffer_size = kGuestBuffer;
-    out.forwarded_count = guest_forwarded;
-    return out;
+    return guest.header(op, kGuestPort, host_port);
   }
 
-  void send(VsockHeader out, std::string_view data = {}) {
-    const std::uint64_t address = sent_at;
-    std::memcpy(ram.at(address), &out, sizeof out);
-    std::memcpy(ram.at(address + sizeof out), data.data(), data.size());
-    const auto size = static_cast<std::uint32_t>(sizeof out + data.size());
-    ASSERT_TRUE(tx.add(std::array{DriverBuffer{address, size}}));
+  void send(const VsockHeader& out, std::string_view data = {}) {
+    ASSERT_TRUE(guest.offer(out, data));
     turn();
-    while (tx.take_used()) {
-    }
   }
   void send(VsockOp op, std::uint32_t host_port = kHostPort) { send(header(op, host_port)); }
   void send_data(std::string_view data, std::uint32_t host_port = kHostPort) {
@@ -116,21 +82,7 @@ class VsockFlowsTest : public ::testing::Test {
     turn();
   }
 
-  // The packets that the guest has received; their buffers are not posted again.
-  std::vector<Packet> received() {
-    std::vector<Packet> packets;
-    while (const auto used = rx.take_used()) {
-      Packet packet;
-      const std::uint64_t address = receive_addresses[used->id];
-      std::memcpy(&packet.header, ram.at(address), sizeof packet.header);
-      EXPECT_EQ(used->length, sizeof(VsockHeader) + packet.header.length);
-      packet.data.assign(reinterpret_cast<char*>(ram.at(address + sizeof(VsockHeader))), packet.header.length);
-      EXPECT_EQ(packet.header.source_cid, 2U);
-      EXPECT_EQ(packet.header.destination_cid, kCid);
-      packets.push_back(std::move(packet));
-    }
-    return packets;
-  }
+  std::vector<Packet> received() { return guest.received(); }
   Packet only() {
     const auto packets = received();
     EXPECT_EQ(packets.size(), 1U);
@@ -174,18 +126,13 @@ class VsockFlowsTest : public ::testing::Test {
   }
 
   wire::VsockConfig config{kCid};
-  GuestRam ram{64 << 20};
-  DriverQueue rx{ram, 128, true};
-  DriverQueue tx{ram, 128, true};
+  VsockGuest guest{kCid};
   Events events;
   Upcalls upcalls;
   std::optional<virtio::VhostSession> session;
   std::optional<virtio::VsockDevice> device;
   std::optional<VsockFlows> flows;
   std::optional<FrontEnd> front;
-  std::map<std::uint32_t, std::uint64_t> receive_addresses;
-  std::uint64_t sent_at = ram.allocate(1 << 20);
-  std::uint32_t guest_forwarded = 0;
   std::uint32_t told = 0;
   Fd host;
 };
@@ -322,7 +269,7 @@ TEST_F(VsockFlowsTest, WhatTheHostDoesNotTakeWaitsWithinTheCredit) {
     if (sent + block.size() - told > kVsockBuffer) break;
     send_data(block);
     sent += block.size();
-    if (rx.used_index() > 100) break;
+    if (guest.rx.used_index() > 100) break;
   }
   EXPECT_EQ(flows->counters().against_rules, 0U);
   EXPECT_EQ(flows->size(), 1U);
@@ -345,30 +292,30 @@ TEST_F(VsockFlowsTest, AnswersACreditRequest) {
 
 TEST_F(VsockFlowsTest, SendsNoMoreThanTheGuestsCreditAndAsksOnce) {
   connect();
-  host_writes(std::string(kGuestBuffer + 1000, 'y'));
+  host_writes(std::string(VsockGuest::kBuffer + 1000, 'y'));
   auto packets = received();
   std::size_t bytes = 0;
   for (const Packet& packet : packets) bytes += packet.header.length;
-  EXPECT_EQ(bytes, kGuestBuffer);
+  EXPECT_EQ(bytes, VsockGuest::kBuffer);
   EXPECT_EQ(packets.back().op(), VsockOp::credit_request);
   descriptor_event(EPOLLIN);
   descriptor_event(EPOLLIN);
   EXPECT_TRUE(received().empty()) << "no spinning without credit";
-  guest_forwarded = kGuestBuffer;
+  guest.forwarded = VsockGuest::kBuffer;
   send(VsockOp::credit_update);
   EXPECT_EQ(only().header.length, 1000U);
 }
 
 TEST_F(VsockFlowsTest, WithoutReceiveBuffersNothingIsLost) {
   connect();
-  while (rx.used_index() < 32) {
+  while (guest.rx.used_index() < 32) {
     send(VsockOp::credit_request);
   }
   EXPECT_EQ(received().size(), 31U);
   host_writes("later");
   EXPECT_TRUE(flows->blocked());
   EXPECT_TRUE(received().empty());
-  post_receive(4);
+  guest.post_receive(4);
   turn();
   EXPECT_FALSE(flows->blocked());
   EXPECT_EQ(only().data, "later");
@@ -403,7 +350,7 @@ TEST_F(VsockFlowsTest, DataBeyondTheCreditGiven) {
 
 TEST_F(VsockFlowsTest, ForwardedCountAheadOfWhatWasSent) {
   connect();
-  guest_forwarded = 1;
+  guest.forwarded = 1;
   send(VsockOp::credit_update);
   expect_reset_and_gone(flow::End::guest_reset);
 }
@@ -411,10 +358,10 @@ TEST_F(VsockFlowsTest, ForwardedCountAheadOfWhatWasSent) {
 TEST_F(VsockFlowsTest, ForwardedCountGoesBack) {
   connect();
   host_writes("12345678");
-  guest_forwarded = 8;
+  guest.forwarded = 8;
   send(VsockOp::credit_update);
   EXPECT_EQ(received().size(), 1U);
-  guest_forwarded = 4;
+  guest.forwarded = 4;
   send(VsockOp::credit_update);
   expect_reset_and_gone(flow::End::guest_reset);
 }
@@ -496,22 +443,18 @@ TEST_F(VsockFlowsTest, UnknownOperationAndType) {
 
 TEST_F(VsockFlowsTest, AStormThatIsAnsweredByResetsIsBoundedByNotReading) {
   for (int i = 0; i < 32; ++i) send(VsockOp::credit_update);
-  EXPECT_EQ(rx.used_index(), 32) << "no buffer is left";
+  EXPECT_EQ(guest.rx.used_index(), 32) << "no buffer is left";
   std::size_t taken = 0;
   for (std::uint32_t port = 0; port < 3 * VsockFlows::kMaxReplies; ++port) {
-    VsockHeader storm = header(VsockOp::credit_update, port);
-    std::memcpy(ram.at(sent_at), &storm, sizeof storm);
-    if (!tx.add(std::array{DriverBuffer{sent_at, sizeof storm}})) break;
+    if (!guest.offer(header(VsockOp::credit_update, port))) break;
     taken += flows->receive(128);
     flows->pump();
     device->flush();
-    while (tx.take_used()) {
-    }
   }
   EXPECT_EQ(taken, VsockFlows::kMaxReplies);
   EXPECT_TRUE(flows->blocked());
   received();
-  post_receive(64);
+  guest.post_receive(64);
   turn();
   EXPECT_EQ(received().size(), 64U);
 }
@@ -540,7 +483,7 @@ TEST_F(VsockFlowsTest, SeveredForGood) {
 }
 
 TEST_F(VsockFlowsTest, PacketsThatAreNoPacketsStopTheQueueAlone) {
-  ASSERT_TRUE(tx.add(std::array{DriverBuffer{sent_at, 43}}));
+  ASSERT_TRUE(guest.tx.add(std::array{DriverBuffer{guest.ram.allocate(64), 43}}));
   turn();
   EXPECT_FALSE(session->queue(1).running());
   EXPECT_EQ(session->queue(1).take_fault(), virtio::RingFault::header_missing);
