@@ -75,6 +75,7 @@ std::uint16_t Vring::halt() {
 }
 
 bool Vring::pop(std::span<iovec> room, Chain& out) {
+  if (!running()) return false;
   if (ring_.pop(room, out)) return true;
   note_fault();
   return false;
@@ -86,7 +87,7 @@ void Vring::stop_for(RingFault fault) {
 }
 
 void Vring::note_fault() {
-  if (running() || ring_.fault() == RingFault::none || new_fault_ != RingFault::none) return;
+  if (ring_.fault() == RingFault::none) return;
   new_fault_ = ring_.fault();
   signal(error_);
 }
