@@ -9,7 +9,6 @@
 #include <cerrno>
 
 #include "base/check.h"
-#include "base/log.h"
 #include "dns/names.h"
 #include "mediator/dial.h"
 #include "mediator/dns_conversation.h"
@@ -141,14 +140,14 @@ bool DnsService::record_query(const Asked& asked, const dns::Query& query, const
   audit::Fields fields = question_fields(query);
   fields["resolver"] = resolver;
   const Status status = audit_.write(audit::Event::dns_allow, asked.flow, fields);
-  if (!status) log_error("{}", status.error().message);
+  if (!status) warnings_.warn(status.error().message);
   return status.has_value();
 }
 
 void DnsService::record_error(const Asked& asked, audit::Fields fields, std::string_view error) {
   fields["error"] = error;
   const Status status = audit_.write(audit::Event::dns_error, asked.flow, fields);
-  if (!status) log_error("{}", status.error().message);
+  if (!status) warnings_.warn(status.error().message);
 }
 
 }  // namespace microagent::mediator

@@ -5,6 +5,7 @@
 #include "audit/writer.h"
 #include "dns/lookup.h"
 #include "mediator/io.h"
+#include "mediator/log_limit.h"
 
 namespace microagent::mediator {
 
@@ -36,6 +37,7 @@ class DnsService {
   dns::ResolverList resolvers_;
   audit::Writer& audit_;
   std::size_t under_way_ = 0;
+  LogLimit warnings_;
 };
 
 }  // namespace microagent::mediator

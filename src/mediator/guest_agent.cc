@@ -5,7 +5,6 @@
 #include <array>
 #include <cerrno>
 
-#include "base/log.h"
 #include "mediator/spawn.h"
 
 namespace microagent::mediator {
@@ -55,7 +54,7 @@ asio::awaitable<bool> GuestAgent::take_frames(Deadline deadline) {
   if (size == 0) co_return false;
   const auto messages = protocol_.feed(ByteView(chunk).first(size));
   if (!messages) {
-    log_warning("the guest agent broke the protocol: {}", messages.error());
+    warnings_.warn("the guest agent broke the protocol: " + messages.error());
     if (const auto failure = protocol_.report_violation(messages.error())) report_(*failure);
     co_return false;
   }
@@ -66,7 +65,7 @@ asio::awaitable<bool> GuestAgent::take_frames(Deadline deadline) {
 void GuestAgent::send_shutdown() {
   const auto frame = wire::encode_frame(wire::FrameType::shutdown, ByteView());
   const ssize_t sent = ::send(stream_->native_handle(), frame.data(), frame.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
-  if (sent != static_cast<ssize_t>(frame.size())) log_warning("the guest agent does not take the shutdown request");
+  if (sent != static_cast<ssize_t>(frame.size())) warnings_.warn("the guest agent does not take the shutdown request");
 }
 
 }  // namespace microagent::mediator

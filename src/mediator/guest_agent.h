@@ -6,6 +6,7 @@
 
 #include "mediator/agent_protocol.h"
 #include "mediator/io.h"
+#include "mediator/log_limit.h"
 
 namespace microagent::mediator {
 
@@ -33,6 +34,7 @@ class GuestAgent {
   AgentProtocol protocol_;
   std::optional<Descriptor> stream_;
   bool shutdown_wanted_ = false;
+  LogLimit warnings_;
 };
 
 }  // namespace microagent::mediator

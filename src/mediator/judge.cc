@@ -9,13 +9,6 @@
 namespace microagent::mediator {
 namespace {
 
-Judgement denied(std::string reason, std::string rule) {
-  Judgement judgement;
-  judgement.reason = std::move(reason);
-  judgement.rule = std::move(rule);
-  return judgement;
-}
-
 Judgement judge_vsock(const flow::Endpoint& destination) {
   const auto cid = vsock_cid(destination);
   if (cid != wire::kHostCid || destination.port != wire::kAgentHostPort) {
@@ -31,6 +24,13 @@ bool is_resolver(const Network& network, const policy::Address& address) {
 }
 
 }  // namespace
+
+Judgement denied(std::string reason, std::string rule) {
+  Judgement judgement;
+  judgement.reason = std::move(reason);
+  judgement.rule = std::move(rule);
+  return judgement;
+}
 
 Judgement judge(const Config& config, const policy::Surroundings& surroundings, const flow::Open& open) {
   if (open.protocol == flow::Protocol::vsock) return judge_vsock(open.destination);

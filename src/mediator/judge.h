@@ -25,6 +25,8 @@ struct Judgement {
   std::string rule;             // what decided
 };
 
+Judgement denied(std::string reason, std::string rule);
+
 // The questions of the gateway's and the declared resolvers' port 53 are for our forwarder; the agent's vsock port is
 // served; every other IP flow is for the policy. What is no question at all is denied.
 Judgement judge(const Config& config, const policy::Surroundings& surroundings, const flow::Open& open);

@@ -1,5 +1,7 @@
 #include "mediator/mediator.h"
 
+#include <fmt/format.h>
+
 #include "base/log.h"
 #include "mediator/dial.h"
 #include "mediator/spawn.h"
@@ -71,14 +73,17 @@ void Mediator::end(std::string_view why) {
 
 std::string Mediator::on_message(const flow::Message& message) {
   if (const auto open = message.as<flow::Open>()) return on_open(message.header.flow, *open);
-  if (const auto closed = message.as<flow::Closed>()) return on_closed(message.header.flow, *closed);
+  if (const auto closed = message.as<flow::Closed>()) {
+    on_closed(message.header.flow, *closed);
+    return {};
+  }
   return "netd sent a message that is not its to send";
 }
 
 std::string Mediator::on_open(flow::FlowId id, const flow::Open& open) {
   if ((id & flow::kDialledBit) != 0 || flows_.contains(id)) return "netd opened a flow under a number it may not use";
   if (flows_.size() >= kMaxFlows) {
-    netd_->refuse(id, denial(open.protocol));
+    deny(id, open, denied("too many flows", fmt::format("at most {} flows at once", kMaxFlows)));
     return {};
   }
   flows_.emplace(id, Flow{open});
@@ -86,27 +91,26 @@ std::string Mediator::on_open(flow::FlowId id, const flow::Open& open) {
   return {};
 }
 
-std::string Mediator::on_closed(flow::FlowId id, const flow::Closed& closed) {
+void Mediator::on_closed(flow::FlowId id, const flow::Closed& closed) {
   const auto found = flows_.find(id);
-  if (found == flows_.end() || !found->second.spliced) return "netd closed a flow that is not open";
+  // A flow whose verdict is still to come ends by its verdict, so this changes nothing.
+  if (found == flows_.end() || !found->second.spliced) return warnings_.warn("netd closed a flow that was not spliced");
   const Flow flow = found->second;
   flows_.erase(found);
   if (flow.audit_flow != 0) record(flow.audit_flow, close_record(flow.open, closed));
-  return {};
 }
 
 asio::awaitable<void> Mediator::tell(flow::FlowId id, flow::Open open) {
   if (const Status status = host_addresses_.refresh(surroundings_.host); !status) {
-    log_error("{}", status.error().message);
-    co_return refuse(id, open.protocol, denial(open.protocol));
+    co_return deny(id, open, denied(status.error().message, "the host's addresses must be known"));
   }
   Judgement judgement = judge(config_, surroundings_, open);
   switch (judgement.service) {
     case Service::none: co_return deny(id, open, judgement);
-    case Service::agent: co_return serve(id, agent_.accept());
+    case Service::agent: co_return serve(id, open, agent_.accept());
     case Service::dns: {
       const auto transport = open.protocol == flow::Protocol::udp ? dns::Transport::udp : dns::Transport::tcp;
-      co_return serve(id, dns_.serve(transport, audit_.new_flow()));
+      co_return serve(id, open, dns_.serve(transport, audit_.new_flow()));
     }
     case Service::upstream: co_await tell_upstream(id, open, std::move(judgement));
   }
@@ -129,11 +133,9 @@ asio::awaitable<void> Mediator::tell_upstream(flow::FlowId id, flow::Open open, 
 }
 
 // One of our own services takes the flow.
-void Mediator::serve(flow::FlowId id, Result<Fd> guests_end) {
+void Mediator::serve(flow::FlowId id, const flow::Open& open, Result<Fd> guests_end) {
   if (guests_end) return splice(id, std::move(*guests_end));
-  log_warning("a flow to a service of the mediator is refused: {}", guests_end.error().message);
-  const flow::Protocol protocol = flows_.at(id).open.protocol;
-  refuse(id, protocol, denial(protocol));
+  deny(id, open, denied(guests_end.error().message, "services of the mediator"));
 }
 
 void Mediator::splice(flow::FlowId id, Fd fd) {
@@ -153,7 +155,7 @@ void Mediator::refuse(flow::FlowId id, flow::Protocol protocol, flow::Refusal re
 
 bool Mediator::record(std::uint64_t audit_flow, const Record& record) {
   const Status status = audit_.write(record.event, audit_flow, record.fields);
-  if (!status) log_error("{}", status.error().message);
+  if (!status) warnings_.warn(status.error().message);
   return status.has_value();
 }
 

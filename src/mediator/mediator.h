@@ -9,6 +9,7 @@
 #include "mediator/guest_agent.h"
 #include "mediator/host_addresses.h"
 #include "mediator/judge.h"
+#include "mediator/log_limit.h"
 #include "mediator/netd_link.h"
 #include "mediator/records.h"
 #include "mediator/supervisor_link.h"
@@ -45,11 +46,11 @@ class Mediator {
   // What is wrong with a message of netd's; empty when nothing is.
   std::string on_message(const flow::Message& message);
   std::string on_open(flow::FlowId id, const flow::Open& open);
-  std::string on_closed(flow::FlowId id, const flow::Closed& closed);
+  void on_closed(flow::FlowId id, const flow::Closed& closed);
 
   asio::awaitable<void> tell(flow::FlowId id, flow::Open open);
   asio::awaitable<void> tell_upstream(flow::FlowId id, flow::Open open, Judgement judgement);
-  void serve(flow::FlowId id, Result<Fd> guests_end);
+  void serve(flow::FlowId id, const flow::Open& open, Result<Fd> guests_end);
   void splice(flow::FlowId id, Fd fd);
   void deny(flow::FlowId id, const flow::Open& open, const Judgement& judgement);
   void refuse(flow::FlowId id, flow::Protocol protocol, flow::Refusal refusal);
@@ -66,6 +67,7 @@ class Mediator {
   GuestAgent agent_;
   DnsService dns_;
   std::unordered_map<flow::FlowId, Flow> flows_;
+  LogLimit warnings_;
 };
 
 }  // namespace microagent::mediator

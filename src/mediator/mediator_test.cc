@@ -202,7 +202,9 @@ TEST_F(MediatorTest, SpeaksWithTheGuestAgent) {
   EXPECT_EQ(next_answer().refusal, Refusal::reset);  // while the first one lives
   open(++last_flow_, Protocol::vsock, vsock_endpoint(wire::kHostCid, 9));
   EXPECT_EQ(next_answer().refusal, Refusal::reset);
-  EXPECT_EQ(records(1)[0]["dst"], "vsock:2:9");
+  const auto all = records(2);
+  EXPECT_EQ(all[0]["reason"], "the guest agent is already connected");
+  EXPECT_EQ(all[1]["dst"], "vsock:2:9");
 
   put(supervisor_, bytes(R"({"type":"shutdown"})"));
   ASSERT_TRUE(loop_.until([&] { return arrived(guest) == wire::encode_frame(wire::FrameType::shutdown, ByteView()); }));
@@ -239,9 +241,15 @@ TEST_F(MediatorTest, EndsWithTheSupervisor) {
   EXPECT_TRUE(ended());
 }
 
-TEST_F(MediatorTest, EndsWhenNetdBreaksTheProtocol) {
+TEST_F(MediatorTest, PassesOverTheEndOfAFlowThatNeverWas) {
   start();
-  netd_->send(1, flow::Closed{});  // of a flow that never was
+  ASSERT_TRUE(netd_->send(1, flow::Closed{}));
+  EXPECT_EQ(refusal_of(Protocol::tcp, "10.0.0.1", 80), Refusal::reset);
+}
+
+TEST_F(MediatorTest, EndsWhenNetdSendsWhatIsNotItsToSend) {
+  start();
+  ASSERT_TRUE(netd_->send(1, flow::Sever{}));
   EXPECT_TRUE(ended());
 }
 

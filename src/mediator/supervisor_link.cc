@@ -10,7 +10,7 @@
 namespace microagent::mediator {
 
 void SupervisorLink::send(const nlohmann::json& message) {
-  const std::string text = message.dump();
+  const std::string text = message.dump(-1, ' ', true, nlohmann::json::error_handler_t::replace);
   MICROAGENT_CHECK(text.size() <= flow::kMaxControlMessage);
   const int socket = socket_.native_handle();
   if (::send(socket, text.data(), text.size(), MSG_NOSIGNAL | MSG_DONTWAIT) < 0) ::shutdown(socket, SHUT_RDWR);
