@@ -7,6 +7,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
 #include <memory>
 
@@ -30,6 +31,13 @@ constexpr int kAllowed[] = {
     SCMP_SYS(getpid), SCMP_SYS(gettid),
 };
 
+// A sanitizer's runtime probes memory through a pipe and takes locks; such a build is for tests only.
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+constexpr int kAllowedToSanitizers[] = {SCMP_SYS(pipe2), SCMP_SYS(futex), SCMP_SYS(sched_yield), SCMP_SYS(sigaltstack)};
+#else
+constexpr std::array<int, 0> kAllowedToSanitizers{};
+#endif
+
 bool allow(const Filter& filter, int call) { return seccomp_rule_add(filter.get(), SCMP_ACT_ALLOW, call, 0) == 0; }
 
 bool allow_when(const Filter& filter, int call, const scmp_arg_cmp& condition) {
@@ -38,6 +46,9 @@ bool allow_when(const Filter& filter, int call, const scmp_arg_cmp& condition) {
 
 bool add_rules(const Filter& filter) {
   for (const int call : kAllowed) {
+    if (!allow(filter, call)) return false;
+  }
+  for (const int call : kAllowedToSanitizers) {
     if (!allow(filter, call)) return false;
   }
   // Guest memory and the allocator's; never executable.

@@ -1,5 +1,6 @@
 #include "virtio/testing/net_guest.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "base/check.h"
@@ -30,7 +31,7 @@ bool NetGuest::offer(ByteView frame, const NetHeader& header) {
   while (tx.take_used()) {
   }
   std::memcpy(ram.at(sent_at_), &header, sizeof header);
-  std::memcpy(ram.at(sent_at_ + sizeof header), frame.data(), frame.size());
+  std::ranges::copy(frame, ram.at(sent_at_ + sizeof header));
   return tx.add(std::array{DriverBuffer{sent_at_, static_cast<std::uint32_t>(sizeof header + frame.size())}})
       .has_value();
 }

@@ -1,5 +1,6 @@
 #include "virtio/testing/vsock_guest.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "base/check.h"
@@ -44,7 +45,7 @@ bool VsockGuest::offer(const VsockHeader& header, std::string_view data) {
   while (tx.take_used()) {
   }
   std::memcpy(ram.at(sent_at_), &header, sizeof header);
-  std::memcpy(ram.at(sent_at_ + sizeof header), data.data(), data.size());
+  std::ranges::copy(data, ram.at(sent_at_ + sizeof header));
   const auto size = static_cast<std::uint32_t>(sizeof header + data.size());
   return tx.add(std::array{DriverBuffer{sent_at_, size}}).has_value();
 }
