@@ -65,7 +65,8 @@ std::optional<Event> closing_event(Event event) {
 }
 
 bool ends_flow(Event event) {
-  return event == Event::close || event == Event::udp_close || event == Event::dial_error || event == Event::udp_dial_error;
+  return event == Event::close || event == Event::udp_close || event == Event::dial_error ||
+         event == Event::udp_dial_error;
 }
 
 std::string encode_record(const RecordHead& head, const Fields& fields) {

@@ -13,19 +13,19 @@
 namespace microagent::audit {
 
 enum class Event : std::uint8_t {
-  allow,              // egress_allow: host dst proto rule; also ICMP echo. Opens a flow.
-  deny,               // egress_deny: host dst proto reason rule
-  internal_deny,      // egress_internal_deny: the same and internal:true
-  dial_error,         // egress_dial_error: host dst error. Ends a flow.
-  close,              // egress_close: host dst bytesOut bytesIn durationMs end. Ends a flow.
-  udp_allow,          // egress_udp_*: the same for UDP
+  allow,          // egress_allow: host dst proto rule; also ICMP echo. Opens a flow.
+  deny,           // egress_deny: host dst proto reason rule
+  internal_deny,  // egress_internal_deny: the same and internal:true
+  dial_error,     // egress_dial_error: host dst error. Ends a flow.
+  close,          // egress_close: host dst bytesOut bytesIn durationMs end. Ends a flow.
+  udp_allow,      // egress_udp_*: the same for UDP
   udp_deny,
   udp_internal_deny,
   udp_dial_error,
   udp_close,
-  dns_allow,          // egress_dns_allow: qname qtype id resolver
-  dns_error,          // egress_dns_error: qname resolver error
-  recovered,          // egress_audit_recovered: tornBytes movedTo
+  dns_allow,  // egress_dns_allow: qname qtype id resolver
+  dns_error,  // egress_dns_error: qname resolver error
+  recovered,  // egress_audit_recovered: tornBytes movedTo
 };
 
 std::string_view to_string(Event event);

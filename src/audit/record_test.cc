@@ -8,16 +8,16 @@ namespace microagent::audit {
 namespace {
 
 TEST(Record, PutsTheHeadFirstAndTheChainLast) {
-  const std::string line =
-      encode_record({7, "2026-06-27T09:01:02Z", Event::allow, "web", 3, kChainStart}, {{"host", "192.0.2.1"}, {"dst", "192.0.2.1:80"}});
-  EXPECT_EQ(line,
-            R"({"seq":7,"ts":"2026-06-27T09:01:02Z","event":"egress_allow","workspace":"web","flow":3,)"
-            R"("host":"192.0.2.1","dst":"192.0.2.1:80","prev":")" +
-                std::string(kChainStart) + "\"}");
+  const std::string line = encode_record({7, "2026-06-27T09:01:02Z", Event::allow, "web", 3, kChainStart},
+                                         {{"host", "192.0.2.1"}, {"dst", "192.0.2.1:80"}});
+  EXPECT_EQ(line, R"({"seq":7,"ts":"2026-06-27T09:01:02Z","event":"egress_allow","workspace":"web","flow":3,)"
+                  R"("host":"192.0.2.1","dst":"192.0.2.1:80","prev":")" +
+                      std::string(kChainStart) + "\"}");
 }
 
 TEST(Record, RoundTrips) {
-  const auto record = parse_record(encode_record({1, "t", Event::udp_close, "web", 9, "abc"}, {{"host", "h"}, {"dst", "d"}}));
+  const auto record =
+      parse_record(encode_record({1, "t", Event::udp_close, "web", 9, "abc"}, {{"host", "h"}, {"dst", "d"}}));
   ASSERT_TRUE(record);
   EXPECT_EQ(record->seq, 1U);
   EXPECT_EQ(record->event, Event::udp_close);
@@ -28,17 +28,20 @@ TEST(Record, RoundTrips) {
 }
 
 TEST(Record, StaysOneLineOfAsciiWhateverTheGuestSaid) {
-  const std::string line = encode_record({1, "t", Event::dns_error, "w", 0, "p"}, {{"qname", "a\n\"\\\x01\xff\xc3\xa9z"}});
+  const std::string line =
+      encode_record({1, "t", Event::dns_error, "w", 0, "p"}, {{"qname", "a\n\"\\\x01\xff\xc3\xa9z"}, {"error", "e"}});
   for (const char c : line) EXPECT_TRUE(c >= 0x20 && c < 0x7f) << static_cast<int>(c);
   EXPECT_TRUE(parse_record(line));
 }
 
 TEST(Record, RefusesWhatIsNotARecord) {
-  const std::string line = encode_record({1, "t", Event::allow, "w", 1, "p"}, {{"host", "h"}});
-  for (std::size_t length = 0; length < line.size(); ++length) EXPECT_FALSE(parse_record(line.substr(0, length))) << length;
-  for (const char* text : {"[]", "1", "null", R"({"seq":-1,"event":"egress_allow","prev":"p"})",
-                           R"({"seq":1,"event":"other","prev":"p"})", R"({"seq":1,"event":"egress_allow"})",
-                           R"({"seq":1,"event":5,"prev":"p"})"}) {
+  const std::string line = encode_record({1, "t", Event::allow, "w", 1, "p"}, {{"host", "h"}, {"dst", "d"}});
+  for (std::size_t length = 0; length < line.size(); ++length) {
+    EXPECT_FALSE(parse_record(line.substr(0, length))) << length;
+  }
+  for (const char* text :
+       {"[]", "1", "null", R"({"seq":-1,"event":"egress_allow","prev":"p"})", R"({"seq":1,"event":"other","prev":"p"})",
+        R"({"seq":1,"event":"egress_allow"})", R"({"seq":1,"event":5,"prev":"p"})"}) {
     EXPECT_FALSE(parse_record(text)) << text;
   }
 }

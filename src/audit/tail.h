@@ -20,8 +20,8 @@ struct OpenFlow {
 struct Tail {
   std::uint64_t last_seq = 0;
   std::uint64_t last_flow = 0;
-  std::string prev;                          // for the next record
-  std::map<std::uint64_t, OpenFlow> open;    // flows without an end
+  std::string prev;                        // for the next record
+  std::map<std::uint64_t, OpenFlow> open;  // flows without an end
   LineTotals totals;
 };
 

@@ -23,7 +23,8 @@ Result<Verified> verify(const std::filesystem::path& log) {
     if (!record) return fail(ErrorKind::permanent, fmt::format("{}: line {} is not an audit record", name, number));
     if (record->prev != expected) {
       return fail(ErrorKind::permanent,
-                  fmt::format("{}: the chain breaks at line {}: the line before it was changed, removed or moved", name, number));
+                  fmt::format("{}: the chain breaks at line {}: the line before it was changed, removed or moved", name,
+                              number));
     }
     if (record->seq != number) {
       return fail(ErrorKind::permanent, fmt::format("{}: line {} has seq {}", name, number, record->seq));

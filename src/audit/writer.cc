@@ -117,7 +117,9 @@ Status Writer::move_torn_line_aside(std::uint64_t bytes) {
 // A line that was cut short by a full disk must not stay in front of the next one.
 Status Writer::drop_partial_line() {
   if (!partial_line_) return {};
-  if (::ftruncate(file_.get(), static_cast<off_t>(size_)) != 0) return fail_errno(errno, fmt::format("cannot repair {}", name_));
+  if (::ftruncate(file_.get(), static_cast<off_t>(size_)) != 0) {
+    return fail_errno(errno, fmt::format("cannot repair {}", name_));
+  }
   partial_line_ = false;
   return {};
 }

@@ -21,8 +21,8 @@ class Writer {
  public:
   using Clock = std::string (*)();
 
-  // Opens or makes the log (0600) and goes on with its sequence and chain. A torn last line is moved to <log>.torn with a
-  // record that says so; flows that an earlier process left open are closed with end "lost". A file that is not an
+  // Opens or makes the log (0600) and goes on with its sequence and chain. A torn last line is moved to <log>.torn with
+  // a record that says so; flows that an earlier process left open are closed with end "lost". A file that is not an
   // audit log is an error that names it, and stays as it is.
   static Result<Writer> open(const std::filesystem::path& log, std::string workspace, Clock clock = utc_timestamp);
 

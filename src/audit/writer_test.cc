@@ -20,7 +20,8 @@ TEST(Writer, NumbersStampsAndChainsItsRecords) {
   ASSERT_TRUE(writer);
   const std::uint64_t flow = writer->new_flow();
   ASSERT_TRUE(writer->write(Event::allow, flow, kWhere));
-  ASSERT_TRUE(writer->write(Event::close, flow, {{"bytesOut", 1}, {"bytesIn", 2}, {"durationMs", 3}, {"end", "finished"}}));
+  ASSERT_TRUE(
+      writer->write(Event::close, flow, {{"bytesOut", 1}, {"bytesIn", 2}, {"durationMs", 3}, {"end", "finished"}}));
 
   const auto records = log.records();
   ASSERT_EQ(records.size(), 2U);
@@ -62,9 +63,9 @@ TEST(Writer, ClosesTheFlowsOfADeadProcessAsLost) {
     ASSERT_TRUE(writer->write(Event::allow, 1, kWhere));
     ASSERT_TRUE(writer->write(Event::udp_allow, 2, kWhere));
     ASSERT_TRUE(writer->write(Event::allow, 3, kWhere));
-    ASSERT_TRUE(writer->write(Event::close, 3, {{"end", "finished"}}));
+    ASSERT_TRUE(writer->write(Event::close, 3, {{"host", "192.0.2.1"}, {"end", "finished"}}));
     ASSERT_TRUE(writer->write(Event::allow, 4, kWhere));
-    ASSERT_TRUE(writer->write(Event::dial_error, 4, {{"error", "refused"}}));
+    ASSERT_TRUE(writer->write(Event::dial_error, 4, {{"host", "192.0.2.1"}, {"error", "refused"}}));
   }
   ASSERT_TRUE(log.open());
   const auto records = log.records();

@@ -14,7 +14,8 @@ bool worth_another_resolver(Rcode rcode) {
 
 }  // namespace
 
-Lookup::Lookup(Query query, Transport asked_over, std::vector<Resolver> resolvers, std::function<std::uint16_t()> random_id)
+Lookup::Lookup(Query query, Transport asked_over, std::vector<Resolver> resolvers,
+               std::function<std::uint16_t()> random_id)
     : query_(std::move(query)), asked_over_(asked_over), random_id_(std::move(random_id)) {
   for (Resolver& resolver : resolvers) candidates_.push_back({std::move(resolver)});
 }

@@ -34,8 +34,8 @@ class Lookup {
     Bytes message;
   };
 
-  // The next resolver to ask: all of them in order, twice; TCP when the guest asked so or the same resolver's answer was
-  // truncated. Nothing once the lookup is settled or everybody has failed.
+  // The next resolver to ask: all of them in order, twice; TCP when the guest asked so or the same resolver's answer
+  // was truncated. Nothing once the lookup is settled or everybody has failed.
   std::optional<Attempt> next();
 
   enum class Outcome {

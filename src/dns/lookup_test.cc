@@ -41,7 +41,8 @@ TEST_F(LookupTest, IgnoresForgeries) {
   Lookup lookup = make(1);
   const auto attempt = lookup.next();
   EXPECT_EQ(lookup.on_answer(TestMessage{.id = 7, .flags = 0x8180}.encode()), Lookup::Outcome::ignored);
-  EXPECT_EQ(lookup.on_answer(TestMessage{.id = 1000, .flags = 0x8180, .name = "evil"}.encode()), Lookup::Outcome::ignored);
+  EXPECT_EQ(lookup.on_answer(TestMessage{.id = 1000, .flags = 0x8180, .name = "evil"}.encode()),
+            Lookup::Outcome::ignored);
   EXPECT_EQ(lookup.on_answer({}), Lookup::Outcome::ignored);
   EXPECT_EQ(lookup.on_answer(answer_to(*attempt)), Lookup::Outcome::settled);
 }
@@ -89,7 +90,8 @@ TEST_F(LookupTest, GoesToTcpWhenTheAnswerWasTruncated) {
   EXPECT_EQ(over_tcp->transport, Transport::tcp);
   EXPECT_EQ(over_tcp->resolver.address.bytes[3], 1);
   EXPECT_EQ(lookup.on_answer(answer_to(*over_tcp, 0x8180, 100)), Lookup::Outcome::settled);
-  EXPECT_EQ(lookup.reply(), (TestMessage{.id = 7, .flags = 0x8380}.encode()));  // still too long for the guest's datagram
+  EXPECT_EQ(lookup.reply(),
+            (TestMessage{.id = 7, .flags = 0x8380}.encode()));  // still too long for the guest's datagram
 }
 
 TEST_F(LookupTest, FallsBackToTheTruncatedAnswerWhenTcpFails) {

@@ -27,9 +27,9 @@ constexpr std::uint16_t kRecursionAvailableBit = 0x0080;
 constexpr std::uint16_t kRcodeMask = 0x000f;
 
 constexpr std::uint16_t kClassIn = 1;
-constexpr std::uint16_t kTypeOpt = 41;     // RFC 6891
-constexpr std::uint16_t kTypeIxfr = 251;   // RFC 1995
-constexpr std::uint16_t kTypeAxfr = 252;   // RFC 5936
+constexpr std::uint16_t kTypeOpt = 41;    // RFC 6891
+constexpr std::uint16_t kTypeIxfr = 251;  // RFC 1995
+constexpr std::uint16_t kTypeAxfr = 252;  // RFC 5936
 
 struct QuestionTail {
   be16 type;
@@ -96,7 +96,8 @@ std::optional<Outline> outline_of(ByteView message) {
   outline.klass = tail.klass;
   outline.question_end = message.size() - reader.left();
 
-  const std::size_t records = std::size_t{outline.header.answers} + outline.header.authorities + outline.header.additionals;
+  const std::size_t records =
+      std::size_t{outline.header.answers} + outline.header.authorities + outline.header.additionals;
   if (!walk_records(reader, records, outline) || reader.left() != 0) return std::nullopt;
   return outline;
 }

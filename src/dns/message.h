@@ -20,7 +20,14 @@ inline constexpr std::size_t kMaxMessage = 65'535;
 // The largest answer that is sent to a guest in a datagram: below every usual path MTU, so never fragmented.
 inline constexpr std::size_t kMaxDatagram = 1232;
 
-enum class Rcode : std::uint8_t { no_error = 0, format_error = 1, server_failure = 2, name_error = 3, not_implemented = 4, refused = 5 };
+enum class Rcode : std::uint8_t {
+  no_error = 0,
+  format_error = 1,
+  server_failure = 2,
+  name_error = 3,
+  not_implemented = 4,
+  refused = 5
+};
 
 struct Question {
   Bytes name;  // uncompressed, as on the wire

@@ -108,7 +108,8 @@ TEST(Answer, IsCutToItsQuestionWhenItIsTooLongForADatagram) {
 }
 
 TEST(Answer, OfOurOwnRepeatsTheQuestion) {
-  EXPECT_EQ(encode_answer(query_of({.edns_size = 1232}), Rcode::server_failure), (TestMessage{.flags = 0x8182}.encode()));
+  EXPECT_EQ(encode_answer(query_of({.edns_size = 1232}), Rcode::server_failure),
+            (TestMessage{.flags = 0x8182}.encode()));
 }
 
 }  // namespace

@@ -9,7 +9,9 @@
 namespace microagent::dns {
 namespace {
 
-std::uint8_t lower(std::uint8_t byte) { return byte >= 'A' && byte <= 'Z' ? static_cast<std::uint8_t>(byte + 32) : byte; }
+std::uint8_t lower(std::uint8_t byte) {
+  return byte >= 'A' && byte <= 'Z' ? static_cast<std::uint8_t>(byte + 32) : byte;
+}
 
 bool plain(std::uint8_t byte) {
   const std::uint8_t small = lower(byte);
@@ -22,10 +24,10 @@ struct TypeName {
 };
 
 constexpr std::array kTypes{
-    TypeName{1, "A"},     TypeName{2, "NS"},     TypeName{5, "CNAME"},  TypeName{6, "SOA"},    TypeName{12, "PTR"},
-    TypeName{15, "MX"},   TypeName{16, "TXT"},   TypeName{28, "AAAA"},  TypeName{33, "SRV"},   TypeName{35, "NAPTR"},
-    TypeName{43, "DS"},   TypeName{46, "RRSIG"}, TypeName{47, "NSEC"},  TypeName{48, "DNSKEY"}, TypeName{52, "TLSA"},
-    TypeName{64, "SVCB"}, TypeName{65, "HTTPS"}, TypeName{255, "ANY"},  TypeName{257, "CAA"},
+    TypeName{1, "A"},     TypeName{2, "NS"},     TypeName{5, "CNAME"}, TypeName{6, "SOA"},     TypeName{12, "PTR"},
+    TypeName{15, "MX"},   TypeName{16, "TXT"},   TypeName{28, "AAAA"}, TypeName{33, "SRV"},    TypeName{35, "NAPTR"},
+    TypeName{43, "DS"},   TypeName{46, "RRSIG"}, TypeName{47, "NSEC"}, TypeName{48, "DNSKEY"}, TypeName{52, "TLSA"},
+    TypeName{64, "SVCB"}, TypeName{65, "HTTPS"}, TypeName{255, "ANY"}, TypeName{257, "CAA"},
 };
 
 }  // namespace

@@ -23,8 +23,8 @@ struct Resolver {
 
 std::string to_string(const Resolver& resolver);
 
-// The `nameserver` lines of resolv.conf(5), at most the three that every resolver library reads. Lines that do not parse
-// are passed over, as the libraries do.
+// The `nameserver` lines of resolv.conf(5), at most the three that every resolver library reads. Lines that do not
+// parse are passed over, as the libraries do.
 std::vector<Resolver> parse_resolv_conf(std::string_view text);
 
 // Whom to ask: the declared resolvers, else those of a resolv.conf, read again when the file changes.

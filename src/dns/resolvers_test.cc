@@ -18,8 +18,9 @@ std::vector<std::string> texts(const std::vector<Resolver>& resolvers) {
 }
 
 TEST(ResolvConf, YieldsItsFirstThreeNameservers) {
-  EXPECT_THAT(texts(parse_resolv_conf("# a comment\nsearch example.com\nnameserver 192.0.2.1\n\tnameserver\t2001:db8::1 # more\n"
-                                      "nameserver bad\nnameserver 127.0.0.53\nnameserver 192.0.2.4\noptions edns0")),
+  EXPECT_THAT(texts(parse_resolv_conf(
+                  "# a comment\nsearch example.com\nnameserver 192.0.2.1\n\tnameserver\t2001:db8::1 # more\n"
+                  "nameserver bad\nnameserver 127.0.0.53\nnameserver 192.0.2.4\noptions edns0")),
               ElementsAre("192.0.2.1:53", "[2001:db8::1]:53", "127.0.0.53:53"));
   EXPECT_TRUE(parse_resolv_conf("").empty());
   EXPECT_TRUE(parse_resolv_conf("nameserver\nnameservers 192.0.2.1\n;nameserver 192.0.2.1").empty());

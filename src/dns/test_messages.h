@@ -32,8 +32,8 @@ struct TestMessage {
   std::string_view name = "www.example.com";
   unsigned type = 1;
   unsigned klass = 1;
-  unsigned answers = 0;       // A records, each naming the question by a pointer
-  unsigned edns_size = 0;     // 0: no OPT record
+  unsigned answers = 0;    // A records, each naming the question by a pointer
+  unsigned edns_size = 0;  // 0: no OPT record
 
   Bytes encode() const {
     Bytes out;

@@ -14,7 +14,11 @@ using Json = nlohmann::json;
 std::string_view text_of(ByteView payload) { return {reinterpret_cast<const char*>(payload.data()), payload.size()}; }
 
 Json network_of(const wire::GuestFacts& facts) {
-  return {{"ip", facts.ip}, {"subnet", facts.subnet}, {"gateway", facts.gateway}, {"dns", facts.dns}, {"routes", facts.routes}};
+  return {{"ip", facts.ip},
+          {"subnet", facts.subnet},
+          {"gateway", facts.gateway},
+          {"dns", facts.dns},
+          {"routes", facts.routes}};
 }
 
 std::vector<Json> one(Json message) {

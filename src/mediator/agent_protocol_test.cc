@@ -10,11 +10,15 @@ namespace {
 using Bytes = std::vector<std::uint8_t>;
 using wire::FrameType;
 
-Bytes hello(std::uint32_t version = wire::kAgentVersion) { return wire::encode_frame(FrameType::hello, bytes_of(le32(version))); }
+Bytes hello(std::uint32_t version = wire::kAgentVersion) {
+  return wire::encode_frame(FrameType::hello, bytes_of(le32(version)));
+}
 
 Bytes ready() {
-  return wire::encode_frame(FrameType::ready, wire::encode_guest_facts({"192.168.64.2/24", "192.168.64.0/24", "192.168.64.1",
-                                                                         {"192.168.64.1"}, {"0.0.0.0/0 via 192.168.64.1"}}));
+  return wire::encode_frame(
+      FrameType::ready,
+      wire::encode_guest_facts(
+          {"192.168.64.2/24", "192.168.64.0/24", "192.168.64.1", {"192.168.64.1"}, {"0.0.0.0/0 via 192.168.64.1"}}));
 }
 
 Bytes exited(std::uint32_t code, std::uint32_t signal) {
@@ -42,7 +46,8 @@ TEST_F(AgentProtocolTest, PassesTheGuestsFactsOn) {
 
 TEST_F(AgentProtocolTest, LeavesTheNetworkOutWhenIsolated) {
   protocol_ = AgentProtocol(true);
-  EXPECT_EQ(after_hello(wire::encode_frame(FrameType::ready, std::string_view("anything"))), R"([{"type":"guest_ready"}])");
+  EXPECT_EQ(after_hello(wire::encode_frame(FrameType::ready, std::string_view("anything"))),
+            R"([{"type":"guest_ready"}])");
 }
 
 TEST_F(AgentProtocolTest, MakesTheGuestsWordsPrintable) {
@@ -70,9 +75,12 @@ TEST_F(AgentProtocolTest, HearsEverythingOnceHoweverOftenTheGuestConnects) {
 
 TEST_F(AgentProtocolTest, RefusesWhatTheGuestMayNotSend) {
   EXPECT_EQ(after_hello(hello()), "violation: a frame that is not the guest's to send");
-  EXPECT_EQ(after_hello(wire::encode_frame(FrameType::shutdown, ByteView())), "violation: a frame that is not the guest's to send");
-  EXPECT_EQ(after_hello(wire::encode_frame(FrameType::workload_exited, ByteView())), "violation: a malformed exit status");
-  EXPECT_EQ(after_hello(wire::encode_frame(FrameType::ready, std::string_view("ip=evil"))), "violation: malformed facts");
+  EXPECT_EQ(after_hello(wire::encode_frame(FrameType::shutdown, ByteView())),
+            "violation: a frame that is not the guest's to send");
+  EXPECT_EQ(after_hello(wire::encode_frame(FrameType::workload_exited, ByteView())),
+            "violation: a malformed exit status");
+  EXPECT_EQ(after_hello(wire::encode_frame(FrameType::ready, std::string_view("ip=evil"))),
+            "violation: malformed facts");
 }
 
 TEST_F(AgentProtocolTest, StopsAtAnOversizedFrame) {

@@ -51,7 +51,9 @@ Result<policy::Address> address(const std::string& key, const std::string& value
 
 Result<Network> parse_network(const Json& object) {
   if (!object.is_object()) return bad("network", "an object is wanted");
-  if (auto status = only_keys(object, "network.", {"ip", "subnet", "gateway", "dns"}); !status) return fail(status.error());
+  if (auto status = only_keys(object, "network.", {"ip", "subnet", "gateway", "dns"}); !status) {
+    return fail(status.error());
+  }
   const auto subnet = text(object, "subnet");
   if (!subnet) return fail(subnet.error());
   const auto gateway_text = text(object, "gateway");

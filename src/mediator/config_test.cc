@@ -68,7 +68,9 @@ TEST(Config, SaysWhichKeyIsWrong) {
 
 TEST(Config, IsRefusedAtEveryTruncation) {
   const std::string text = whole().dump();
-  for (std::size_t length = 0; length < text.size(); ++length) EXPECT_FALSE(parse_config(text.substr(0, length))) << length;
+  for (std::size_t length = 0; length < text.size(); ++length) {
+    EXPECT_FALSE(parse_config(text.substr(0, length))) << length;
+  }
 }
 
 TEST(Config, ComesFromAFileWhateverItsOffset) {

@@ -55,7 +55,9 @@ flow::Refusal refusal_for(int error) {
   }
 }
 
-tl::unexpected<DialError> failed(int error) { return tl::unexpected(DialError{refusal_for(error), std::strerror(error)}); }
+tl::unexpected<DialError> failed(int error) {
+  return tl::unexpected(DialError{refusal_for(error), std::strerror(error)});
+}
 
 tl::expected<Fd, DialError> open_socket(const Target& target) {
   const bool ipv4 = target.address.family == policy::Address::Family::ipv4;

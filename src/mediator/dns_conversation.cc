@@ -22,7 +22,10 @@ constexpr std::size_t kMaxUdpQuery = 4096;  // queries are small; a longer one a
 // Shared by the reading coroutine and one coroutine a query, and gone with the last of them.
 struct Conversation {
   Conversation(Descriptor socket_, dns::Transport transport_, Answerer answer_)
-      : socket(std::move(socket_)), transport(transport_), answer(std::move(answer_)), progress(socket.get_executor(), kNever) {}
+      : socket(std::move(socket_)),
+        transport(transport_),
+        answer(std::move(answer_)),
+        progress(socket.get_executor(), kNever) {}
 
   Descriptor socket;
   dns::Transport transport;

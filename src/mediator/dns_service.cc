@@ -36,7 +36,8 @@ asio::awaitable<tl::expected<Descriptor, std::string>> connect(const Lookup::Att
 }
 
 // Until an answer fits: forged and stray datagrams do not end the wait.
-asio::awaitable<bool> exchange_datagrams(Lookup& lookup, Descriptor& socket, const dns::Bytes& message, Deadline deadline) {
+asio::awaitable<bool> exchange_datagrams(Lookup& lookup, Descriptor& socket, const dns::Bytes& message,
+                                         Deadline deadline) {
   if (!co_await write_all(socket, message, deadline)) co_return false;
   dns::Bytes packet(dns::kMaxMessage);
   for (;;) {
@@ -46,7 +47,8 @@ asio::awaitable<bool> exchange_datagrams(Lookup& lookup, Descriptor& socket, con
   }
 }
 
-asio::awaitable<bool> exchange_framed(Lookup& lookup, Descriptor& socket, const dns::Bytes& message, Deadline deadline) {
+asio::awaitable<bool> exchange_framed(Lookup& lookup, Descriptor& socket, const dns::Bytes& message,
+                                      Deadline deadline) {
   const be16 length(static_cast<std::uint16_t>(message.size()));
   dns::Bytes framed(bytes_of(length).begin(), bytes_of(length).end());
   framed.insert(framed.end(), message.begin(), message.end());

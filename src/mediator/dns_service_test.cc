@@ -103,7 +103,8 @@ TEST_F(DnsServiceTest, AsksOverTcpWhenTheAnswerWasTruncated) {
   udp_.send_to(from, TestMessage{.id = id_of(query), .flags = 0x8380}.encode());
   const Fd connection = next_connection();
   const Bytes again = next_from(connection);
-  const Bytes answer = TestMessage{.id = static_cast<unsigned>(again[2] << 8 | again[3]), .flags = 0x8180, .answers = 50}.encode();
+  const Bytes answer =
+      TestMessage{.id = static_cast<unsigned>(again[2] << 8 | again[3]), .flags = 0x8180, .answers = 50}.encode();
   put(connection, framed(answer));
   EXPECT_EQ(next_from(client), (TestMessage{.id = 7, .flags = 0x8180, .answers = 50}.encode()));
 }

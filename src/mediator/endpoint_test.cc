@@ -20,7 +20,8 @@ TEST(Endpoint, ReadsAsPeopleWriteIt) {
   const flow::Endpoint ipv4 = endpoint_of(*policy::parse_address("192.0.2.1"), 80);
   EXPECT_EQ(endpoint_text(ipv4, flow::Protocol::tcp), "192.0.2.1:80");
   EXPECT_EQ(endpoint_text(ipv4, flow::Protocol::icmp_echo), "192.0.2.1");
-  EXPECT_EQ(endpoint_text(endpoint_of(*policy::parse_address("2001:db8::1"), 80), flow::Protocol::udp), "[2001:db8::1]:80");
+  EXPECT_EQ(endpoint_text(endpoint_of(*policy::parse_address("2001:db8::1"), 80), flow::Protocol::udp),
+            "[2001:db8::1]:80");
   EXPECT_EQ(endpoint_text(vsock_endpoint(2, 1020), flow::Protocol::vsock), "vsock:2:1020");
   EXPECT_EQ(endpoint_text({}, flow::Protocol::tcp), "unknown:0");
   EXPECT_EQ(protocol_text(static_cast<flow::Protocol>(99)), "unknown");

@@ -14,7 +14,8 @@ class GuestAgentTest : public testing::Test {
  protected:
   TestLoop loop_;
   std::vector<nlohmann::json> reports_;
-  GuestAgent agent_{loop_.io.get_executor(), true, [this](const nlohmann::json& report) { reports_.push_back(report); }};
+  GuestAgent agent_{loop_.io.get_executor(), true,
+                    [this](const nlohmann::json& report) { reports_.push_back(report); }};
 };
 
 TEST_F(GuestAgentTest, PassesMessagesOn) {

@@ -29,8 +29,8 @@ TEST(HostAddresses, AreReadAgainOnlyAfterAChange) {
   EXPECT_TRUE(known.empty());
 }
 
-// In a network namespace of its own: 0 when the address of the interface that comes up is seen, 2 where the host allows no
-// such namespace.
+// In a network namespace of its own: 0 when the address of the interface that comes up is seen, 2 where the host allows
+// no such namespace.
 int watch_loopback_come_up() {
   if (::unshare(CLONE_NEWUSER | CLONE_NEWNET) != 0) return 2;
   const policy::Address loopback = *policy::parse_address("127.0.0.1");

@@ -34,7 +34,9 @@ asio::awaitable<Wait> wait_for(Descriptor& descriptor, Descriptor::wait_type wha
 
 Result<Descriptor> watch(const asio::any_io_executor& executor, Fd fd) {
   const int flags = ::fcntl(fd.get(), F_GETFL);
-  if (flags < 0 || ::fcntl(fd.get(), F_SETFL, flags | O_NONBLOCK) != 0) return fail_errno(errno, "cannot make a descriptor nonblocking");
+  if (flags < 0 || ::fcntl(fd.get(), F_SETFL, flags | O_NONBLOCK) != 0) {
+    return fail_errno(errno, "cannot make a descriptor nonblocking");
+  }
   Descriptor descriptor(executor);
   boost::system::error_code error;
   descriptor.assign(fd.get(), error);

@@ -1,6 +1,7 @@
 #pragma once
 
-// Coroutine input and output on nonblocking descriptors. Every wait has a deadline; errors are values, never exceptions.
+// Coroutine input and output on nonblocking descriptors. Every wait has a deadline; errors are values, never
+// exceptions.
 
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>

@@ -39,7 +39,9 @@ Judgement judge(const Config& config, const policy::Surroundings& surroundings, 
   if (!has_port && open.protocol != flow::Protocol::icmp_echo) return denied("unknown protocol", "protocols");
   const auto destination = address_of(open.destination);
   if (!destination) return denied("not an IP address", "destinations");
-  if (has_port && (open.destination.port == 0 || open.destination.port > 65'535)) return denied("no such port", "destinations");
+  if (has_port && (open.destination.port == 0 || open.destination.port > 65'535)) {
+    return denied("no such port", "destinations");
+  }
 
   Judgement judgement;
   judgement.destination = policy::unmapped(*destination);

@@ -11,7 +11,8 @@ namespace {
 class JudgeTest : public testing::Test {
  protected:
   JudgeTest() {
-    config_.network = Network{*policy::parse_cidr("192.168.64.0/24"), *policy::parse_address("192.168.64.1"),
+    config_.network = Network{*policy::parse_cidr("192.168.64.0/24"),
+                              *policy::parse_address("192.168.64.1"),
                               {*policy::parse_address("192.0.2.53")}};
     surroundings_.subnet = config_.network->subnet;
     surroundings_.host = {*policy::parse_address("203.0.113.7")};
@@ -53,7 +54,8 @@ TEST_F(JudgeTest, DeniesTheInsideUnlessARuleAllowsIt) {
   config_.policy.allow.push_back(*policy::parse_rule("127.0.0.1:80"));
   EXPECT_EQ(judged(flow::Protocol::tcp, "127.0.0.1", 80).service, Service::upstream);
   EXPECT_FALSE(judged(flow::Protocol::tcp, "127.0.0.1", 80).unlisted);
-  EXPECT_EQ(judged(flow::Protocol::icmp_echo, "127.0.0.1", 80).service, Service::none);  // 80 is an echo identifier here
+  EXPECT_EQ(judged(flow::Protocol::icmp_echo, "127.0.0.1", 80).service,
+            Service::none);  // 80 is an echo identifier here
 }
 
 TEST_F(JudgeTest, TakesTheResolversQueriesItself) {

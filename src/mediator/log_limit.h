@@ -8,7 +8,8 @@
 
 namespace microagent::mediator {
 
-// For warnings that a guest can provoke as often as it likes: at most one line a second, which counts the ones left out.
+// For warnings that a guest can provoke as often as it likes: at most one line a second, which counts the ones left
+// out.
 class LogLimit {
  public:
   void warn(std::string_view message) {

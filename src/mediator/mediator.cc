@@ -17,7 +17,8 @@ flow::Refusal denial(flow::Protocol protocol) {
 
 }  // namespace
 
-Result<std::unique_ptr<Mediator>> Mediator::open(asio::io_context& io, Config config, dns::ResolverList resolvers, Sockets sockets) {
+Result<std::unique_ptr<Mediator>> Mediator::open(asio::io_context& io, Config config, dns::ResolverList resolvers,
+                                                 Sockets sockets) {
   auto audit = audit::Writer::open(config.audit_file, config.workspace);
   if (!audit) return fail(with_context(audit.error(), "audit log"));
   auto host_addresses = HostAddresses::open();

@@ -16,8 +16,8 @@
 
 namespace microagent::mediator {
 
-// The story of every flow: judge, record, dial, verdict, and the record of its end. Fails closed: whatever goes wrong with
-// the audit log or the host's addresses refuses flows, and the end of either channel ends the event loop.
+// The story of every flow: judge, record, dial, verdict, and the record of its end. Fails closed: whatever goes wrong
+// with the audit log or the host's addresses refuses flows, and the end of either channel ends the event loop.
 class Mediator {
  public:
   struct Sockets {
@@ -26,7 +26,8 @@ class Mediator {
   };
 
   // The mediator must outlive the run of `io`, and `io` the mediator.
-  static Result<std::unique_ptr<Mediator>> open(asio::io_context& io, Config config, dns::ResolverList resolvers, Sockets sockets);
+  static Result<std::unique_ptr<Mediator>> open(asio::io_context& io, Config config, dns::ResolverList resolvers,
+                                                Sockets sockets);
 
   // Announces itself to the supervisor and serves until `io` stops.
   void start();
@@ -38,8 +39,8 @@ class Mediator {
     bool spliced = false;          // false: netd waits for the verdict
   };
 
-  Mediator(asio::io_context& io, Config config, dns::ResolverList resolvers, audit::Writer audit, HostAddresses host_addresses,
-           Descriptor supervisor, std::unique_ptr<NetdLink> netd);
+  Mediator(asio::io_context& io, Config config, dns::ResolverList resolvers, audit::Writer audit,
+           HostAddresses host_addresses, Descriptor supervisor, std::unique_ptr<NetdLink> netd);
 
   asio::awaitable<void> serve_netd();
   asio::awaitable<void> serve_supervisor();

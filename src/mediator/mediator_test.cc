@@ -183,7 +183,8 @@ TEST_F(MediatorTest, AnswersNames) {
   answer[0] = query->first[0];
   answer[1] = query->first[1];
   resolver_.send_to(query->second, answer);
-  ASSERT_TRUE(loop_.until([&] { return arrived(client) == dns::TestMessage{.id = 7, .flags = 0x8180, .answers = 1}.encode(); }));
+  ASSERT_TRUE(loop_.until(
+      [&] { return arrived(client) == dns::TestMessage{.id = 7, .flags = 0x8180, .answers = 1}.encode(); }));
   EXPECT_EQ(records(1)[0]["event"], "egress_dns_allow");
   ASSERT_TRUE(netd_->send(last_flow_, flow::Closed{}));
   EXPECT_TRUE(spliced(Protocol::tcp, "192.168.64.1", 53));

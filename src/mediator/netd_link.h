@@ -34,7 +34,8 @@ class NetdLink {
     Fd fd;
   };
 
-  NetdLink(flow::Channel channel, Descriptor readiness) : channel_(std::move(channel)), readiness_(std::move(readiness)) {}
+  NetdLink(flow::Channel channel, Descriptor readiness)
+      : channel_(std::move(channel)), readiness_(std::move(readiness)) {}
   void send(flow::FlowId flow, flow::Verdict verdict, Fd fd);
   void flush();
   void give_up();

@@ -15,7 +15,9 @@ flow::Open open_of(flow::Protocol protocol) {
   return open;
 }
 
-std::string text(const Record& record) { return std::string(audit::to_string(record.event)) + " " + record.fields.dump(); }
+std::string text(const Record& record) {
+  return std::string(audit::to_string(record.event)) + " " + record.fields.dump();
+}
 
 constexpr const char* kWhere = R"("host":"192.0.2.1","dst":"192.0.2.1:80","src":"192.168.64.2:40000")";
 
@@ -26,8 +28,10 @@ TEST(Records, TellAFlowsStory) {
   const std::string where = std::string("{") + kWhere + R"(,"proto":"tcp",)";
   EXPECT_EQ(text(allow_record(open, judgement)), "egress_allow " + where + R"("rule":"--egress-allow 192.0.2.1"})");
   judgement.unlisted = true;
-  EXPECT_EQ(text(allow_record(open, judgement)), "egress_allow " + where + R"("unlisted":true,"rule":"--egress-allow 192.0.2.1"})");
-  EXPECT_EQ(text(dial_error_record(open, "Connection refused")), "egress_dial_error " + where + R"("error":"Connection refused"})");
+  EXPECT_EQ(text(allow_record(open, judgement)),
+            "egress_allow " + where + R"("unlisted":true,"rule":"--egress-allow 192.0.2.1"})");
+  EXPECT_EQ(text(dial_error_record(open, "Connection refused")),
+            "egress_dial_error " + where + R"("error":"Connection refused"})");
   EXPECT_EQ(text(close_record(open, {1, 2, 3999, flow::End::guest_reset})),
             "egress_close " + where + R"("bytesOut":1,"bytesIn":2,"durationMs":3,"end":"guest_reset"})");
 }

@@ -21,7 +21,8 @@ asio::awaitable<std::string> SupervisorLink::receive(std::function<void(const nl
   for (;;) {
     const std::size_t size = co_await read_some(socket_, packet, kNever);
     if (size == 0) co_return "the supervisor is gone";
-    const auto message = nlohmann::json::parse(packet.begin(), packet.begin() + static_cast<std::ptrdiff_t>(size), nullptr, false);
+    const auto message =
+        nlohmann::json::parse(packet.begin(), packet.begin() + static_cast<std::ptrdiff_t>(size), nullptr, false);
     if (!message.is_object()) co_return "the supervisor sent what is no message";
     on_message(message);
   }

@@ -1,7 +1,7 @@
 #pragma once
 
-// An event loop and loopback peers for the tests of this folder. Everything runs on the test's own thread: a test lets the
-// loop run until what it waits for has happened.
+// An event loop and loopback peers for the tests of this folder. Everything runs on the test's own thread: a test lets
+// the loop run until what it waits for has happened.
 
 #include <arpa/inet.h>
 #include <gtest/gtest.h>

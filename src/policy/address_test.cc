@@ -6,7 +6,8 @@ namespace microagent::policy {
 namespace {
 
 TEST(Address, RoundTripsCanonicalText) {
-  for (const char* text : {"0.0.0.0", "192.0.2.255", "::", "::1", "2001:db8::1", "64:ff9b::192.0.2.1", "fe80::1:2:3:4"}) {
+  for (const char* text :
+       {"0.0.0.0", "192.0.2.255", "::", "::1", "2001:db8::1", "64:ff9b::192.0.2.1", "fe80::1:2:3:4"}) {
     const auto address = parse_address(text);
     ASSERT_TRUE(address) << text;
     EXPECT_EQ(parse_address(to_string(*address)), address) << text;
@@ -15,9 +16,10 @@ TEST(Address, RoundTripsCanonicalText) {
 }
 
 TEST(Address, RefusesWhatAnotherProgramCouldReadDifferently) {
-  for (std::string_view text : {"", "1", "1.2.3", "1.2.3.4.5", "01.2.3.4", "1.2.3.04", "0x7f.0.0.1", "2130706433", "1.2.3.256",
-                                " 1.2.3.4", "1.2.3.4 ", "1.2.3.-4", "1.2.3.4/8", "[::1]", "::1%lo", "1::2::3", "12345::", ":::",
-                                "1:2:3:4:5:6:7:8:9", "localhost"}) {
+  for (std::string_view text :
+       {"",           "1",         "1.2.3",    "1.2.3.4.5", "01.2.3.4",          "1.2.3.04",  "0x7f.0.0.1",
+        "2130706433", "1.2.3.256", " 1.2.3.4", "1.2.3.4 ",  "1.2.3.-4",          "1.2.3.4/8", "[::1]",
+        "::1%lo",     "1::2::3",   "12345::",  ":::",       "1:2:3:4:5:6:7:8:9", "localhost"}) {
     EXPECT_FALSE(parse_address(text)) << text;
   }
   EXPECT_FALSE(parse_address(std::string_view("1.2.3.4\0.evil", 13)));
@@ -48,8 +50,8 @@ TEST(Cidr, ClearsHostBitsAndTakesEveryLength) {
 }
 
 TEST(Cidr, RefusesBadLengths) {
-  for (const char* text : {"10.0.0.0", "10.0.0.0/", "10.0.0.0/33", "10.0.0.0/-1", "10.0.0.0/08", "10.0.0.0/8x", "10.0.0.0/ 8",
-                           "::/129", "/8", "10.0.0.0/8/8", "10.0.0.0/99999999999"}) {
+  for (const char* text : {"10.0.0.0", "10.0.0.0/", "10.0.0.0/33", "10.0.0.0/-1", "10.0.0.0/08", "10.0.0.0/8x",
+                           "10.0.0.0/ 8", "::/129", "/8", "10.0.0.0/8/8", "10.0.0.0/99999999999"}) {
     EXPECT_FALSE(parse_cidr(text)) << text;
   }
 }

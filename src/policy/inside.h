@@ -16,9 +16,9 @@ struct Surroundings {
   std::optional<Cidr> subnet;  // the workspace's own
 };
 
-// Why an address is inside, for people: "loopback 127.0.0.0/8", "an address of the host", "NAT64 of private 10.0.0.0/8".
-// Nothing for a public address. IPv4 carried in IPv6 (mapped, compatible, NAT64, 6to4, Teredo) is judged as the IPv4
-// address that it reaches.
+// Why an address is inside, for people: "loopback 127.0.0.0/8", "an address of the host", "NAT64 of
+// private 10.0.0.0/8". Nothing for a public address. IPv4 carried in IPv6 (mapped, compatible, NAT64, 6to4, Teredo) is
+// judged as the IPv4 address that it reaches.
 std::optional<std::string> inside(const Address& address, const Surroundings& surroundings);
 
 }  // namespace microagent::policy

@@ -37,7 +37,9 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"Broadcast", {"255.255.255.255"}, "broadcast 255.255.255.255/32"},
         Case{"Reserved", {"240.0.0.0", "250.0.0.1", "255.255.255.254"}, "reserved 240.0.0.0/4"},
         Case{"Unspecified6", {"::"}, "unspecified ::/128"}, Case{"Loopback6", {"::1"}, "loopback ::1/128"},
-        Case{"LocalNat64", {"64:ff9b:1::", "64:ff9b:1::8.8.8.8", "64:ff9b:1:ffff:ffff:ffff:ffff:ffff"}, "local NAT64 64:ff9b:1::/48"},
+        Case{"LocalNat64",
+             {"64:ff9b:1::", "64:ff9b:1::8.8.8.8", "64:ff9b:1:ffff:ffff:ffff:ffff:ffff"},
+             "local NAT64 64:ff9b:1::/48"},
         Case{"UniqueLocal", {"fc00::", "fd12::1", "fdff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"}, "unique local fc00::/7"},
         Case{"LinkLocal6", {"fe80::", "fe80::1", "febf:ffff:ffff:ffff:ffff:ffff:ffff:ffff"}, "link-local fe80::/10"},
         Case{"SiteLocal", {"fec0::", "fec0::1", "feff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"}, "site-local fec0::/10"},
@@ -45,16 +47,19 @@ INSTANTIATE_TEST_SUITE_P(
     [](const auto& info) { return info.param.name; });
 
 TEST(Inside, EndsWhereThePublicInternetBegins) {
-  for (const char* address : {"1.0.0.0", "9.255.255.255", "11.0.0.0", "100.63.255.255", "100.128.0.0", "126.255.255.255",
-                              "128.0.0.0", "169.253.255.255", "169.255.0.0", "172.15.255.255", "172.32.0.0", "191.255.255.255",
-                              "192.0.1.0", "192.167.255.255", "192.169.0.0", "198.17.255.255", "198.20.0.0", "223.255.255.255",
-                              "2000::", "2606:4700::1111", "fbff::1", "fe00::1", "64:ff9c::"}) {
+  for (const char* address :
+       {"1.0.0.0",   "9.255.255.255",   "11.0.0.0",    "100.63.255.255", "100.128.0.0", "126.255.255.255",
+        "128.0.0.0", "169.253.255.255", "169.255.0.0", "172.15.255.255", "172.32.0.0",  "191.255.255.255",
+        "192.0.1.0", "192.167.255.255", "192.169.0.0", "198.17.255.255", "198.20.0.0",  "223.255.255.255",
+        "2000::",    "2606:4700::1111", "fbff::1",     "fe00::1",        "64:ff9c::"}) {
     EXPECT_EQ(why(address), "public") << address;
   }
 }
 
 TEST(Inside, LeavesTheDocumentationNetsPublic) {
-  for (const char* address : {"192.0.2.1", "198.51.100.1", "203.0.113.1", "2001:db8::1"}) EXPECT_EQ(why(address), "public");
+  for (const char* address : {"192.0.2.1", "198.51.100.1", "203.0.113.1", "2001:db8::1"}) {
+    EXPECT_EQ(why(address), "public");
+  }
 }
 
 TEST(Inside, JudgesCarriedIpv4AsWhatItReaches) {
