@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <random>
+
 #include "dns/names.h"
 #include "dns/test_messages.h"
 
@@ -105,6 +107,31 @@ TEST(Answer, IsCutToItsQuestionWhenItIsTooLongForADatagram) {
   const Bytes cut = deliver(query, large, true);
   EXPECT_EQ(cut, (TestMessage{.id = 7, .flags = 0x8380}.encode()));
   EXPECT_EQ(deliver(query, large, false).size(), large.size());
+}
+
+// Whatever is taken can be answered: no mutation trips a check.
+TEST(Messages, SurviveMutation) {
+  std::mt19937 generator(1);
+  const auto random = [&] { return static_cast<unsigned>(generator()); };
+  for (int round = 0; round < 50'000; ++round) {
+    const TestMessage original{
+        .flags = 0x0100U | (random() % 2) << 15, .answers = random() % 3, .edns_size = 1232U * (random() % 2)};
+    Bytes message = original.encode();
+    for (unsigned changes = random() % 4; changes > 0; --changes) {
+      message[random() % message.size()] = static_cast<std::uint8_t>(random());
+    }
+    const ParsedQuery parsed = parse_query(message);
+    if (!parsed.query) {
+      encode_fault(message, parsed.fault);
+    } else {
+      EXPECT_TRUE(parse_answer(encode_answer(*parsed.query, Rcode::refused), parsed.query->id, parsed.query->question));
+      EXPECT_FALSE(name_text(parsed.query->question.name).empty());
+    }
+    const Query query = query_of({.id = static_cast<unsigned>(message[0] << 8 | message[1])});
+    if (parse_answer(message, query.id, query.question)) {
+      EXPECT_EQ(deliver(query, message, true).size(), message.size());
+    }
+  }
 }
 
 TEST(Answer, OfOurOwnRepeatsTheQuestion) {

@@ -269,6 +269,16 @@ TEST_F(MediatorTest, RefusesEveryIpFlowWhenIsolated) {
   EXPECT_EQ(records(1)[0]["reason"], "isolated");
 }
 
+TEST_F(MediatorTest, RefusesFlowsBeyondItsBound) {
+  start();
+  const LoopbackSocket server(SOCK_DGRAM);
+  for (std::size_t i = 0; i < kMaxFlows; ++i) ASSERT_TRUE(spliced(Protocol::udp, "127.0.0.1", server.port()));
+  EXPECT_EQ(refusal_of(Protocol::udp, "127.0.0.1", server.port()), Refusal::admin_prohibited);
+  EXPECT_EQ(directory_.records().back()["reason"], "too many flows");
+  ASSERT_TRUE(netd_->send(1, flow::Closed{}));
+  EXPECT_TRUE(spliced(Protocol::udp, "127.0.0.1", server.port()));
+}
+
 TEST_F(MediatorTest, WillNotStartWithAForeignAuditLog) {
   std::ofstream(directory_.audit_file()) << "a letter\n";
   auto supervisor = socket_pair(SOCK_SEQPACKET);
