@@ -1,7 +1,9 @@
 #include "netd/daemon.h"
 
+#include <algorithm>
+
+#include "base/check.h"
 #include "base/clock.h"
-#include "base/log.h"
 #include "netd/translate.h"
 #include "wire/agent.h"
 
@@ -14,6 +16,9 @@ constexpr std::size_t kPacketBudget = 128;
 
 // How long after a frame the ring is looked at before sleeping. About what a notification and a wake-up cost.
 constexpr std::uint64_t kBusyPollNs = 30'000;
+
+// The stack numbers its flows below the marks that vsock and dialled flows carry.
+constexpr flow::FlowId kStackFlowMask = kVsockFlowBit - 1;
 
 }  // namespace
 
@@ -34,6 +39,7 @@ Status Daemon::run() {
   if (Status told = peers_.channel(Peer::supervisor).send(0, flow::Ready{}); !told) return told;
 
   while (!ended_) {
+    poller_.set_deadline(next_deadline());
     const auto events = poller_.wait(may_sleep());
     now_ns_ = monotonic_ns();
     run_timers(now_ns_);
@@ -108,8 +114,16 @@ void Daemon::run_timers(std::uint64_t now_ns) {
   if (vsock_) vsock_->flows.on_time(now_ns);
 }
 
+std::optional<std::uint64_t> Daemon::next_deadline() const {
+  const auto of_stack = stack_ ? stack_->next_deadline() : std::nullopt;
+  const auto of_vsock = vsock_ ? vsock_->flows.next_deadline() : std::nullopt;
+  if (!of_stack || !of_vsock) return of_stack ? of_stack : of_vsock;
+  return std::min(*of_stack, *of_vsock);
+}
+
 void Daemon::open(flow::FlowId flow, netstack::Protocol protocol, const netstack::Ipv4Endpoint& guest,
                   const netstack::Ipv4Endpoint& destination) {
+  MICROAGENT_CHECK((flow & ~kStackFlowMask) == 0);
   flow::Open wanted;
   wanted.guest = to_flow(guest);
   wanted.destination = to_flow(destination);

@@ -22,9 +22,9 @@ struct Facts {
 
 // The loop: joins the guest's two devices, the stack, the vsock flows and the two peers.
 //
-// A turn waits for events, hands them out, then runs one batch: frames and packets out of the rings, the stack's and the
-// flows' answers into them, one interrupt a queue. While frames keep coming the next turn looks at the ring for a short
-// time before it sleeps, and meanwhile the guest need not notify; an idle netd always sleeps.
+// A turn waits for events, hands them out, then runs one batch: frames and packets out of the rings, the stack's and
+// the flows' answers into them, one interrupt a queue. While frames keep coming the next turn looks at the ring for a
+// short time before it sleeps, and meanwhile the guest need not notify; an idle netd always sleeps.
 class Daemon final : public netstack::Upcalls, public VsockUpcalls {
  public:
   Daemon(Poller poller, Fd supervisor, Fd mediator, const Facts& facts);
@@ -51,6 +51,7 @@ class Daemon final : public netstack::Upcalls, public VsockUpcalls {
   Status run_batch();
   bool may_sleep();
   void run_timers(std::uint64_t now_ns);
+  std::optional<std::uint64_t> next_deadline() const;
 
   // Messages (daemon_messages.cc).
   Status on_peer(Peer peer);

@@ -164,6 +164,21 @@ TEST_F(NetdProgramTest, TellsTheSupervisorHowItsDialEnded) {
   EXPECT_EQ(closed->as<flow::Closed>()->end, flow::End::refused);
 }
 
+TEST_F(NetdProgramTest, ADialThatTheGuestNeverAnswersTimesOut) {
+  start_vsock();
+  std::array<int, 2> ends{};
+  ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()), 0);
+  const Fd ours(ends[0]);
+  const Fd theirs(ends[1]);
+  flow::Dial dial;
+  dial.guest_port = kGuestPort;
+  dial.protocol = flow::Protocol::vsock;
+  ASSERT_TRUE(netd.supervisor().send(flow::kDialledBit | 4, dial, theirs.get()));
+  const auto closed = netd.next(netd.supervisor());
+  ASSERT_TRUE(closed && closed->as<flow::Closed>());
+  EXPECT_EQ(closed->as<flow::Closed>()->end, flow::End::timed_out);
+}
+
 TEST_F(NetdProgramTest, ADialWithoutADeviceIsClosedAtOnce) {
   std::array<int, 2> ends{};
   ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()), 0);

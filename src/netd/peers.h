@@ -15,8 +15,8 @@ class Peers {
 
   flow::Channel& channel(Peer peer) { return peer == Peer::supervisor ? supervisor_ : mediator_; }
 
-  // The number by which the flow that `peer` calls `flow` is known inside netd; nothing when the number cannot be one of
-  // a dialled flow.
+  // The number by which the flow that `peer` calls `flow` is known inside netd; nothing when the number cannot be one
+  // of a dialled flow.
   static std::optional<flow::FlowId> dialled(Peer peer, flow::FlowId flow);
 
   // False when the flow must be refused because the mediator does not keep up.

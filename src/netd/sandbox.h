@@ -9,7 +9,8 @@ namespace microagent::netd {
 Status raise_limits();
 
 // Leaves this process the system calls of its data path and nothing else: no socket, connect, open, execve, fork,
-// ptrace. Anything else, and any other system call table, kills it. Irrevocable; comes before the first byte of a guest.
+// ptrace. Anything else, and any other system call table, kills it. Irrevocable; comes before the first byte of a
+// guest.
 Status enter_sandbox();
 
 }  // namespace microagent::netd

@@ -97,7 +97,8 @@ TEST_F(NetDeviceTest, HandsOverTransmittedFramesWithTheirHeader) {
   wanted.flags = wire::kNetHeaderNeedsCsum;
   wanted.gso_type = wire::kNetHeaderGsoTcp4;
   wanted.gso_size = 1448;
-  tx.add(std::array{DriverBuffer{header(wanted), 12}, DriverBuffer{filled(100, 1), 100}, DriverBuffer{filled(50, 2), 50}});
+  tx.add(std::array{DriverBuffer{header(wanted), 12}, DriverBuffer{filled(100, 1), 100},
+                    DriverBuffer{filled(50, 2), 50}});
   EXPECT_EQ(device->transmit(sink, 16), 1U);
   ASSERT_EQ(sink.frames.size(), 1U);
   EXPECT_EQ(sink.frames[0].size(), 150U);
@@ -225,7 +226,8 @@ TEST_F(NetDeviceTest, ReceiveBuffersThatAreCrumbs) {
 
 TEST_F(NetDeviceTest, FramesThatCannotBeAreDroppedAndCounted) {
   tx.add(std::array{DriverBuffer{header(), 12}});
-  tx.add(std::array{DriverBuffer{header(), 12}, DriverBuffer{filled(NetDevice::kMaxFrame + 1, 0), NetDevice::kMaxFrame + 1}});
+  constexpr std::uint32_t kTooLarge = NetDevice::kMaxFrame + 1;
+  tx.add(std::array{DriverBuffer{header(), 12}, DriverBuffer{filled(kTooLarge, 0), kTooLarge}});
   NetHeader unknown;
   unknown.gso_type = 3;
   tx.add(std::array{DriverBuffer{header(unknown), 12}, DriverBuffer{filled(60, 0), 60}});

@@ -87,7 +87,9 @@ Status VhostSession::set_features(ByteView payload) {
 Status VhostSession::set_protocol_features(ByteView payload) {
   const auto features = wire::parse_vhost_u64(payload);
   if (!features) return broken("malformed set_protocol_features");
-  if ((*features & ~profile_.protocol_features) != 0) return broken("protocol features accepted that were not on offer");
+  if ((*features & ~profile_.protocol_features) != 0) {
+    return broken("protocol features accepted that were not on offer");
+  }
   protocol_features_ = *features;
   return {};
 }

@@ -41,7 +41,8 @@ class VhostSession {
 
   int fd() const { return socket_.fd(); }
 
-  // Handles every message that has arrived; queues may have started or stopped. An error means the session is over: stop_all(), then destroy it.
+  // Handles every message that has arrived; queues may have started or stopped. An error means the session is over:
+  // stop_all(), then destroy it.
   Status on_readable();
   // Stops the rings and gives up their descriptors.
   void stop_all();

@@ -141,7 +141,7 @@ TEST_F(VhostSessionTest, ExtraDescriptorsAreClosed) {
   const std::size_t before = open_files();
   const Fd null(::open("/dev/null", O_RDONLY | O_CLOEXEC));
   for (int i = 0; i < 100; ++i) {
-    const std::array files{null.get(), null.get(), null.get(), null.get(), null.get(), null.get(), null.get(), null.get()};
+    const std::vector<int> files(wire::kVhostMaxRegions, null.get());
     front->send(VhostRequest::set_owner, {}, files);
     front->send_u64(VhostRequest::set_vring_call, kick_word(0), files);
     pump();

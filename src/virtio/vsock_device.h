@@ -18,8 +18,8 @@ struct VsockPacket {
   std::span<const iovec> data;  // exactly header.length bytes when there is no error
 };
 
-// The virtio socket device (VIRTIO 1.2, 5.10) on a vhost-user session: queue 0 to the guest, queue 1 from it. Queue 2 is
-// for events, of which we have none: the host's CID never changes.
+// The virtio socket device (VIRTIO 1.2, 5.10) on a vhost-user session: queue 0 to the guest, queue 1 from it. Queue 2
+// is for events, of which we have none: the host's CID never changes.
 class VsockDevice {
  public:
   static constexpr std::size_t kReceiveQueue = 0;

@@ -18,7 +18,7 @@
 namespace microagent::netd::testing {
 namespace {
 
-constexpr int kPatienceMs = 5'000;
+constexpr int kPatienceMs = 10'000;
 
 bool readable(int fd) {
   pollfd wanted{fd, POLLIN, 0};
