@@ -1,0 +1,56 @@
+#include "supervisor/bounded_log.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+namespace microagent::supervisor {
+namespace {
+
+namespace fs = std::filesystem;
+
+Fd open_empty(const fs::path& path) {
+  return Fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0600));
+}
+
+fs::path older(const fs::path& path) { return path.string() + ".1"; }
+
+}  // namespace
+
+Result<BoundedLog> BoundedLog::create(fs::path path, std::size_t limit, int place) {
+  Fd fd = open_empty(path);
+  if (!fd) return fail_errno(errno, fmt::format("cannot write {}", path.string()));
+  ::unlink(older(path).c_str());
+  if (place >= 0) {
+    if (::dup3(fd.get(), place, O_CLOEXEC) < 0) return fail_errno(errno, "cannot redirect a descriptor");
+    fd.reset(place);
+  }
+  return BoundedLog(std::move(path), limit, std::move(fd));
+}
+
+void BoundedLog::write(std::string_view bytes) {
+  // The size is asked for, not counted: others may write to the same descriptor.
+  struct stat status {};
+  const bool known = ::fstat(fd_.get(), &status) == 0;
+  if (known && static_cast<std::size_t>(status.st_size) + bytes.size() > limit_) rotate();
+  while (!bytes.empty()) {
+    const ssize_t count = ::write(fd_.get(), bytes.data(), bytes.size());
+    if (count < 0 && errno == EINTR) continue;
+    if (count <= 0) return;
+    bytes.remove_prefix(static_cast<std::size_t>(count));
+  }
+}
+
+void BoundedLog::rotate() {
+  if (::rename(path_.c_str(), older(path_).c_str()) != 0) {
+    [[maybe_unused]] const int emptied = ::ftruncate(fd_.get(), 0);
+    return;
+  }
+  const Fd next = open_empty(path_);
+  if (next) ::dup3(next.get(), fd_.get(), O_CLOEXEC);
+}
+
+}  // namespace microagent::supervisor

@@ -1,0 +1,226 @@
+#include "supervisor/client.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <linux/close_range.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <optional>
+
+#include "supervisor/control_protocol.h"
+#include "supervisor/programs.h"
+#include "supervisor/report.h"
+#include "supervisor/sockets.h"
+
+namespace microagent::supervisor {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+// What the supervisor may take beyond the time it was given: starting its workers, ending them, cleaning up.
+constexpr std::chrono::seconds kMargin{60};
+constexpr int kReportPlace = 3;
+
+// Becomes the supervisor, which nothing ties to us: a session of its own, no terminal, and a parent that is init, since
+// the process between us ends at once. Only system calls: the words were made before the fork.
+[[noreturn]] void become_supervisor(char* const* command, int report) {
+  ::setsid();
+  if (::fork() != 0) ::_exit(0);
+  const int null = ::open("/dev/null", O_RDWR);
+  for (const int place : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) ::dup2(null, place);
+  const bool placed = report == kReportPlace ? ::fcntl(report, F_SETFD, 0) == 0 : ::dup2(report, kReportPlace) >= 0;
+  if (placed && ::chdir("/") == 0) {
+    ::syscall(SYS_close_range, kReportPlace + 1, ~0U, CLOSE_RANGE_CLOEXEC);
+    ::execv(command[0], command);
+  }
+  ::_exit(127);
+}
+
+Status spawn_supervisor(std::vector<std::string> words, int report) {
+  std::vector<char*> command;
+  for (std::string& word : words) command.push_back(word.data());
+  command.push_back(nullptr);
+  const pid_t between = ::fork();
+  if (between < 0) return fail_errno(errno, "cannot start the supervisor");
+  if (between == 0) become_supervisor(command.data(), report);
+  while (::waitpid(between, nullptr, 0) < 0 && errno == EINTR) {
+  }
+  return {};
+}
+
+// Reads lines with a deadline.
+class LineReader {
+ public:
+  LineReader(Fd fd, Clock::time_point deadline) : fd_(std::move(fd)), deadline_(deadline) {}
+
+  enum class Outcome { line, end, timed_out };
+  Outcome next(std::string& line) {
+    for (;;) {
+      if (const std::size_t end = buffer_.find('\n'); end != std::string::npos) {
+        line = buffer_.substr(0, end);
+        buffer_.erase(0, end + 1);
+        return Outcome::line;
+      }
+      if (!readable()) return Outcome::timed_out;
+      std::array<char, 4096> chunk;
+      const ssize_t count = receive(chunk);
+      if (count < 0 && errno == EINTR) continue;
+      if (count <= 0) return Outcome::end;
+      buffer_.append(chunk.data(), static_cast<std::size_t>(count));
+    }
+  }
+
+  // The descriptor that came along with what was read.
+  Fd take_passed() { return std::move(passed_); }
+
+ private:
+  bool readable() const {
+    for (;;) {
+      const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline_ - Clock::now()).count();
+      pollfd wanted{fd_.get(), POLLIN, 0};
+      const int ready = ::poll(&wanted, 1, static_cast<int>(std::clamp<std::int64_t>(left, 0, 1'000'000'000)));
+      if (ready >= 0 || errno != EINTR) return ready == 1;
+    }
+  }
+
+  // A pipe has no messages, a socket may bring a descriptor.
+  ssize_t receive(std::array<char, 4096>& chunk) {
+    iovec part{chunk.data(), chunk.size()};
+    alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int))> control{};
+    msghdr message{};
+    message.msg_iov = &part;
+    message.msg_iovlen = 1;
+    message.msg_control = control.data();
+    message.msg_controllen = control.size();
+    const ssize_t count = ::recvmsg(fd_.get(), &message, MSG_CMSG_CLOEXEC);
+    if (count < 0 && errno == ENOTSOCK) return ::read(fd_.get(), chunk.data(), chunk.size());
+    if (count < 0) return count;
+    const cmsghdr* rights = CMSG_FIRSTHDR(&message);
+    if (rights != nullptr && rights->cmsg_type == SCM_RIGHTS && rights->cmsg_len == CMSG_LEN(sizeof(int))) {
+      int fd = -1;
+      std::memcpy(&fd, CMSG_DATA(rights), sizeof fd);
+      passed_.reset(fd);
+    }
+    return count;
+  }
+
+  Fd fd_;
+  Clock::time_point deadline_;
+  std::string buffer_;
+  Fd passed_;
+};
+
+// Waits for the last word of a starting supervisor.
+Status follow(LineReader& reports, const std::function<void(std::string_view)>& progress) {
+  std::optional<Error> failure;
+  std::string line;
+  for (;;) {
+    switch (reports.next(line)) {
+      case LineReader::Outcome::line: break;
+      case LineReader::Outcome::timed_out:
+        return fail(ErrorKind::transient, "the supervisor does not say how the start goes on", "see supervisor.log");
+      case LineReader::Outcome::end:
+        // It ends after its last word, so that nothing of it is left when we return.
+        if (failure) return fail(*failure);
+        return fail(ErrorKind::permanent, "the supervisor ended without a word", "see supervisor.log");
+    }
+    const auto report = parse_report(line);
+    if (!report) continue;
+    if (report->kind == Report::Kind::progress && progress) progress(report->text);
+    if (report->kind == Report::Kind::running) return {};
+    if (report->kind == Report::Kind::failed) failure = report->error;
+  }
+}
+
+tl::unexpected<Error> not_reachable(const workspace::Store& store, const std::string& name) {
+  const auto locked = store.locked(name);
+  if (!locked) return fail(locked.error());
+  if (*locked) {
+    return fail(ErrorKind::transient, fmt::format("workspace {} is just starting or ending", name), "try again");
+  }
+  return fail(ErrorKind::conflict, fmt::format("workspace {} is not running", name),
+              fmt::format("start it with: microagent start {}", name));
+}
+
+// Sends one request and waits for its answer.
+Result<Fd> ask(const workspace::Store& store, const std::string& name, const ControlRequest& request,
+               std::chrono::seconds patience) {
+  if (!store.exists(name)) return fail(ErrorKind::not_found, fmt::format("there is no workspace {}", name));
+  auto directory = open_directory(store.directory(name));
+  if (!directory) return fail(directory.error());
+  auto socket = connect_in(directory->get(), kControlSocket);
+  if (!socket) return not_reachable(store, name);
+  const std::string line = encode_control_request(request);
+  if (::send(socket->get(), line.data(), line.size(), MSG_NOSIGNAL) != static_cast<ssize_t>(line.size())) {
+    return not_reachable(store, name);
+  }
+  LineReader replies(std::move(*socket), Clock::now() + patience);
+  std::string reply;
+  switch (replies.next(reply)) {
+    case LineReader::Outcome::line: break;
+    case LineReader::Outcome::end:
+      return fail(ErrorKind::permanent, fmt::format("the supervisor of {} ended without an answer", name),
+                  "see supervisor.log in the workspace's directory");
+    case LineReader::Outcome::timed_out:
+      return fail(ErrorKind::transient, fmt::format("the supervisor of {} does not answer", name), "try again");
+  }
+  if (Status outcome = parse_control_reply(reply); !outcome) return fail(outcome.error());
+  return replies.take_passed();
+}
+
+Result<workspace::Runtime> end(const workspace::Store& store, const std::string& name, const ControlRequest& request) {
+  const auto answer = ask(store, name, request, request.timeout + kMargin);
+  if (!answer) return fail(answer.error());
+  return store.load_runtime(name);
+}
+
+}  // namespace
+
+Result<workspace::Runtime> start(const workspace::Store& store, const std::string& name,
+                                 std::chrono::seconds ready_timeout,
+                                 const std::function<void(std::string_view)>& progress) {
+  const auto directory = find_program_directory();
+  if (!directory) return fail(directory.error());
+  const auto program = find_program(*directory, "microagent-supervisor");
+  if (!program) return fail(program.error());
+  std::array<int, 2> ends{};
+  if (::pipe2(ends.data(), O_CLOEXEC) != 0) return fail_errno(errno, "cannot make a pipe");
+  LineReader reports(Fd(ends[0]), Clock::now() + ready_timeout + kMargin);
+  Fd theirs(ends[1]);
+  std::error_code error;
+  const auto root = std::filesystem::absolute(store.root(), error);
+  if (error) return fail_errno(error.value(), "cannot find the state directory");
+  const Status spawned = spawn_supervisor(
+      {program->string(), "--state-dir", root.string(), "--workspace", name, "--report-fd",
+       fmt::format("{}", kReportPlace), "--ready-timeout", fmt::format("{}", ready_timeout.count())},
+      theirs.get());
+  if (!spawned) return fail(spawned.error());
+  theirs.reset();
+  if (Status started = follow(reports, progress); !started) return fail(started.error());
+  return store.load_runtime(name);
+}
+
+Result<workspace::Runtime> stop(const workspace::Store& store, const std::string& name, std::chrono::seconds timeout) {
+  return end(store, name, {ControlRequest::Command::stop, timeout});
+}
+
+Result<workspace::Runtime> kill(const workspace::Store& store, const std::string& name) {
+  return end(store, name, {ControlRequest::Command::kill, {}});
+}
+
+Result<Fd> open_exec(const workspace::Store& store, const std::string& name) {
+  constexpr std::chrono::seconds kPatience{15};
+  auto stream = ask(store, name, {ControlRequest::Command::exec, {}}, kPatience);
+  if (stream && !*stream) return fail(ErrorKind::permanent, "the supervisor's answer lacks the stream it promises");
+  return stream;
+}
+
+}  // namespace microagent::supervisor

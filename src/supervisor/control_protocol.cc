@@ -1,0 +1,74 @@
+#include "supervisor/control_protocol.h"
+
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+#include "supervisor/report.h"
+
+namespace microagent::supervisor {
+namespace {
+
+using Json = nlohmann::json;
+using Command = ControlRequest::Command;
+
+std::string_view to_string(Command command) {
+  switch (command) {
+    case Command::stop: return "stop";
+    case Command::kill: return "kill";
+    case Command::exec: return "exec";
+  }
+  return "";
+}
+
+tl::unexpected<Error> bad(std::string_view why) {
+  return fail(ErrorKind::usage, fmt::format("control request: {}", why));
+}
+
+std::string to_line(const Json& json) { return json.dump(-1, ' ', true, Json::error_handler_t::replace) + "\n"; }
+
+}  // namespace
+
+std::string encode_control_request(const ControlRequest& request) {
+  Json json = Json::object();
+  json["command"] = to_string(request.command);
+  if (request.command == Command::stop) json["timeoutSeconds"] = request.timeout.count();
+  return to_line(json);
+}
+
+Result<ControlRequest> parse_control_request(std::string_view line) {
+  const Json json = Json::parse(line, nullptr, false);
+  if (!json.is_object()) return bad("a JSON object is wanted");
+  ControlRequest request;
+  bool known = false;
+  for (const Command command : {Command::stop, Command::kill, Command::exec}) {
+    if (json.value("command", Json()) != Json(to_string(command))) continue;
+    request.command = command;
+    known = true;
+  }
+  if (!known) return bad("the command must be stop, kill or exec");
+  const auto timeout = json.find("timeoutSeconds");
+  if (timeout == json.end()) return request;
+  if (request.command != Command::stop) return bad("only stop takes timeoutSeconds");
+  if (!timeout->is_number_unsigned() || timeout->get<std::uint64_t>() > std::uint64_t{kMaxStopTimeout.count()}) {
+    return bad(fmt::format("timeoutSeconds must be a whole number from 0 to {}", kMaxStopTimeout.count()));
+  }
+  request.timeout = std::chrono::seconds(timeout->get<std::uint64_t>());
+  return request;
+}
+
+std::string encode_control_reply(const Status& outcome) {
+  Json json = Json::object();
+  json["ok"] = outcome.has_value();
+  if (!outcome) json["error"] = error_to_json(outcome.error());
+  return to_line(json);
+}
+
+Status parse_control_reply(std::string_view line) {
+  const Json json = Json::parse(line, nullptr, false);
+  if (!json.is_object()) return fail(ErrorKind::permanent, "the supervisor's reply is no reply");
+  if (json.value("ok", Json()) == Json(true)) return {};
+  return fail(error_from_json(json.value("error", Json::object())));
+}
+
+}  // namespace microagent::supervisor

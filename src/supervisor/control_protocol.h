@@ -1,0 +1,33 @@
+#pragma once
+
+// The words of the control socket (client.h): one JSON line each way.
+
+#include <chrono>
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+
+namespace microagent::supervisor {
+
+inline constexpr const char* kControlSocket = "control.sock";
+inline constexpr std::size_t kMaxControlLine = 4096;
+inline constexpr std::chrono::seconds kDefaultStopTimeout{10};
+inline constexpr std::chrono::seconds kMaxStopTimeout{3600};
+
+struct ControlRequest {
+  enum class Command { stop, kill, exec };
+  Command command{};
+  std::chrono::seconds timeout = kDefaultStopTimeout;  // stop only
+};
+
+// With the newline at its end.
+std::string encode_control_request(const ControlRequest& request);
+Result<ControlRequest> parse_control_request(std::string_view line);
+
+// {"ok":true}, or with the error. With the newline at its end.
+std::string encode_control_reply(const Status& outcome);
+// The error that the reply holds; also when it is no reply.
+Status parse_control_reply(std::string_view line);
+
+}  // namespace microagent::supervisor

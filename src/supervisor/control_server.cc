@@ -1,0 +1,113 @@
+#include "supervisor/control_server.h"
+
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <optional>
+#include <string>
+
+#include "base/log.h"
+#include "supervisor/sockets.h"
+
+namespace microagent::supervisor {
+namespace {
+
+constexpr std::size_t kMaxPending = 64;
+constexpr std::chrono::seconds kRequestPatience{5};
+constexpr std::chrono::seconds kReplyPatience{5};
+constexpr std::chrono::milliseconds kShortagePause{100};
+
+// The first line of a connection; nothing when it does not come in time, or is too long.
+asio::awaitable<std::optional<std::string>> read_line(Descriptor& connection) {
+  const Deadline deadline = in(kRequestPatience);
+  std::string line;
+  std::array<std::uint8_t, 512> chunk;
+  while (line.size() < kMaxControlLine) {
+    const std::size_t size = co_await read_some(connection, chunk, deadline);
+    if (size == 0) break;
+    line.append(chunk.begin(), chunk.begin() + size);
+    if (const std::size_t end = line.find('\n'); end != std::string::npos) co_return line.substr(0, end);
+  }
+  co_return std::nullopt;
+}
+
+// A new connection's buffer takes a reply at once.
+void send_with_descriptor(int socket, std::string_view line, int passed) {
+  iovec part{const_cast<char*>(line.data()), line.size()};
+  alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int))> control{};
+  msghdr message{};
+  message.msg_iov = &part;
+  message.msg_iovlen = 1;
+  message.msg_control = control.data();
+  message.msg_controllen = control.size();
+  cmsghdr* rights = CMSG_FIRSTHDR(&message);
+  rights->cmsg_level = SOL_SOCKET;
+  rights->cmsg_type = SCM_RIGHTS;
+  rights->cmsg_len = CMSG_LEN(sizeof(int));
+  std::memcpy(CMSG_DATA(rights), &passed, sizeof passed);
+  if (::sendmsg(socket, &message, MSG_NOSIGNAL | MSG_DONTWAIT) < 0) log_warning("a command left before its answer");
+}
+
+}  // namespace
+
+Result<std::unique_ptr<ControlServer>> ControlServer::open(const asio::any_io_executor& executor, int directory,
+                                                           ControlHandler& handler) {
+  auto socket = listen_in(directory, kControlSocket);
+  if (!socket) return fail(socket.error());
+  auto listener = watch(executor, std::move(*socket));
+  if (!listener) return fail(listener.error());
+  std::unique_ptr<ControlServer> server(new ControlServer(directory, std::move(*listener), handler));
+  spawn(executor, server->accept());
+  return server;
+}
+
+void ControlServer::close() {
+  boost::system::error_code ignored;
+  listener_.close(ignored);
+  ::unlinkat(directory_, kControlSocket, 0);
+}
+
+asio::awaitable<void> ControlServer::accept() {
+  while (co_await wait_readable(listener_, kNever) == Wait::ready) {
+    Fd socket(::accept4(listener_.native_handle(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+    if (!socket) {
+      // Whatever is short comes back without notice.
+      if (errno != EAGAIN && errno != ECONNABORTED) co_await pause(kShortagePause);
+      continue;
+    }
+    if (pending_ >= kMaxPending) continue;
+    auto connection = watch(listener_.get_executor(), std::move(socket));
+    if (connection) spawn(listener_.get_executor(), serve(std::move(*connection)));
+  }
+}
+
+asio::awaitable<void> ControlServer::serve(Descriptor connection) {
+  ++pending_;
+  co_await answer(connection);
+  --pending_;
+}
+
+asio::awaitable<void> ControlServer::answer(Descriptor& connection) {
+  const auto line = co_await read_line(connection);
+  if (!line) co_return;
+  const auto request = parse_control_request(*line);
+  Status outcome;
+  if (!request) {
+    outcome = fail(request.error());
+  } else if (request->command == ControlRequest::Command::stop) {
+    outcome = co_await handler_.stop(request->timeout);
+  } else if (request->command == ControlRequest::Command::kill) {
+    outcome = co_await handler_.kill();
+  } else {
+    const auto stream = co_await handler_.open_exec();
+    if (stream) co_return send_with_descriptor(connection.native_handle(), encode_control_reply({}), stream->get());
+    outcome = fail(stream.error());
+  }
+  const std::string reply = encode_control_reply(outcome);
+  co_await send_all(connection, reply, in(kReplyPatience));
+}
+
+}  // namespace microagent::supervisor

@@ -1,0 +1,48 @@
+#pragma once
+
+#include <memory>
+
+#include "supervisor/control_protocol.h"
+#include "supervisor/io.h"
+
+namespace microagent::supervisor {
+
+// Who carries out what the control socket asks for.
+class ControlHandler {
+ public:
+  virtual ~ControlHandler() = default;
+
+  // Both return when the workspace has ended.
+  virtual asio::awaitable<Status> stop(std::chrono::seconds timeout) = 0;
+  virtual asio::awaitable<Status> kill() = 0;
+  // A stream to the guest's exec service.
+  virtual asio::awaitable<Result<Fd>> open_exec() = 0;
+};
+
+// Serves <workspace>/control.sock. Must outlive its event loop's run.
+class ControlServer {
+ public:
+  // `directory` and `handler` must outlive the server.
+  static Result<std::unique_ptr<ControlServer>> open(const asio::any_io_executor& executor, int directory,
+                                                     ControlHandler& handler);
+
+  // Takes no further request and removes the socket's name; requests being answered go on.
+  void close();
+
+  // Requests that wait for their answer.
+  std::size_t pending() const { return pending_; }
+
+ private:
+  ControlServer(int directory, Descriptor listener, ControlHandler& handler)
+      : directory_(directory), listener_(std::move(listener)), handler_(handler) {}
+  asio::awaitable<void> accept();
+  asio::awaitable<void> serve(Descriptor connection);
+  asio::awaitable<void> answer(Descriptor& connection);
+
+  int directory_;
+  Descriptor listener_;
+  ControlHandler& handler_;
+  std::size_t pending_ = 0;
+};
+
+}  // namespace microagent::supervisor

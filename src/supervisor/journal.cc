@@ -1,0 +1,21 @@
+#include "supervisor/journal.h"
+
+#include "base/clock.h"
+
+namespace microagent::supervisor {
+
+Status Journal::enter(workspace::State state, std::string detail) {
+  record_.state = state;
+  record_.detail = std::move(detail);
+  record_.observed_at = utc_timestamp();
+  if (Status saved = save(); !saved) return saved;
+  return store_.append_event(name_, {state, record_.detail, record_.observed_at});
+}
+
+Status Journal::save() const { return store_.save_runtime(name_, record_); }
+
+void Journal::set_signal(const std::string& name, bool ready, std::string detail, std::string error) {
+  record_.readiness[name] = {ready, utc_timestamp(), std::move(detail), std::move(error)};
+}
+
+}  // namespace microagent::supervisor

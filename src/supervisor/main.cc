@@ -1,0 +1,79 @@
+// microagent-supervisor: lives as long as one workspace does. Started by `microagent start`, detached.
+
+#include <sys/stat.h>
+
+#include <CLI/CLI.hpp>
+#include <csignal>
+
+#include "base/log.h"
+#include "supervisor/programs.h"
+#include "supervisor/sockets.h"
+#include "supervisor/supervisor.h"
+
+namespace microagent::supervisor {
+namespace {
+
+constexpr std::size_t kLogLimit = 16 * 1024 * 1024;
+constexpr int kStandardError = 2;
+
+struct Arguments {
+  std::string state_dir, workspace;
+  int report_fd = -1;
+  int ready_timeout = 60;
+};
+
+// Takes the workspace: from here until its end nobody else may start, change or delete it.
+Result<Charge> take_charge(const workspace::Store& store, const Arguments& arguments) {
+  if (Status named = workspace::check_name(arguments.workspace); !named) return fail(named.error());
+  auto programs = find_program_directory();
+  if (!programs) return fail(programs.error());
+  auto lock = store.try_lock(arguments.workspace);
+  if (!lock) return fail(lock.error());
+  auto manifest = store.load_manifest(arguments.workspace);
+  if (!manifest) return fail(manifest.error());
+  if (Status valid = workspace::validate(*manifest); !valid) return fail(valid.error());
+  const auto path = store.directory(arguments.workspace);
+  auto directory = open_directory(path);
+  if (!directory) return fail(directory.error());
+  auto log = BoundedLog::create(path / "supervisor.log", kLogLimit, kStandardError);
+  if (!log) return fail(log.error());
+  return Charge{std::move(*manifest),  store.root(),      path,
+                std::move(*programs),  std::move(*directory), std::move(*lock),
+                std::move(*log),       std::chrono::seconds(arguments.ready_timeout)};
+}
+
+Status supervise(const Arguments& arguments, Reporter& reporter) {
+  auto store = workspace::Store::open(arguments.state_dir);
+  if (!store) return fail(store.error());
+  auto charge = take_charge(*store, arguments);
+  if (!charge) {
+    reporter.failed(charge.error());
+    return fail(charge.error());
+  }
+  asio::io_context io(1);
+  Supervisor supervisor(io, *store, reporter, std::move(*charge));
+  return supervisor.run();
+}
+
+}  // namespace
+}  // namespace microagent::supervisor
+
+int main(int argc, char** argv) {
+  using namespace microagent;
+  set_log_name("supervisor");
+  CLI::App app("Started by microagent; not for people.");
+  supervisor::Arguments arguments;
+  app.add_option("--state-dir", arguments.state_dir, "root of the state directory")->required();
+  app.add_option("--workspace", arguments.workspace, "the workspace to run")->required();
+  app.add_option("--report-fd", arguments.report_fd, "pipe to the command that waits for the start")->required();
+  app.add_option("--ready-timeout", arguments.ready_timeout, "seconds the guest may take to boot");
+  CLI11_PARSE(app, argc, argv);
+  ::umask(077);
+  std::signal(SIGPIPE, SIG_IGN);
+  std::signal(SIGXFSZ, SIG_IGN);
+  std::signal(SIGHUP, SIG_IGN);
+  supervisor::Reporter reporter{Fd(arguments.report_fd)};
+  const Status status = supervisor::supervise(arguments, reporter);
+  if (!status) log_error("{}", status.error().message);
+  return status ? 0 : 1;
+}

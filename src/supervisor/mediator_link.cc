@@ -1,0 +1,109 @@
+#include "supervisor/mediator_link.h"
+
+#include <sys/socket.h>
+
+#include <nlohmann/json.hpp>
+#include <vector>
+
+#include "flow/control.h"
+
+namespace microagent::supervisor {
+namespace {
+
+using Json = nlohmann::json;
+
+constexpr int kSignalBase = 128;  // what a shell adds to the signal that ended a command
+
+std::string text_of(const Json& object, const char* key) {
+  const auto found = object.find(key);
+  return found != object.end() && found->is_string() ? found->get<std::string>() : std::string();
+}
+
+std::vector<std::string> texts_of(const Json& object, const char* key) {
+  std::vector<std::string> texts;
+  const auto found = object.find(key);
+  if (found == object.end() || !found->is_array()) return texts;
+  for (const Json& item : *found) {
+    if (item.is_string()) texts.push_back(item.get<std::string>());
+  }
+  return texts;
+}
+
+int number_of(const Json& object, const char* key) {
+  const auto found = object.find(key);
+  return found != object.end() && found->is_number_integer() ? found->get<int>() : 0;
+}
+
+workspace::EffectiveNetwork network_of(const Json& object) {
+  return {text_of(object, "ip"), text_of(object, "subnet"), text_of(object, "gateway"), texts_of(object, "dns"),
+          texts_of(object, "routes")};
+}
+
+}  // namespace
+
+bool apply_control_message(const Json& message, GuestFacts& facts) {
+  const std::string type = text_of(message, "type");
+  if (type == "guest_ready") {
+    facts.ready = true;
+    if (const auto network = message.find("network"); network != message.end()) facts.network = network_of(*network);
+    return true;
+  }
+  if (type == "guest_failed") {
+    facts.failure = text_of(message, "error");
+    return true;
+  }
+  if (type == "workload_exited") {
+    const int signal = number_of(message, "signal");
+    facts.exit_code = signal != 0 ? kSignalBase + signal : number_of(message, "code");
+    return true;
+  }
+  if (type == "mediation") {
+    const auto ready = message.find("ready");
+    const bool is_ready = ready != message.end() && ready->is_boolean() && ready->get<bool>();
+    facts.mediation = {is_ready, text_of(message, "error")};
+    return true;
+  }
+  return false;
+}
+
+Result<std::unique_ptr<MediatorLink>> MediatorLink::open(const asio::any_io_executor& executor, Fd socket,
+                                                         Changes& changes) {
+  auto watched = watch(executor, std::move(socket));
+  if (!watched) return fail(watched.error());
+  std::unique_ptr<MediatorLink> link(new MediatorLink(std::move(*watched), changes));
+  spawn(executor, link->receive());
+  return link;
+}
+
+bool MediatorLink::ask_for_shutdown() {
+  constexpr std::string_view kRequest = R"({"type":"shutdown"})";
+  return ::send(socket_.native_handle(), kRequest.data(), kRequest.size(), MSG_NOSIGNAL | MSG_DONTWAIT) > 0;
+}
+
+void MediatorLink::close() { ::shutdown(socket_.native_handle(), SHUT_RDWR); }
+
+asio::awaitable<void> MediatorLink::receive() {
+  std::vector<std::uint8_t> packet(flow::kMaxControlMessage);
+  while (!fault_) {
+    const std::size_t size = co_await read_some(socket_, packet, kNever);
+    if (size == 0) {
+      fault_ = "it hung up";
+    } else if (!on_packet(ByteView(packet).first(size))) {
+      fault_ = "it sent what is no message";
+    }
+    changes_.notify();
+  }
+}
+
+bool MediatorLink::on_packet(ByteView packet) {
+  const Json message = Json::parse(packet.begin(), packet.end(), nullptr, false);
+  if (!message.is_object()) return false;
+  if (text_of(message, "type") == "ready") {
+    ready_ = true;
+    return true;
+  }
+  ++revision_;
+  return apply_control_message(message, facts_);
+}
+
+}  // namespace microagent::supervisor

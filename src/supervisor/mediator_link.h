@@ -1,0 +1,61 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <nlohmann/json_fwd.hpp>
+#include <optional>
+#include <string>
+
+#include "supervisor/io.h"
+#include "workspace/manifest.h"
+
+namespace microagent::supervisor {
+
+// What the mediator has told about the guest so far (flow/control.h).
+struct GuestFacts {
+  bool ready = false;
+  std::optional<workspace::EffectiveNetwork> network;  // absent when isolated
+  std::optional<std::string> failure;                  // why the guest's init gave up
+  std::optional<int> exit_code;                        // of the workload; 128 + signal when one ended it
+  struct Mediation {
+    bool ready = false;
+    std::string error;
+  };
+  std::optional<Mediation> mediation;
+};
+
+// Takes one control message in; false when it is none.
+bool apply_control_message(const nlohmann::json& message, GuestFacts& facts);
+
+// The lifecycle conversation with the mediator. Must outlive its event loop's run.
+class MediatorLink {
+ public:
+  static Result<std::unique_ptr<MediatorLink>> open(const asio::any_io_executor& executor, Fd socket,
+                                                    Changes& changes);
+
+  bool ready() const { return ready_; }
+  const GuestFacts& facts() const { return facts_; }
+  std::uint64_t revision() const { return revision_; }  // grows with every message about the guest
+  // Why the conversation is over.
+  const std::optional<std::string>& fault() const { return fault_; }
+
+  // Asks the guest, through the mediator, for a clean end. False when that cannot be asked.
+  bool ask_for_shutdown();
+
+  // Hangs up: the mediator writes down how its flows ended and ends itself.
+  void close();
+
+ private:
+  MediatorLink(Descriptor socket, Changes& changes) : socket_(std::move(socket)), changes_(changes) {}
+  asio::awaitable<void> receive();
+  bool on_packet(ByteView packet);
+
+  Descriptor socket_;
+  Changes& changes_;
+  GuestFacts facts_;
+  std::uint64_t revision_ = 0;
+  bool ready_ = false;
+  std::optional<std::string> fault_;
+};
+
+}  // namespace microagent::supervisor

@@ -1,0 +1,96 @@
+#include "supervisor/plan.h"
+
+#include <arpa/inet.h>
+#include <fmt/format.h>
+
+#include <charconv>
+#include <nlohmann/json.hpp>
+#include <optional>
+
+namespace microagent::supervisor {
+namespace {
+
+using Json = nlohmann::json;
+using Ipv4 = std::array<std::uint8_t, 4>;
+
+constexpr std::array<std::uint8_t, 6> kGuestMacBytes{0x02, 0x6d, 0x61, 0x00, 0x00, 0x02};
+constexpr std::array<std::uint8_t, 6> kGatewayMacBytes{0x02, 0x6d, 0x61, 0x00, 0x00, 0x01};
+
+std::optional<Ipv4> parse_ipv4(const std::string& text) {
+  Ipv4 address{};
+  if (::inet_pton(AF_INET, text.c_str(), address.data()) != 1) return std::nullopt;
+  return address;
+}
+
+std::optional<std::uint8_t> parse_prefix_length(std::string_view text) {
+  std::uint8_t length = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), length);
+  if (error != std::errc() || end != text.data() + text.size() || length > 32) return std::nullopt;
+  return length;
+}
+
+}  // namespace
+
+Result<flow::Configure> wire_config(const workspace::Manifest& manifest) {
+  flow::Configure configure;
+  configure.guest_mac = kGuestMacBytes;
+  configure.gateway_mac = kGatewayMacBytes;
+  configure.mtu = kMtu;
+  configure.guest_cid = kGuestCid;
+  if (manifest.network.mode == workspace::NetworkMode::isolated) return configure;
+
+  const auto network = workspace::effective(manifest.network);
+  const std::size_t slash = network.ip.find('/');
+  const auto ip = parse_ipv4(network.ip.substr(0, slash));
+  const auto gateway = parse_ipv4(network.gateway);
+  const auto length =
+      slash == std::string::npos ? std::nullopt : parse_prefix_length(std::string_view(network.ip).substr(slash + 1));
+  if (!ip || !gateway || !length) {
+    return fail(ErrorKind::permanent, fmt::format("network.ip {} with gateway {} is no IPv4 network", network.ip,
+                                                  network.gateway));
+  }
+  configure.guest_ip = *ip;
+  configure.gateway_ip = *gateway;
+  configure.prefix_length = *length;
+  for (const std::string& text : network.dns) {
+    // DHCP can tell IPv4 resolvers only (RFC 2132, 3.8); the guest's own configuration holds all.
+    const auto resolver = parse_ipv4(text);
+    if (resolver && configure.dns_count < configure.dns.size()) configure.dns[configure.dns_count++] = *resolver;
+  }
+  return configure;
+}
+
+std::string mediator_config(const workspace::Manifest& manifest, const std::filesystem::path& audit_file) {
+  Json config = {{"workspace", manifest.name},
+                 {"mode", workspace::to_string(manifest.network.mode)},
+                 {"auditFile", audit_file.string()},
+                 {"allow", manifest.egress.allow}};
+  if (manifest.network.mode == workspace::NetworkMode::user) {
+    const auto network = workspace::effective(manifest.network);
+    config["network"] = {{"ip", network.ip},
+                         {"subnet", network.subnet},
+                         {"gateway", network.gateway},
+                         {"dns", manifest.network.dns}};
+  }
+  return config.dump(-1, ' ', true, Json::error_handler_t::replace);
+}
+
+wire::GuestConfig guest_config(const workspace::Manifest& manifest) {
+  wire::GuestConfig config;
+  config.hostname = manifest.name;
+  config.env = manifest.env;
+  config.entrypoint = manifest.entrypoint;
+  if (manifest.network.mode == workspace::NetworkMode::isolated) return config;
+  const auto network = workspace::effective(manifest.network);
+  config.network = wire::GuestNetwork{kGuestMac, network.ip, network.gateway, network.dns, network.routes};
+  return config;
+}
+
+std::string kernel_arguments(vm::Accelerator accelerator) {
+  std::string arguments = "console=ttyS0 quiet panic=-1 random.trust_cpu=on";
+  // An emulated processor has none of the faults that mitigations are for.
+  if (accelerator == vm::Accelerator::tcg) arguments += " mitigations=off no_timer_check";
+  return arguments;
+}
+
+}  // namespace microagent::supervisor

@@ -1,0 +1,32 @@
+#pragma once
+
+// What the manifest means to each of the parts that are started: pure functions.
+
+#include <filesystem>
+#include <string>
+
+#include "base/result.h"
+#include "flow/messages.h"
+#include "vm/acceleration.h"
+#include "wire/guest_config.h"
+#include "workspace/manifest.h"
+
+namespace microagent::supervisor {
+
+// The same in every workspace: each has a wire of its own.
+inline constexpr std::uint64_t kGuestCid = 3;  // the first that no well-known party has
+inline constexpr std::uint16_t kMtu = 1500;
+inline constexpr const char* kGuestMac = "02:6d:61:00:00:02";
+
+// How netd's wire looks. Without addresses when isolated. Fails on addresses that are none.
+Result<flow::Configure> wire_config(const workspace::Manifest& manifest);
+
+// The mediator's configuration, JSON (mediator/config.h).
+std::string mediator_config(const workspace::Manifest& manifest, const std::filesystem::path& audit_file);
+
+// What the guest's init is told.
+wire::GuestConfig guest_config(const workspace::Manifest& manifest);
+
+std::string kernel_arguments(vm::Accelerator accelerator);
+
+}  // namespace microagent::supervisor

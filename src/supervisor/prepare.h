@@ -1,0 +1,25 @@
+#pragma once
+
+#include <filesystem>
+#include <vector>
+
+#include "image/guest_files.h"
+#include "supervisor/ports.h"
+#include "vm/acceleration.h"
+#include "workspace/state.h"
+
+namespace microagent::supervisor {
+
+// Everything a start needs from the host, found and taken before any process is started.
+struct Provisions {
+  image::GuestFiles guest;
+  std::filesystem::path qemu, netd, mediator;
+  vm::Acceleration acceleration;
+  std::vector<BoundPort> ports;
+};
+
+// `program_directory` is where our own programs lie. The error is the first thing that is wrong; nothing is kept then.
+Result<Provisions> prepare(const workspace::Manifest& manifest, const std::filesystem::path& state_root,
+                           const std::filesystem::path& program_directory);
+
+}  // namespace microagent::supervisor

@@ -1,0 +1,147 @@
+#include "supervisor/supervisor.h"
+
+#include <fmt/format.h>
+#include <sys/socket.h>
+
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <cerrno>
+#include <csignal>
+
+#include "base/log.h"
+#include "wire/agent.h"
+
+namespace microagent::supervisor {
+
+using workspace::State;
+
+Supervisor::Supervisor(asio::io_context& io, const workspace::Store& store, Reporter& reporter, Charge charge)
+    : io_(io),
+      reporter_(reporter),
+      charge_(std::move(charge)),
+      journal_(store, charge_.manifest.name),
+      changes_(io.get_executor()) {}
+
+Status Supervisor::run() {
+  spawn(io_.get_executor(), heed_signals());
+  spawn(io_.get_executor(), live());
+  io_.run();
+  if (start_error_) return fail(*start_error_);
+  return {};
+}
+
+asio::awaitable<void> Supervisor::live() {
+  Status started = co_await boot();
+  if (started) started = enter_running();
+  Ending ending;
+  if (started) {
+    ending = co_await attend();
+  } else {
+    start_error_ = started.error();
+    ending = {request_ ? State::stopped : State::failed, started.error().message};
+  }
+  co_await wind_down();
+  co_await conclude(ending);
+  io_.stop();
+}
+
+// A machine that shuts down, or a person at a terminal, asks this way.
+asio::awaitable<void> Supervisor::heed_signals() {
+  asio::signal_set signals(io_, SIGTERM, SIGINT);
+  for (;;) {
+    const auto [error, number] = co_await signals.async_wait(asio::as_tuple(asio::use_awaitable));
+    if (error) co_return;
+    log_info("signal {}: stopping", number);
+    ask({.timeout = kDefaultStopTimeout});
+  }
+}
+
+// Asking for more haste is heard at any time, asking for less is not.
+void Supervisor::ask(Request request) {
+  if (!request_ || request.at_once) request_ = request;
+  changes_.notify();
+}
+
+asio::awaitable<Status> Supervisor::await_end() {
+  co_await changes_.until([this] { return finished_; }, kNever);
+  co_return Status();
+}
+
+asio::awaitable<Status> Supervisor::stop(std::chrono::seconds timeout) {
+  ask({.timeout = timeout});
+  co_return co_await await_end();
+}
+
+asio::awaitable<Status> Supervisor::kill() {
+  ask({.at_once = true});
+  co_return co_await await_end();
+}
+
+asio::awaitable<Result<Fd>> Supervisor::open_exec() {
+  if (journal_.record().state != State::running) {
+    co_return fail(ErrorKind::conflict, fmt::format("workspace {} is {}, not running", charge_.manifest.name,
+                                                    workspace::to_string(journal_.record().state)));
+  }
+  std::array<int, 2> ends{};
+  if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()) != 0) {
+    co_return fail_errno(errno, "cannot make a socket pair");
+  }
+  Fd ours(ends[0]), callers(ends[1]);
+  flow::Dial dial;
+  dial.guest_port = wire::kExecGuestPort;
+  dial.protocol = flow::Protocol::vsock;
+  if (!co_await netd_link_->dial(dial, std::move(ours))) {
+    co_return fail(ErrorKind::transient, "the guest's wire is too busy to begin a command", "try again");
+  }
+  co_return callers;
+}
+
+asio::awaitable<Ending> Supervisor::attend() {
+  std::uint64_t seen = mediator_link_->revision();
+  while (!over()) {
+    co_await changes_.until([&] { return over() || mediator_link_->revision() != seen; }, kNever);
+    seen = mediator_link_->revision();
+    note_facts();
+    if (const Status saved = journal_.save(); !saved) log_error("{}", saved.error().message);
+  }
+  if (broken()) co_return co_await post_mortem();
+  co_return co_await shut_down();
+}
+
+asio::awaitable<Ending> Supervisor::shut_down() {
+  if (const Status entered = journal_.enter(State::stopping, ""); !entered) log_error("{}", entered.error().message);
+  if (request_->at_once) co_return Ending{State::stopped, "killed on request"};
+  const auto timeout = request_->timeout;
+  const bool asked = mediator_link_->ask_for_shutdown();
+  const auto machine_ended = [this] { return machine_->worker().end().has_value(); };
+  if (asked) {
+    co_await changes_.until([&] { return machine_ended() || broken() || request_->at_once; }, in(timeout));
+  }
+  if (machine_ended()) {
+    Ending ending = co_await post_mortem();
+    if (ending.state == State::stopped) ending.detail = "the guest shut down cleanly";
+    co_return ending;
+  }
+  if (request_->at_once) co_return Ending{State::stopped, "killed on request while the guest shut down"};
+  if (broken()) co_return co_await post_mortem();
+  co_return Ending{State::stopped, fmt::format("the guest did not shut down within {} s and was killed",
+                                               timeout.count())};
+}
+
+void Supervisor::note_facts() {
+  const GuestFacts& facts = mediator_link_->facts();
+  workspace::Runtime& record = journal_.record();
+  if (facts.ready && !record.readiness["guestReady"].ready) {
+    record.network = facts.network;
+    // The guest says so when its exec service listens.
+    for (const char* name : {"guestReady", "execReady"}) journal_.set_signal(name, true);
+  }
+  if (facts.exit_code && record.exit_code != facts.exit_code) {
+    record.exit_code = facts.exit_code;
+    journal_.set_signal("resultReady", true, fmt::format("the entrypoint ended with code {}", *facts.exit_code));
+  }
+  if (facts.mediation) journal_.set_signal("mediationReady", facts.mediation->ready, {}, facts.mediation->error);
+}
+
+}  // namespace microagent::supervisor

@@ -1,0 +1,101 @@
+#pragma once
+
+#include <array>
+#include <boost/asio/io_context.hpp>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "supervisor/control_server.h"
+#include "supervisor/ending.h"
+#include "supervisor/front_ends.h"
+#include "supervisor/journal.h"
+#include "supervisor/machine.h"
+#include "supervisor/mediator_link.h"
+#include "supervisor/netd_link.h"
+#include "supervisor/prepare.h"
+#include "supervisor/publisher.h"
+#include "supervisor/report.h"
+
+namespace microagent::supervisor {
+
+// What the supervisor of one workspace holds before anything is started.
+struct Charge {
+  workspace::Manifest manifest;
+  std::filesystem::path state_root, directory_path, program_directory;
+  Fd directory;          // the workspace's, by descriptor
+  workspace::Lock lock;  // held for the workspace's whole life
+  BoundedLog log;        // our standard error, and the workers'
+  std::chrono::seconds ready_timeout;
+};
+
+// The life of one workspace: boot, attend to it, end it, leave nothing behind. One coroutine, live(), is the whole
+// story; everything else tells it facts.
+class Supervisor final : public ControlHandler {
+ public:
+  // All but `charge` must outlive the supervisor, and `io` must have been run to its end before it goes.
+  Supervisor(asio::io_context& io, const workspace::Store& store, Reporter& reporter, Charge charge);
+
+  // Runs until the workspace has ended; the error when it did not even start.
+  Status run();
+
+ private:
+  // ControlHandler
+  asio::awaitable<Status> stop(std::chrono::seconds timeout) override;
+  asio::awaitable<Status> kill() override;
+  asio::awaitable<Result<Fd>> open_exec() override;
+
+  asio::awaitable<void> live();
+  asio::awaitable<void> heed_signals();
+
+  // From nothing to a guest that is ready (supervisor_boot.cc).
+  asio::awaitable<Status> boot();
+  Status provide();
+  asio::awaitable<Status> start_workers();
+  asio::awaitable<Status> start_machine();
+  asio::awaitable<Result<FrontEnds>> accept_front_ends(FrontEndSockets& sockets);
+  asio::awaitable<Status> await_guest();
+  Status enter_running();
+  template <std::predicate Fact>
+  asio::awaitable<Status> await(Fact fact, std::chrono::seconds limit, std::string_view what);
+
+  // While it runs, and its end (supervisor.cc, supervisor_end.cc).
+  asio::awaitable<Ending> attend();
+  asio::awaitable<Ending> shut_down();
+  asio::awaitable<Ending> post_mortem();
+  asio::awaitable<void> wind_down();
+  asio::awaitable<void> conclude(const Ending& ending);
+  asio::awaitable<Status> await_end();
+
+  void note_facts();
+  std::array<std::optional<ChildEnd>, 3> ends() const;
+  bool all_ended() const;
+  bool broken() const;  // something died or failed that should not
+  bool over() const { return broken() || request_.has_value(); }
+
+  // What was asked for over the control socket or by a signal.
+  struct Request {
+    bool at_once = false;
+    std::chrono::seconds timeout{};
+  };
+  void ask(Request request);
+
+  asio::io_context& io_;
+  Reporter& reporter_;
+  Charge charge_;
+  Journal journal_;
+  Changes changes_;
+  std::optional<Request> request_;
+  bool finished_ = false;
+  std::optional<Error> start_error_;
+  std::optional<Provisions> provisions_;
+  std::unique_ptr<ControlServer> control_;
+  std::unique_ptr<Worker> netd_, mediator_;
+  std::unique_ptr<Machine> machine_;
+  std::unique_ptr<NetdLink> netd_link_;
+  std::unique_ptr<MediatorLink> mediator_link_;
+  std::unique_ptr<Publisher> publisher_;
+};
+
+}  // namespace microagent::supervisor

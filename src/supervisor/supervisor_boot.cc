@@ -1,0 +1,185 @@
+// Supervisor's beginning: from nothing to a guest that is ready.
+
+#include <fmt/format.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <boost/asio/experimental/awaitable_operators.hpp>
+#include <cerrno>
+
+#include "base/log.h"
+#include "image/initrd.h"
+#include "supervisor/plan.h"
+#include "supervisor/supervisor.h"
+
+namespace microagent::supervisor {
+namespace {
+
+using workspace::State;
+
+constexpr std::chrono::seconds kWorkerPatience{10};
+constexpr std::chrono::seconds kFrontEndPatience{20};
+
+// A file of its own that nobody can change any more.
+Result<Fd> sealed_file(std::string_view content) {
+  Fd file(::memfd_create("microagent-mediator-config", MFD_CLOEXEC | MFD_ALLOW_SEALING));
+  if (!file || ::write(file.get(), content.data(), content.size()) != static_cast<ssize_t>(content.size()) ||
+      ::fcntl(file.get(), F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) != 0) {
+    return fail_errno(errno, "cannot pass the mediator its configuration");
+  }
+  return file;
+}
+
+std::string place(int index) { return fmt::format("{}", kFirstDescriptor + index); }
+
+}  // namespace
+
+// Waits for a fact; fails when the workspace is over before, or after `limit`.
+template <std::predicate Fact>
+asio::awaitable<Status> Supervisor::await(Fact fact, std::chrono::seconds limit, std::string_view what) {
+  co_await changes_.until([&] { return fact() || over(); }, in(limit));
+  if (fact()) co_return Status();
+  if (broken()) co_return fail(ErrorKind::permanent, (co_await post_mortem()).detail, "see supervisor.log and console.log");
+  if (request_) co_return fail(ErrorKind::conflict, "the workspace was stopped while it started");
+  co_return fail(ErrorKind::transient, fmt::format("{} took longer than {} s", what, limit.count()),
+                 "try again when the machine is less busy; console.log shows how far the guest came");
+}
+
+asio::awaitable<Status> Supervisor::boot() {
+  if (Status provided = provide(); !provided) co_return provided;
+  reporter_.progress("starting the network");
+  if (Status workers = co_await start_workers(); !workers) co_return workers;
+  reporter_.progress(fmt::format("booting the guest ({})", vm::to_string(provisions_->acceleration.accelerator)));
+  if (Status machine = co_await start_machine(); !machine) co_return machine;
+  co_return co_await await_guest();
+}
+
+// What needs no waiting: the record, the control socket, the host's things.
+Status Supervisor::provide() {
+  workspace::Runtime& record = journal_.record();
+  record.supervisor_pid = ::getpid();
+  for (const char* name : {"guestReady", "execReady", "shellReady", "resultReady", "mediationReady"}) {
+    record.readiness[name] = {};
+  }
+  if (Status entered = journal_.enter(State::starting, ""); !entered) return entered;
+  auto control = ControlServer::open(io_.get_executor(), charge_.directory.get(), *this);
+  if (!control) return fail(control.error());
+  control_ = std::move(*control);
+  auto provisions = prepare(charge_.manifest, charge_.state_root, charge_.program_directory);
+  if (!provisions) return fail(provisions.error());
+  provisions_ = std::move(*provisions);
+  record.acceleration = vm::to_string(provisions_->acceleration.accelerator);
+  record.acceleration_reason = provisions_->acceleration.reason;
+  for (const BoundPort& port : provisions_->ports) record.forwards.push_back(port.forward);
+  return {};
+}
+
+asio::awaitable<Status> Supervisor::start_workers() {
+  const auto wire = wire_config(charge_.manifest);
+  if (!wire) co_return fail(wire.error());
+  auto to_netd = flow::Channel::make_pair();
+  if (!to_netd) co_return fail(to_netd.error());
+  auto to_mediator = flow::Channel::make_pair();
+  if (!to_mediator) co_return fail(to_mediator.error());
+  auto between = flow::Channel::make_pair();
+  if (!between) co_return fail(between.error());
+  auto config = sealed_file(mediator_config(charge_.manifest, charge_.directory_path / "egress.jsonl"));
+  if (!config) co_return fail(config.error());
+
+  const Worker::Surroundings surroundings{io_.get_executor(), charge_.log, changes_};
+  auto mediator = Worker::start(
+      surroundings, "mediator",
+      {.program = provisions_->mediator,
+       .arguments = {"--config-fd", place(0), "--supervisor-fd", place(1), "--netd-fd", place(2)},
+       .descriptors = {config->get(), to_mediator->second.get(), between->second.get()}});
+  if (!mediator) co_return fail(mediator.error());
+  mediator_ = std::move(*mediator);
+  auto netd = Worker::start(surroundings, "netd",
+                            {.program = provisions_->netd,
+                             .arguments = {"--supervisor-fd", place(0), "--mediator-fd", place(1)},
+                             .descriptors = {to_netd->second.get(), between->first.get()}});
+  if (!netd) co_return fail(netd.error());
+  netd_ = std::move(*netd);
+  auto netd_link = NetdLink::open(io_.get_executor(), std::move(to_netd->first), changes_);
+  if (!netd_link) co_return fail(netd_link.error());
+  netd_link_ = std::move(*netd_link);
+  auto mediator_link = MediatorLink::open(io_.get_executor(), std::move(to_mediator->first), changes_);
+  if (!mediator_link) co_return fail(mediator_link.error());
+  mediator_link_ = std::move(*mediator_link);
+  // The workers must be the only holders of their ends, so that each sees the other's end.
+  to_netd->second.reset();
+  to_mediator->second.reset();
+  *between = {};
+
+  Status ready = co_await await([this] { return netd_link_->ready() && mediator_link_->ready(); }, kWorkerPatience,
+                                "starting netd and the mediator");
+  if (!ready) co_return ready;
+  if (co_await netd_link_->send(0, *wire, Fd())) co_return Status();
+  co_return fail(ErrorKind::permanent, "netd does not take its configuration");
+}
+
+asio::awaitable<Status> Supervisor::start_machine() {
+  const std::array<image::CpioEntry, 2> entries{
+      {{"microagent", S_IFDIR | 0700, {}},
+       {"microagent/config", S_IFREG | 0600, wire::encode_guest_config(guest_config(charge_.manifest))}}};
+  const auto initrd = charge_.directory_path / "initrd";
+  if (Status written = image::write_initrd(provisions_->guest.initramfs, entries, initrd); !written) co_return written;
+
+  const bool has_network = charge_.manifest.network.mode == workspace::NetworkMode::user;
+  auto sockets = FrontEndSockets::create(io_.get_executor(), charge_.directory.get(), has_network);
+  if (!sockets) co_return fail(sockets.error());
+  vm::QemuOptions options{.accelerator = provisions_->acceleration.accelerator,
+                          .memory_mib = charge_.manifest.resources.memory_mib,
+                          .cpus = charge_.manifest.resources.cpus,
+                          .kernel = provisions_->guest.kernel,
+                          .initrd = initrd,
+                          .kernel_arguments = kernel_arguments(provisions_->acceleration.accelerator)};
+  if (has_network) options.net = vm::NetDevice{{}, kGuestMac, kMtu};
+  auto machine = Machine::start({io_.get_executor(), charge_.log, changes_}, provisions_->qemu, std::move(options),
+                                charge_.directory_path, charge_.directory.get());
+  if (!machine) co_return fail(machine.error());
+  machine_ = std::move(*machine);
+  if (const auto& why = machine_->worker().kept_network()) log_warning("QEMU keeps the host's network: {}", *why);
+  journal_.record().pids = {{"netd", netd_->pid()}, {"mediator", mediator_->pid()}, {"qemu", machine_->worker().pid()}};
+  if (Status saved = journal_.save(); !saved) co_return saved;
+
+  const auto front_ends = co_await accept_front_ends(*sockets);
+  if (!front_ends) co_return fail(front_ends.error());
+  if (has_network && !co_await netd_link_->send(0, flow::Attach{flow::Device::net}, front_ends->net)) {
+    co_return fail(ErrorKind::permanent, "netd does not take the network device");
+  }
+  if (!co_await netd_link_->send(0, flow::Attach{flow::Device::vsock}, front_ends->vsock)) {
+    co_return fail(ErrorKind::permanent, "netd does not take the vsock device");
+  }
+  co_return Status();
+}
+
+// A QEMU that ends, over a kernel it cannot load for example, never comes for its devices.
+asio::awaitable<Result<FrontEnds>> Supervisor::accept_front_ends(FrontEndSockets& sockets) {
+  using namespace asio::experimental::awaitable_operators;
+  auto first = co_await (sockets.accept(in(kFrontEndPatience)) || changes_.until([this] { return over(); }, kNever));
+  if (first.index() == 0) co_return std::move(std::get<0>(first));
+  const Status why = co_await await([] { return false; }, kFrontEndPatience, "connecting QEMU's devices");
+  co_return fail(why.error());
+}
+
+asio::awaitable<Status> Supervisor::await_guest() {
+  Status ready = co_await await([this] { return mediator_link_->facts().ready; }, charge_.ready_timeout,
+                                "booting the guest");
+  ::unlinkat(charge_.directory.get(), "initrd", 0);  // QEMU has read it, and it holds the environment
+  co_return ready;
+}
+
+Status Supervisor::enter_running() {
+  publisher_ = std::make_unique<Publisher>(io_.get_executor(), *netd_link_);
+  for (BoundPort& port : provisions_->ports) {
+    if (Status published = publisher_->publish(std::move(port)); !published) return published;
+  }
+  note_facts();
+  if (Status entered = journal_.enter(State::running, ""); !entered) return entered;
+  reporter_.running();
+  return {};
+}
+
+}  // namespace microagent::supervisor
