@@ -1,0 +1,288 @@
+// The real supervisor program, started and ended through the client, with make-believe netd, mediator and QEMU.
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <future>
+#include <thread>
+
+#include "supervisor/client.h"
+#include "supervisor/ports.h"
+#include "supervisor/sockets.h"
+
+namespace microagent::supervisor {
+namespace {
+
+namespace fs = std::filesystem;
+using std::chrono::seconds;
+using testing::HasSubstr;
+using workspace::State;
+
+std::string read_all(int fd) {
+  std::string text;
+  std::array<char, 4096> chunk{};
+  for (;;) {
+    pollfd wanted{fd, POLLIN, 0};
+    if (::poll(&wanted, 1, 5000) != 1) return text + "(nothing more came)";
+    const ssize_t count = ::read(fd, chunk.data(), chunk.size());
+    if (count <= 0) return text;
+    text.append(chunk.data(), static_cast<std::size_t>(count));
+  }
+}
+
+class Lifecycle : public testing::Test {
+ protected:
+  void SetUp() override {
+    ::setenv("MICROAGENT_QEMU", FAKE_QEMU, 1);
+    fs::create_directories(root_ / "guest");
+    std::ofstream(root_ / "guest" / "vmlinuz") << "kernel";
+    std::ofstream(root_ / "guest" / "initramfs") << "base";
+    auto store = workspace::Store::open(root_);
+    ASSERT_TRUE(store);
+    store_ = std::make_unique<workspace::Store>(std::move(*store));
+    manifest_.name = kName;
+    manifest_.created_at = "2026-01-01T00:00:00Z";
+  }
+  void TearDown() override {
+    static_cast<void>(kill(*store_, kName));
+    fs::remove_all(root_);
+  }
+
+  // Writes the workspace down and starts it.
+  Result<workspace::Runtime> begin(const std::string& script = {}) {
+    if (!store_->exists(kName)) EXPECT_TRUE(store_->create(manifest_));
+    if (!script.empty()) std::ofstream(directory() / "script") << script;
+    return start(*store_, kName, ready_timeout_, [this](std::string_view line) { progress_.emplace_back(line); });
+  }
+  fs::path directory() const { return store_->directory(kName); }
+  workspace::Runtime record() const { return store_->load_runtime(kName).value(); }
+
+  // What is left in the workspace's directory that only a living one has.
+  std::vector<std::string> remains() const {
+    std::vector<std::string> found;
+    for (const auto& entry : fs::directory_iterator(directory())) {
+      const std::string name = entry.path().filename();
+      if (name.ends_with(".sock") || name.starts_with("initrd")) found.push_back(name);
+    }
+    return found;
+  }
+  static bool alive(int pid) { return ::kill(pid, 0) == 0; }
+
+  // Waits until the workspace has left `state`.
+  workspace::Runtime await_other_than(State state) const {
+    for (int i = 0; i < 500 && record().state == state; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    return record();
+  }
+  void await_free_lock() const {
+    for (int i = 0; i < 500 && store_->locked(kName).value(); ++i) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    }
+    EXPECT_FALSE(store_->locked(kName).value());
+  }
+
+  void expect_nothing_left(const workspace::Runtime& running) const {
+    await_free_lock();
+    EXPECT_THAT(remains(), testing::IsEmpty());
+    for (const auto& [name, pid] : running.pids) EXPECT_FALSE(alive(pid)) << name;
+  }
+
+  static constexpr const char* kName = "web";
+  const fs::path root_ = fs::path(testing::TempDir()) / ("lifecycle_test." + std::to_string(::getpid()));
+  std::unique_ptr<workspace::Store> store_;
+  workspace::Manifest manifest_;
+  seconds ready_timeout_{20};
+  std::vector<std::string> progress_;
+};
+
+TEST_F(Lifecycle, StartsAndStopsCleanly) {
+  const auto running = begin();
+  ASSERT_TRUE(running) << running.error().message;
+  EXPECT_EQ(running->state, State::running);
+  EXPECT_EQ(running->pids.size(), 3U);
+  EXPECT_TRUE(running->readiness.at("guestReady").ready);
+  EXPECT_FALSE(progress_.empty());
+  EXPECT_TRUE(store_->locked(kName).value());
+
+  const auto stopped = stop(*store_, kName, seconds(10));
+  ASSERT_TRUE(stopped) << stopped.error().message;
+  EXPECT_EQ(stopped->state, State::stopped);
+  EXPECT_EQ(stopped->detail, "the guest shut down cleanly");
+  expect_nothing_left(*running);
+
+  const auto events = store_->load_events(kName);
+  ASSERT_TRUE(events);
+  std::vector<State> states;
+  for (const auto& event : *events) states.push_back(event.state);
+  EXPECT_THAT(states, testing::ElementsAre(State::starting, State::running, State::stopping, State::stopped));
+  const auto again = begin();
+  EXPECT_TRUE(again) << again.error().message;
+}
+
+TEST_F(Lifecycle, KillsAGuestThatDoesNotShutDown) {
+  const auto running = begin("deaf");
+  ASSERT_TRUE(running) << running.error().message;
+  const auto stopped = stop(*store_, kName, seconds(1));
+  ASSERT_TRUE(stopped) << stopped.error().message;
+  EXPECT_EQ(stopped->state, State::stopped);
+  EXPECT_THAT(stopped->detail, HasSubstr("did not shut down within 1 s and was killed"));
+  expect_nothing_left(*running);
+}
+
+TEST_F(Lifecycle, KillsAtOnce) {
+  const auto running = begin("deaf");
+  ASSERT_TRUE(running) << running.error().message;
+  const auto ended = kill(*store_, kName);
+  ASSERT_TRUE(ended) << ended.error().message;
+  EXPECT_EQ(ended->state, State::stopped);
+  expect_nothing_left(*running);
+  const auto again = kill(*store_, kName);
+  ASSERT_FALSE(again);
+  EXPECT_EQ(again.error().kind, ErrorKind::conflict);
+}
+
+TEST_F(Lifecycle, FailsWhenAWorkerDies) {
+  for (const char* victim : {"netd", "mediator", "qemu"}) {
+    const auto running = begin();
+    ASSERT_TRUE(running) << running.error().message;
+    ASSERT_EQ(::kill(running->pids.at(victim), SIGKILL), 0);
+    const auto ended = await_other_than(State::running);
+    EXPECT_EQ(ended.state, State::failed);
+    EXPECT_EQ(ended.detail, std::string(victim) + " was killed by signal 9 (SIGKILL)");
+    EXPECT_EQ(store_->load_events(kName).value().back().detail, ended.detail);
+    expect_nothing_left(*running);
+  }
+}
+
+TEST_F(Lifecycle, TakesTheWorkersAlongWhenItDiesItself) {
+  const auto running = begin();
+  ASSERT_TRUE(running) << running.error().message;
+  ASSERT_EQ(::kill(running->supervisor_pid, SIGKILL), 0);
+  await_free_lock();
+  for (const auto& [name, pid] : running->pids) {
+    for (int i = 0; i < 500 && alive(pid); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    EXPECT_FALSE(alive(pid)) << name;
+  }
+}
+
+TEST_F(Lifecycle, StopsWhenTheGuestPowersItselfOff) {
+  const auto running = begin("workload");
+  ASSERT_TRUE(running) << running.error().message;
+  const auto ended = await_other_than(State::running);
+  EXPECT_EQ(ended.state, State::stopped);
+  EXPECT_EQ(ended.exit_code, 3);
+  EXPECT_EQ(ended.detail, "the guest powered itself off");
+  expect_nothing_left(*running);
+}
+
+TEST_F(Lifecycle, LetsOneOfTwoStartsWin) {
+  ASSERT_TRUE(store_->create(manifest_));
+  auto other = std::async(std::launch::async, [this] { return start(*store_, kName, ready_timeout_, {}); });
+  const auto first = start(*store_, kName, ready_timeout_, {});
+  const auto second = other.get();
+  ASSERT_NE(first.has_value(), second.has_value());
+  EXPECT_EQ((first ? second : first).error().kind, ErrorKind::conflict);
+  EXPECT_EQ(record().state, State::running);
+}
+
+TEST_F(Lifecycle, SaysWhyAGuestDidNotStart) {
+  const auto failed = begin("fails");
+  ASSERT_FALSE(failed);
+  EXPECT_THAT(failed.error().message, HasSubstr("no network device"));
+  EXPECT_EQ(record().state, State::failed);
+  EXPECT_THAT(remains(), testing::IsEmpty());
+}
+
+TEST_F(Lifecycle, BoundsTheBoot) {
+  ready_timeout_ = seconds(1);
+  const auto failed = begin("silent");
+  ASSERT_FALSE(failed);
+  EXPECT_EQ(failed.error().kind, ErrorKind::transient);
+  EXPECT_THAT(failed.error().message, HasSubstr("longer than 1 s"));
+  EXPECT_EQ(record().state, State::failed);
+  EXPECT_THAT(remains(), testing::IsEmpty());
+}
+
+TEST_F(Lifecycle, GivesQemusLastWords) {
+  std::ofstream(root_ / "guest" / "vmlinuz") << "broken";
+  const auto failed = begin();
+  ASSERT_FALSE(failed);
+  EXPECT_THAT(failed.error().message, HasSubstr("qemu exited with code 1: qemu-system-x86_64: could not load kernel"));
+  EXPECT_THAT(remains(), testing::IsEmpty());
+}
+
+TEST_F(Lifecycle, NamesWhatIsMissing) {
+  fs::remove(root_ / "guest" / "vmlinuz");
+  const auto no_kernel = begin();
+  ASSERT_FALSE(no_kernel);
+  EXPECT_EQ(no_kernel.error().kind, ErrorKind::not_found);
+  EXPECT_THAT(no_kernel.error().remediation, HasSubstr("make guest"));
+  std::ofstream(root_ / "guest" / "vmlinuz") << "kernel";
+  ::setenv("MICROAGENT_QEMU", "/nowhere/qemu", 1);
+  const auto no_qemu = begin();
+  ASSERT_FALSE(no_qemu);
+  EXPECT_THAT(no_qemu.error().message, HasSubstr("/nowhere/qemu"));
+  EXPECT_FALSE(start(*store_, "nobody", ready_timeout_, {}));
+}
+
+TEST_F(Lifecycle, CarriesWhoComesToAPublishedPort) {
+  manifest_.network.forwards = {{workspace::Transport::tcp, "127.0.0.1", 0, 80},
+                                {workspace::Transport::udp, "127.0.0.1", 0, 53}};
+  const auto running = begin();
+  ASSERT_TRUE(running) << running.error().message;
+  ASSERT_EQ(running->forwards.size(), 2U);
+  const auto tcp = parse_socket_address("127.0.0.1", running->forwards[0].host_port);
+  const Fd stream(::socket(AF_INET, SOCK_STREAM, 0));
+  ASSERT_EQ(::connect(stream.get(), tcp->get(), tcp->size), 0);
+  EXPECT_EQ(read_all(stream.get()), "protocol 6 port 80 first \"\"\n");
+
+  const auto udp = parse_socket_address("127.0.0.1", running->forwards[1].host_port);
+  const Fd datagrams(::socket(AF_INET, SOCK_DGRAM, 0));
+  ASSERT_EQ(::connect(datagrams.get(), udp->get(), udp->size), 0);
+  ASSERT_EQ(::send(datagrams.get(), "hello", 5, 0), 5);
+  pollfd wanted{datagrams.get(), POLLIN, 0};
+  ASSERT_EQ(::poll(&wanted, 1, 5000), 1);
+  std::array<char, 100> answer{};
+  const ssize_t size = ::recv(datagrams.get(), answer.data(), answer.size(), 0);
+  EXPECT_EQ(std::string(answer.data(), static_cast<std::size_t>(size)), "protocol 17 port 53 first \"hello\"\n");
+
+  ASSERT_TRUE(stop(*store_, kName, seconds(10)));
+  EXPECT_TRUE(bind_ports(running->forwards));
+}
+
+TEST_F(Lifecycle, RefusesATakenPortBeforeTheGuestBoots) {
+  const auto taken = bind_ports({{workspace::Transport::tcp, "127.0.0.1", 0, 80}});
+  ASSERT_TRUE(taken);
+  manifest_.network.forwards = {taken->front().forward};
+  const auto failed = begin();
+  ASSERT_FALSE(failed);
+  EXPECT_EQ(failed.error().kind, ErrorKind::conflict);
+  EXPECT_THAT(failed.error().message, HasSubstr(describe(taken->front().forward)));
+  EXPECT_THAT(failed.error().message, HasSubstr("process " + std::to_string(::getpid())));
+  EXPECT_FALSE(fs::exists(directory() / "console.log"));
+}
+
+TEST_F(Lifecycle, OpensAStreamForACommand) {
+  const auto before = open_exec(*store_, kName);
+  ASSERT_FALSE(before);
+  ASSERT_TRUE(begin());
+  const auto stream = open_exec(*store_, kName);
+  ASSERT_TRUE(stream) << stream.error().message;
+  EXPECT_EQ(read_all(stream->get()), "protocol 40 port 1021 first \"\"\n");
+}
+
+TEST_F(Lifecycle, BootsWithoutNetworkWhenIsolated) {
+  manifest_.network.mode = workspace::NetworkMode::isolated;
+  const auto running = begin();
+  ASSERT_TRUE(running) << running.error().message;
+}
+
+}  // namespace
+}  // namespace microagent::supervisor

@@ -1,0 +1,83 @@
+#include "supervisor/plan.h"
+
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+
+namespace microagent::supervisor {
+namespace {
+
+using Ipv4 = std::array<std::uint8_t, 4>;
+
+workspace::Manifest manifest() {
+  workspace::Manifest web;
+  web.name = "web";
+  web.env = {"A=b"};
+  web.entrypoint = "httpd -f";
+  web.egress.allow = {"127.0.0.1:8000"};
+  return web;
+}
+
+TEST(WireConfig, TellsAddressesOfAUserWorkspace) {
+  const auto wire = wire_config(manifest());
+  ASSERT_TRUE(wire);
+  EXPECT_EQ(wire->guest_ip, (Ipv4{192, 168, 64, 2}));
+  EXPECT_EQ(wire->gateway_ip, (Ipv4{192, 168, 64, 1}));
+  EXPECT_EQ(wire->prefix_length, 24);
+  EXPECT_EQ(wire->dns_count, 1);
+  EXPECT_EQ(wire->dns[0], (Ipv4{192, 168, 64, 1}));
+  EXPECT_EQ(wire->guest_cid, kGuestCid);
+}
+
+TEST(WireConfig, TellsNoneOfAnIsolatedOne) {
+  workspace::Manifest isolated = manifest();
+  isolated.network.mode = workspace::NetworkMode::isolated;
+  const auto wire = wire_config(isolated);
+  ASSERT_TRUE(wire);
+  EXPECT_EQ(wire->guest_ip, Ipv4{});
+  EXPECT_EQ(wire->guest_cid, kGuestCid);
+}
+
+TEST(WireConfig, SpellsTheGuestsMacInBothWays) {
+  const auto wire = wire_config(manifest());
+  std::string text;
+  for (const std::uint8_t byte : wire->guest_mac) {
+    constexpr std::string_view kDigits = "0123456789abcdef";
+    if (!text.empty()) text += ':';
+    text += kDigits[byte >> 4];
+    text += kDigits[byte & 15];
+  }
+  EXPECT_EQ(text, kGuestMac);
+}
+
+TEST(MediatorConfig, TellsDeclaredResolversOnly) {
+  const auto json = nlohmann::json::parse(mediator_config(manifest(), "/state/egress.jsonl"));
+  EXPECT_EQ(json.at("workspace"), "web");
+  EXPECT_EQ(json.at("mode"), "user");
+  EXPECT_EQ(json.at("auditFile"), "/state/egress.jsonl");
+  EXPECT_EQ(json.at("allow").at(0), "127.0.0.1:8000");
+  EXPECT_EQ(json.at("network").at("gateway"), "192.168.64.1");
+  EXPECT_TRUE(json.at("network").at("dns").is_array());
+  EXPECT_TRUE(json.at("network").at("dns").empty());
+}
+
+TEST(MediatorConfig, HasNoNetworkWhenIsolated) {
+  workspace::Manifest isolated = manifest();
+  isolated.network.mode = workspace::NetworkMode::isolated;
+  EXPECT_FALSE(nlohmann::json::parse(mediator_config(isolated, "/state/egress.jsonl")).contains("network"));
+}
+
+TEST(GuestConfig, HoldsWhatInitNeeds) {
+  const auto config = guest_config(manifest());
+  EXPECT_EQ(config.hostname, "web");
+  EXPECT_EQ(config.entrypoint, "httpd -f");
+  ASSERT_TRUE(config.network);
+  EXPECT_EQ(config.network->mac, kGuestMac);
+  EXPECT_EQ(config.network->ip, "192.168.64.2/24");
+  workspace::Manifest isolated = manifest();
+  isolated.network.mode = workspace::NetworkMode::isolated;
+  EXPECT_FALSE(guest_config(isolated).network);
+}
+
+}  // namespace
+}  // namespace microagent::supervisor

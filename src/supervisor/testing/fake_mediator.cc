@@ -1,0 +1,72 @@
+// Stands in for the mediator in the supervisor's tests. What it does says the file `script` in the workspace's directory,
+// one word:
+//   (none)     the guest is ready at once and powers off when asked to shut down
+//   deaf       as above, but the guest does not heed the request
+//   workload   as above, and its workload exits with code 3 at once, upon which the guest powers off
+//   fails      the guest's init gives up
+//   silent     the guest is never ready
+
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <array>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "flow/channel.h"
+#include "flow/control.h"
+
+namespace microagent {
+namespace {
+
+using Json = nlohmann::json;
+
+std::string read_script(int config) {
+  std::array<char, 16 * 1024> text{};
+  const ssize_t size = ::pread(config, text.data(), text.size(), 0);
+  const Json json = Json::parse(text.data(), text.data() + std::max<ssize_t>(size, 0), nullptr, false);
+  const std::filesystem::path audit = json.value("auditFile", "");
+  std::string word;
+  std::ifstream(audit.parent_path() / "script") >> word;
+  return word;
+}
+
+void say(int supervisor, std::string_view message) {
+  ::send(supervisor, message.data(), message.size(), MSG_NOSIGNAL);
+}
+
+// The letter goes to the fake QEMU.
+void tell_guest(flow::Channel& netd, char letter) {
+  static_cast<void>(netd.send(static_cast<flow::FlowId>(letter), flow::Kill{}));
+}
+
+int run(int config, int supervisor, int netd_fd) {
+  const std::string script = read_script(config);
+  flow::Channel netd{Fd(netd_fd)};
+  ::fcntl(supervisor, F_SETFL, ::fcntl(supervisor, F_GETFL) & ~O_NONBLOCK);
+  say(supervisor, R"({"type":"ready"})");
+  if (script == "fails") say(supervisor, R"({"type":"guest_failed","error":"no network device"})");
+  if (script != "fails" && script != "silent") {
+    say(supervisor, R"({"type":"guest_ready","network":{"ip":"192.168.64.2/24","subnet":"192.168.64.0/24",)"
+                    R"("gateway":"192.168.64.1","dns":["192.168.64.1"],"routes":["0.0.0.0/0 via 192.168.64.1"]}})");
+  }
+  if (script == "workload") say(supervisor, R"({"type":"workload_exited","code":3,"signal":0})");
+  if (script == "workload") tell_guest(netd, 's');
+  std::array<char, flow::kMaxControlMessage> packet{};
+  while (::recv(supervisor, packet.data(), packet.size(), 0) > 0) {
+    if (script != "deaf") tell_guest(netd, 's');
+  }
+  return 0;
+}
+
+}  // namespace
+}  // namespace microagent
+
+int main(int argc, char** argv) {
+  if (argc != 7) return 2;
+  return microagent::run(std::atoi(argv[2]), std::atoi(argv[4]), std::atoi(argv[6]));
+}
