@@ -4,8 +4,8 @@
 //
 //   <root>/                        0700; --state-dir, MICROAGENT_HOME, else ~/.microagent
 //     guest/vmlinuz, initramfs     the guest kernel and base image (tools/guest-image puts them there)
-//     locks/<name>.lock            flock(2): held by the supervisor while the workspace lives, by create and delete
-//                                  while they write; never deleted
+//     locks/<name>.lock            fcntl(2) F_OFD_SETLK: held by the supervisor while the workspace lives, by create and
+//                                  delete while they write; never deleted
 //     workspaces/<name>/           0700
 //       workspace.json             Manifest
 //       runtime.json               Runtime, written by the supervisor
@@ -71,7 +71,8 @@ Status check_name(std::string_view name);
 // --state-dir, else MICROAGENT_HOME, else ~/.microagent.
 Result<std::filesystem::path> state_root(const std::optional<std::string>& flag);
 
-// Replaces a file whole or not at all, mode 0600.
+// Replaces a file whole or not at all, mode 0600. One writer a file at a time; a crash leaves at most one temporary file
+// beside it, which the next write replaces.
 Status write_atomically(const std::filesystem::path& path, std::string_view content);
 
 // The lock of one workspace, released with the descriptor.

@@ -1,0 +1,157 @@
+#include "workspace/declaration.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cctype>
+#include <limits>
+#include <map>
+
+#include "workspace/ip.h"
+#include "workspace/route.h"
+#include "workspace/rules.h"
+
+namespace microagent::workspace {
+namespace {
+
+using Text = Declared<std::string>;
+
+template <typename T>
+void append(std::vector<T>& list, std::vector<T> more) {
+  list.insert(list.end(), std::make_move_iterator(more.begin()), std::make_move_iterator(more.end()));
+}
+
+template <typename T>
+void prefer(std::optional<T>& flag, std::optional<T>& spec) {
+  if (!flag) flag = std::move(spec);
+}
+
+std::string_view variable_name(std::string_view variable) { return variable.substr(0, variable.find('=')); }
+
+std::string canonical_route(const std::string& text) {
+  const auto route = parse_route(text);
+  return route ? to_text(*route) : text;
+}
+
+// Fills a manifest and remembers where each of its values was written, by the key that a violation names.
+class Resolver {
+ public:
+  template <typename T, typename U>
+  void set(const char* key, const std::optional<Declared<T>>& from, U& to) {
+    if (!from) return;
+    to = from->value;
+    places_[key] = from->place;
+  }
+
+  // An entry that is there already is not repeated.
+  void unite(const char* key, const std::vector<Text>& from, std::vector<std::string>& to) {
+    for (const Text& entry : from) {
+      if (std::find(to.begin(), to.end(), entry.value) == to.end()) add(key, entry.value, entry.place, to);
+    }
+  }
+
+  template <typename T>
+  void add(const char* key, T value, const std::string& place, std::vector<T>& to) {
+    places_[fmt::format("{}[{}]", key, to.size())] = place;
+    to.push_back(std::move(value));
+  }
+
+  void set_variable(const Text& variable, std::vector<std::string>& env) {
+    const auto same = std::find_if(env.begin(), env.end(), [&](const std::string& other) {
+      return variable_name(other) == variable_name(variable.value);
+    });
+    if (same == env.end()) return add("env", variable.value, variable.place, env);
+    *same = variable.value;
+    places_[fmt::format("env[{}]", same - env.begin())] = variable.place;
+  }
+
+  const std::string& place_of(const std::string& key) const {
+    const auto place = places_.find(key);
+    return place == places_.end() ? key : place->second;
+  }
+
+ private:
+  std::map<std::string, std::string> places_;
+};
+
+}  // namespace
+
+Result<NetworkMode> parse_mode(std::string_view text) {
+  if (text == "user") return NetworkMode::user;
+  if (text == "isolated") return NetworkMode::isolated;
+  return fail(ErrorKind::usage, fmt::format("\"{}\" is not a network mode", text), "use user or isolated");
+}
+
+Result<std::uint32_t> parse_memory(std::string_view text) {
+  const std::size_t digits = std::min(text.find_first_not_of("0123456789"), text.size());
+  std::string unit(text.substr(digits));
+  std::transform(unit.begin(), unit.end(), unit.begin(), [](unsigned char c) { return std::tolower(c); });
+  const bool gib = unit == "g" || unit == "gb" || unit == "gib";
+  const bool mib = unit.empty() || unit == "m" || unit == "mb" || unit == "mib";
+  const auto number = parse_number(text.substr(0, digits), std::numeric_limits<std::uint32_t>::max() / 1024);
+  if (!number || (!gib && !mib)) {
+    return fail(ErrorKind::usage, fmt::format("\"{}\" is not a size of memory", text),
+                "write a whole number of MiB or GiB, such as 512, 512MiB or 2GiB");
+  }
+  return gib ? *number * 1024 : *number;
+}
+
+Result<std::uint32_t> parse_cpus(std::string_view text) {
+  const auto number = parse_number(text, std::numeric_limits<std::uint32_t>::max());
+  if (number) return *number;
+  return fail(ErrorKind::usage, fmt::format("\"{}\" is not a number of processors", text),
+              fmt::format("give 1 to {}", kMaxCpus));
+}
+
+Declaration unite(Declaration flags, Declaration spec) {
+  prefer(flags.name, spec.name);
+  prefer(flags.mode, spec.mode);
+  prefer(flags.ip, spec.ip);
+  prefer(flags.subnet, spec.subnet);
+  prefer(flags.gateway, spec.gateway);
+  prefer(flags.memory_mib, spec.memory_mib);
+  prefer(flags.cpus, spec.cpus);
+  prefer(flags.entrypoint, spec.entrypoint);
+  // The spec's entries first.
+  std::swap(flags.forwards, spec.forwards);
+  std::swap(flags.dns, spec.dns);
+  std::swap(flags.routes, spec.routes);
+  std::swap(flags.env, spec.env);
+  std::swap(flags.allow, spec.allow);
+  append(flags.forwards, std::move(spec.forwards));
+  append(flags.dns, std::move(spec.dns));
+  append(flags.routes, std::move(spec.routes));
+  append(flags.env, std::move(spec.env));
+  append(flags.allow, std::move(spec.allow));
+  return flags;
+}
+
+Result<Manifest> resolve(const Declaration& declaration) {
+  Manifest manifest;
+  Network& network = manifest.network;
+  Resolver resolver;
+  resolver.set("name", declaration.name, manifest.name);
+  resolver.set("network.mode", declaration.mode, network.mode);
+  resolver.set("network.ip", declaration.ip, network.ip);
+  resolver.set("network.subnet", declaration.subnet, network.subnet);
+  resolver.set("network.gateway", declaration.gateway, network.gateway);
+  resolver.set("resources.memory", declaration.memory_mib, manifest.resources.memory_mib);
+  resolver.set("resources.cpus", declaration.cpus, manifest.resources.cpus);
+  resolver.set("entrypoint", declaration.entrypoint, manifest.entrypoint);
+  resolver.unite("network.dns", declaration.dns, network.dns);
+  for (const Text& route : declaration.routes) {
+    resolver.unite("network.routes", {{canonical_route(route.value), route.place}}, network.routes);
+  }
+  resolver.unite("egress.allow", declaration.allow, manifest.egress.allow);
+  for (const auto& [forward, place] : declaration.forwards) {
+    resolver.add("network.forwards", forward, place, network.forwards);
+  }
+  for (const Text& variable : declaration.env) resolver.set_variable(variable, manifest.env);
+
+  const auto violation = find_violation(manifest);
+  if (!violation) return manifest;
+  return fail(ErrorKind::usage, fmt::format("{}: {}", resolver.place_of(violation->key), violation->message),
+              violation->remediation);
+}
+
+}  // namespace microagent::workspace

@@ -1,0 +1,47 @@
+#pragma once
+
+// What the user wrote, before it becomes a manifest: flags and spec, each value with its place for error messages.
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "workspace/manifest.h"
+
+namespace microagent::workspace {
+
+// `place` says where the value was written: "--ip" or "microagent.yaml:7: network.ip".
+template <typename T>
+struct Declared {
+  T value;
+  std::string place;
+};
+
+struct Declaration {
+  std::optional<Declared<std::string>> name;
+  std::optional<Declared<NetworkMode>> mode;
+  std::optional<Declared<std::string>> ip, subnet, gateway;
+  std::vector<Declared<Forward>> forwards;
+  std::vector<Declared<std::string>> dns, routes;
+  std::optional<Declared<std::uint32_t>> memory_mib, cpus;
+  std::vector<Declared<std::string>> env;  // NAME=VALUE
+  std::optional<Declared<std::string>> entrypoint;
+  std::vector<Declared<std::string>> allow;
+};
+
+// Each of these reads one value. Kind usage; the message does not say the place.
+Result<NetworkMode> parse_mode(std::string_view text);
+Result<std::uint32_t> parse_memory(std::string_view text);  // MiB; "512", "512MiB", "2G"
+Result<std::uint32_t> parse_cpus(std::string_view text);
+
+// Flags win, lists unite: the spec's entries first. A variable that both set has the flag's value.
+Declaration unite(Declaration flags, Declaration spec);
+
+// The manifest with every rule checked and every default but created_at filled in. Kind usage; the message says the
+// place.
+Result<Manifest> resolve(const Declaration& declaration);
+
+}  // namespace microagent::workspace

@@ -1,0 +1,19 @@
+#pragma once
+
+#include <filesystem>
+
+#include "base/fd.h"
+#include "base/result.h"
+
+namespace microagent::workspace {
+
+// Locks of open file descriptions (fcntl(2), F_OFD_SETLK): they end with the descriptor, however its holder ends, and
+// whether one is held can be asked without taking it.
+
+// The lock file's descriptor with the lock held; one that holds nothing when somebody else has the lock.
+Result<Fd> try_lock_file(const std::filesystem::path& path);
+
+// Whether somebody holds the lock. A file that is not there is not locked.
+Result<bool> is_file_locked(const std::filesystem::path& path);
+
+}  // namespace microagent::workspace

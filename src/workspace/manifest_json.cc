@@ -1,0 +1,85 @@
+// workspace.json.
+
+#include <nlohmann/json.hpp>
+
+#include "workspace/json_fields.h"
+#include "workspace/manifest.h"
+
+namespace microagent::workspace {
+namespace {
+
+using Json = nlohmann::json;
+
+constexpr int kVersion = 1;
+
+Result<Network> network_from_json(const Json& json, std::string_view file) {
+  Network network;
+  std::string mode;
+  JsonFields fields(json, file, "network.");
+  fields.read("mode", mode);
+  fields.read_if_there("ip", network.ip);
+  fields.read_if_there("subnet", network.subnet);
+  fields.read_if_there("gateway", network.gateway);
+  fields.read_if_there("dns", network.dns);
+  fields.read_if_there("routes", network.routes);
+  if (mode == "isolated") network.mode = NetworkMode::isolated;
+  else if (mode != "user") fields.reject("mode", "is neither user nor isolated");
+  if (const Json* forwards = fields.nested("portForwards", false)) {
+    auto parsed = forwards_from_json(*forwards, file, "network.portForwards");
+    if (!parsed) return fail(parsed.error());
+    network.forwards = std::move(*parsed);
+  }
+  if (Status read = fields.finish(); !read) return fail(read.error());
+  return network;
+}
+
+Status read_resources(const Json& json, std::string_view file, Resources& resources) {
+  JsonFields fields(json, file, "resources.");
+  fields.read("memoryMiB", resources.memory_mib);
+  fields.read("cpus", resources.cpus);
+  return fields.finish();
+}
+
+Status read_egress(const Json& json, std::string_view file, Egress& egress) {
+  JsonFields fields(json, file, "egress.");
+  fields.read("allow", egress.allow);
+  return fields.finish();
+}
+
+}  // namespace
+
+Json to_json(const Manifest& manifest) {
+  return {{"version", kVersion},
+          {"name", manifest.name},
+          {"createdAt", manifest.created_at},
+          {"network", network_record(manifest.network)},
+          {"resources", {{"memoryMiB", manifest.resources.memory_mib}, {"cpus", manifest.resources.cpus}}},
+          {"env", manifest.env},
+          {"entrypoint", manifest.entrypoint},
+          {"egress", {{"allow", manifest.egress.allow}}}};
+}
+
+Result<Manifest> manifest_from_json(const Json& json, std::string_view file) {
+  Manifest manifest;
+  int version = 0;
+  JsonFields fields(json, file);
+  fields.read("version", version);
+  if (version != kVersion) fields.reject("version", "is not the one that this program writes");
+  fields.read("name", manifest.name);
+  fields.read("createdAt", manifest.created_at);
+  fields.read("env", manifest.env);
+  fields.read("entrypoint", manifest.entrypoint);
+  if (const Json* network = fields.nested("network", true)) {
+    auto parsed = network_from_json(*network, file);
+    if (!parsed) return fail(parsed.error());
+    manifest.network = std::move(*parsed);
+  }
+  if (const Json* resources = fields.nested("resources", true)) {
+    fields.absorb(read_resources(*resources, file, manifest.resources));
+  }
+  if (const Json* egress = fields.nested("egress", true)) fields.absorb(read_egress(*egress, file, manifest.egress));
+  if (Status read = fields.finish(); !read) return fail(read.error());
+  return manifest;
+}
+
+}  // namespace microagent::workspace

@@ -1,0 +1,85 @@
+#include "workspace/rules.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "workspace/allow_rule.h"
+#include "workspace/state.h"
+
+namespace microagent::workspace {
+namespace {
+
+std::optional<Violation> find_resource_violation(const Resources& resources) {
+  if (resources.memory_mib < kMinMemoryMib || resources.memory_mib > kMaxMemoryMib) {
+    return Violation{"resources.memory", fmt::format("{} MiB is out of bounds", resources.memory_mib),
+                     fmt::format("give {} to {} MiB, such as 512 or 2GiB", kMinMemoryMib, kMaxMemoryMib)};
+  }
+  if (resources.cpus < 1 || resources.cpus > kMaxCpus) {
+    return Violation{"resources.cpus", fmt::format("{} processors are out of bounds", resources.cpus),
+                     fmt::format("give 1 to {}", kMaxCpus)};
+  }
+  return std::nullopt;
+}
+
+// POSIX.1-2017, 8.1: letters, digits and underscores, no digit first.
+bool is_variable_name(std::string_view name) {
+  const auto is_letter = [](char c) { return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '_'; };
+  const auto is_digit = [](char c) { return c >= '0' && c <= '9'; };
+  return !name.empty() && is_letter(name[0]) &&
+         std::all_of(name.begin(), name.end(), [&](char c) { return is_letter(c) || is_digit(c); });
+}
+
+std::optional<Violation> find_variable_violation(const std::string& variable, std::string key) {
+  const std::size_t equals = variable.find('=');
+  const std::string name = variable.substr(0, equals);
+  // The value may be a secret: only the name is repeated.
+  if (equals == std::string::npos) {
+    return Violation{std::move(key), "the variable has no value", "write NAME=VALUE"};
+  }
+  if (!is_variable_name(name)) {
+    return Violation{std::move(key), fmt::format("\"{}\" is not the name of a variable", name),
+                     "use letters, digits and underscores, no digit first"};
+  }
+  if (variable.find('\0') != std::string::npos) {
+    return Violation{std::move(key), fmt::format("the value of {} holds a zero byte", name), "remove it"};
+  }
+  return std::nullopt;
+}
+
+std::optional<Violation> find_words_violation(const Manifest& manifest) {
+  std::size_t total = manifest.entrypoint.size();
+  for (std::size_t i = 0; i < manifest.env.size(); ++i) {
+    if (auto violation = find_variable_violation(manifest.env[i], fmt::format("env[{}]", i))) return violation;
+    total += manifest.env[i].size() + 1;
+  }
+  if (manifest.entrypoint.find('\0') != std::string::npos) {
+    return Violation{"entrypoint", "holds a zero byte", "remove it"};
+  }
+  if (total > kMaxWords) {
+    return Violation{"env", fmt::format("environment and entrypoint take {} bytes, more than {}", total, kMaxWords),
+                     "put large values into a file that the workload reads"};
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+std::optional<Violation> find_violation(const Manifest& manifest) {
+  if (Status name = check_name(manifest.name); !name) {
+    return Violation{"name", name.error().message, name.error().remediation};
+  }
+  if (auto violation = find_network_violation(manifest.network)) return violation;
+  if (auto violation = find_resource_violation(manifest.resources)) return violation;
+  if (auto violation = find_words_violation(manifest)) return violation;
+  for (std::size_t i = 0; i < manifest.egress.allow.size(); ++i) {
+    const std::string& rule = manifest.egress.allow[i];
+    if (Status valid = check_allow_rule(rule); !valid) {
+      return Violation{fmt::format("egress.allow[{}]", i), fmt::format("\"{}\": {}", rule, valid.error().message),
+                       valid.error().remediation};
+    }
+  }
+  return std::nullopt;
+}
+
+}  // namespace microagent::workspace

@@ -1,0 +1,116 @@
+#include "workspace/spec.h"
+
+#include <fmt/format.h>
+
+#include "workspace/files.h"
+#include "workspace/forward.h"
+#include "workspace/yaml_reader.h"
+
+namespace microagent::workspace {
+namespace {
+
+constexpr std::size_t kMaxSpec = 1024 * 1024;
+
+using Texts = std::vector<Declared<std::string>>;
+
+class SpecReader {
+ public:
+  explicit SpecReader(std::string_view file) : yaml_(file) {}
+
+  Result<Declaration> read(const YAML::Node& root) {
+    yaml_.read_map({root, ""}, {{"name", [this](const auto& v) { spec_.name = yaml_.scalar(v); }},
+                                {"network", [this](const auto& v) { read_network(v); }},
+                                {"resources", [this](const auto& v) { read_resources(v); }},
+                                {"env", [this](const auto& v) { read_env(v); }},
+                                {"entrypoint", [this](const auto& v) { spec_.entrypoint = yaml_.scalar(v); }},
+                                {"egress", [this](const auto& v) { read_egress(v); }}});
+    if (!yaml_.status()) return fail(yaml_.status().error());
+    return std::move(spec_);
+  }
+
+ private:
+  void read_network(const YamlValue& value) {
+    yaml_.read_map(value, {{"mode", [this](const auto& v) { yaml_.read_scalar(v, spec_.mode, parse_mode); }},
+                           {"forwards", [this](const auto& v) { read_forwards(v); }},
+                           {"ip", [this](const auto& v) { spec_.ip = yaml_.scalar(v); }},
+                           {"subnet", [this](const auto& v) { spec_.subnet = yaml_.scalar(v); }},
+                           {"gateway", [this](const auto& v) { spec_.gateway = yaml_.scalar(v); }},
+                           {"dns", [this](const auto& v) { read_texts(v, spec_.dns); }},
+                           {"routes", [this](const auto& v) { read_texts(v, spec_.routes); }}});
+  }
+
+  void read_forwards(const YamlValue& value) {
+    yaml_.read_list(value, [this](const YamlValue& item) { read_forward(item); });
+  }
+
+  void read_forward(const YamlValue& value) {
+    std::optional<Declared<std::string>> protocol, host, host_port, guest_port;
+    yaml_.read_map(value, {{"protocol", [&](const auto& v) { protocol = yaml_.scalar(v); }},
+                           {"host", [&](const auto& v) { host = yaml_.scalar(v); }},
+                           {"hostPort", [&](const auto& v) { host_port = yaml_.scalar(v); }},
+                           {"guestPort", [&](const auto& v) { guest_port = yaml_.scalar(v); }}});
+    if (!yaml_.status()) return;
+    if (!host_port || !guest_port) return yaml_.reject(value, "a forward needs hostPort and guestPort");
+
+    const auto text = [](const auto& part) { return part ? part->value : std::string(); };
+    const auto forwards = expand({text(protocol), text(host), host_port->value, guest_port->value});
+    if (!forwards) return yaml_.reject(value, forwards.error().message);
+    for (const Forward& forward : *forwards) spec_.forwards.push_back({forward, yaml_.place(value)});
+  }
+
+  void read_resources(const YamlValue& value) {
+    yaml_.read_map(value, {{"memory", [this](const auto& v) { yaml_.read_scalar(v, spec_.memory_mib, parse_memory); }},
+                           {"cpus", [this](const auto& v) { yaml_.read_scalar(v, spec_.cpus, parse_cpus); }}});
+  }
+
+  void read_env(const YamlValue& value) {
+    if (value.node.IsSequence()) return read_texts(value, spec_.env);
+    yaml_.read_entries(value, [this](const std::string& name, const YamlValue& entry) {
+      if (const auto text = yaml_.scalar(entry)) spec_.env.push_back({name + "=" + text->value, text->place});
+    });
+  }
+
+  void read_egress(const YamlValue& value) {
+    yaml_.read_map(value, {{"allow", [this](const auto& v) { read_texts(v, spec_.allow); }}});
+  }
+
+  void read_texts(const YamlValue& value, Texts& out) {
+    yaml_.read_list(value, [&](const YamlValue& item) {
+      if (auto text = yaml_.scalar(item)) out.push_back(std::move(*text));
+    });
+  }
+
+  YamlReader yaml_;
+  Declaration spec_;
+};
+
+tl::unexpected<Error> not_yaml(std::string_view file, const YAML::Exception& error) {
+  const int line = error.mark.is_null() ? 1 : error.mark.line + 1;
+  return fail(ErrorKind::usage, fmt::format("{}:{}: is not YAML: {}", file, line, error.msg));
+}
+
+}  // namespace
+
+Result<Declaration> load_spec(const std::filesystem::path& path) {
+  const auto text = read_file(path, kMaxSpec);
+  if (!text) return fail(text.error());
+  return parse_spec(*text, path.string());
+}
+
+Result<Declaration> parse_spec(std::string_view text, std::string_view file) {
+  try {
+    const auto documents = YAML::LoadAll(std::string(text));
+    if (documents.empty() || documents[0].IsNull()) {
+      return fail(ErrorKind::usage, fmt::format("{}:1: the spec is empty", file), "it needs at least a name");
+    }
+    if (documents.size() > 1) {
+      return fail(ErrorKind::usage, fmt::format("{}:{}: a second document begins", file, documents[1].Mark().line + 1),
+                  "keep one workspace a file");
+    }
+    return SpecReader(file).read(documents[0]);
+  } catch (const YAML::Exception& error) {
+    return not_yaml(file, error);
+  }
+}
+
+}  // namespace microagent::workspace

@@ -1,0 +1,128 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/clock.h"
+#include "workspace/files.h"
+#include "workspace/json_fields.h"
+#include "workspace/lock.h"
+#include "workspace/state.h"
+
+namespace microagent::workspace {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::size_t kMaxManifest = 4 * 1024 * 1024;
+constexpr const char* kManifestFile = "workspace.json";
+
+// Under the lock there is one writer, so these names are free, or left by a crash. No workspace's name has a dot.
+fs::path newcomer(const fs::path& directory) {
+  return directory.parent_path() / fmt::format(".{}.new", directory.filename().string());
+}
+fs::path leaver(const fs::path& directory) {
+  return directory.parent_path() / fmt::format(".{}.old", directory.filename().string());
+}
+
+Status fill_newcomer(const fs::path& directory, const Manifest& manifest) {
+  if (Status made = make_directory(directory); !made) return made;
+  const nlohmann::json event = to_json(Event{State::prepared, {}, manifest.created_at});
+  if (Status written = append_line(directory / "events.jsonl", dump(event)); !written) return written;
+  return write_atomically(directory / kManifestFile, to_json(manifest).dump(2) + "\n");
+}
+
+tl::unexpected<Error> no_such_workspace(std::string_view name) {
+  return fail(ErrorKind::not_found, fmt::format("there is no workspace \"{}\"", name),
+              "`microagent list` shows those that exist");
+}
+
+}  // namespace
+
+fs::path Store::directory(std::string_view name) const { return root_ / "workspaces" / name; }
+
+Result<std::vector<std::string>> Store::list() const {
+  std::vector<std::string> names;
+  std::error_code error;
+  for (fs::directory_iterator entry(root_ / "workspaces", error), end; !error && entry != end; entry.increment(error)) {
+    const std::string name = entry->path().filename().string();
+    if (check_name(name)) names.push_back(name);
+  }
+  if (error) return fail_errno(error.value(), fmt::format("cannot read {}", (root_ / "workspaces").string()));
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+bool Store::exists(std::string_view name) const {
+  std::error_code error;
+  return check_name(name) && fs::exists(fs::symlink_status(directory(name), error));
+}
+
+Result<Lock> Store::try_lock(std::string_view name) const {
+  auto file = try_lock_file(root_ / "locks" / fmt::format("{}.lock", name));
+  if (!file) return fail(file.error());
+  if (!*file) {
+    return fail(ErrorKind::conflict, fmt::format("workspace \"{}\" is running, or another command is at work on it", name),
+                fmt::format("see `microagent status {}`", name));
+  }
+  return Lock{std::move(*file)};
+}
+
+Result<bool> Store::locked(std::string_view name) const {
+  return is_file_locked(root_ / "locks" / fmt::format("{}.lock", name));
+}
+
+Result<Manifest> Store::load_manifest(std::string_view name) const {
+  if (Status named = check_name(name); !named) return fail(named.error());
+  if (!exists(name)) return no_such_workspace(name);
+  const fs::path path = directory(name) / kManifestFile;
+  const auto text = read_file(path, kMaxManifest);
+  if (!text) {
+    if (text.error().kind == ErrorKind::not_found) return fail(foreign_file(path.string(), "is missing"));
+    return fail(text.error());
+  }
+  const auto json = parse_json(*text, path.string());
+  if (!json) return fail(json.error());
+  auto manifest = manifest_from_json(*json, path.string());
+  if (manifest && manifest->name != name) {
+    return fail(foreign_file(path.string(), fmt::format("belongs to a workspace \"{}\"", manifest->name)));
+  }
+  return manifest;
+}
+
+Status Store::create(const Manifest& manifest) const {
+  if (Status named = check_name(manifest.name); !named) return named;
+  const auto lock = try_lock(manifest.name);
+  if (!lock) return fail(lock.error());
+  const fs::path place = directory(manifest.name);
+  if (exists(manifest.name)) {
+    return fail(ErrorKind::conflict, fmt::format("there is a workspace \"{}\" already", manifest.name),
+                fmt::format("choose another name, or `microagent delete {}` first", manifest.name));
+  }
+
+  if (Status cleared = remove_tree(newcomer(place)); !cleared) return cleared;
+  Status done = fill_newcomer(newcomer(place), manifest);
+  if (done) done = rename_path(newcomer(place), place);
+  if (!done) {
+    // The first error is the one to tell; what stays behind is cleared by the next create.
+    (void)remove_tree(newcomer(place));
+    return done;
+  }
+  return sync_directory(place.parent_path());
+}
+
+Status Store::remove(std::string_view name) const {
+  if (Status named = check_name(name); !named) return named;
+  const fs::path place = directory(name);
+  std::error_code error;
+  if (!exists(name) && !fs::exists(leaver(place), error)) return no_such_workspace(name);
+  const auto lock = try_lock(name);
+  if (!lock) return fail(lock.error());
+  // The name goes in one step; then what it held. A crash in between leaves work for the next time.
+  if (Status cleared = remove_tree(leaver(place)); !cleared) return cleared;
+  if (!exists(name)) return {};
+  if (Status gone = rename_path(place, leaver(place)); !gone) return gone;
+  if (Status synced = sync_directory(place.parent_path()); !synced) return synced;
+  return remove_tree(leaver(place));
+}
+
+}  // namespace microagent::workspace

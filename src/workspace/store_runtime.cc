@@ -1,0 +1,113 @@
+// The part of the store that changes while a workspace lives.
+
+#include <fmt/format.h>
+
+#include "base/clock.h"
+#include "workspace/files.h"
+#include "workspace/json_fields.h"
+#include "workspace/runtime_json.h"
+#include "workspace/state.h"
+
+namespace microagent::workspace {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::size_t kMaxRuntime = 4 * 1024 * 1024;
+constexpr std::size_t kMaxEvents = 64 * 1024 * 1024;
+
+bool is_alive(State state) {
+  return state == State::starting || state == State::running || state == State::stopping;
+}
+
+// Nobody listens on the sockets of a dead supervisor.
+Status remove_sockets(const fs::path& directory) {
+  std::error_code error;
+  for (fs::directory_iterator entry(directory, error), end; !error && entry != end; entry.increment(error)) {
+    std::error_code ignored;
+    if (!entry->is_socket(ignored)) continue;
+    if (Status removed = remove_tree(entry->path()); !removed) return removed;
+  }
+  if (error) return fail_errno(error.value(), fmt::format("cannot read {}", directory.string()));
+  return {};
+}
+
+// What becomes of a record whose supervisor died without a last word.
+Runtime buried(Runtime runtime) {
+  runtime.state = State::failed;
+  runtime.detail = "the supervisor died";
+  runtime.observed_at = utc_timestamp();
+  runtime.supervisor_pid = 0;
+  runtime.pids.clear();
+  runtime.forwards.clear();
+  runtime.network.reset();
+  for (auto& [name, signal] : runtime.readiness) signal = {false, runtime.observed_at, {}, runtime.detail};
+  return runtime;
+}
+
+}  // namespace
+
+Result<Runtime> Store::load_runtime(std::string_view name) const {
+  if (!exists(name)) return fail(ErrorKind::not_found, fmt::format("there is no workspace \"{}\"", name));
+  const fs::path path = directory(name) / "runtime.json";
+  const auto text = read_file(path, kMaxRuntime);
+  if (!text && text.error().kind == ErrorKind::not_found) return Runtime{};
+  if (!text) return fail(text.error());
+  const auto json = parse_json(*text, path.string());
+  if (!json) return fail(json.error());
+  return runtime_from_json(*json, path.string());
+}
+
+Result<Runtime> Store::load_settled_runtime(std::string_view name) const {
+  auto runtime = load_runtime(name);
+  if (!runtime || !is_alive(runtime->state)) return runtime;
+  const auto held = locked(name);
+  if (!held) return fail(held.error());
+  if (*held) return runtime;
+
+  auto lock = try_lock(name);
+  if (!lock && lock.error().kind == ErrorKind::conflict) return load_runtime(name);
+  if (!lock) return fail(lock.error());
+  // The supervisor may have said its last word between the first look and the lock.
+  runtime = load_runtime(name);
+  if (!runtime || !is_alive(runtime->state)) return runtime;
+  const Runtime settled = buried(std::move(*runtime));
+  if (Status removed = remove_sockets(directory(name)); !removed) return fail(removed.error());
+  if (Status told = append_event(name, {settled.state, settled.detail, settled.observed_at}); !told) {
+    return fail(told.error());
+  }
+  if (Status saved = save_runtime(name, settled); !saved) return fail(saved.error());
+  return settled;
+}
+
+Status Store::save_runtime(std::string_view name, const Runtime& runtime) const {
+  return write_atomically(directory(name) / "runtime.json", dump(to_json(runtime)) + "\n");
+}
+
+Status Store::append_event(std::string_view name, const Event& event) const {
+  return append_line(directory(name) / "events.jsonl", dump(to_json(event)));
+}
+
+Result<std::vector<Event>> Store::load_events(std::string_view name) const {
+  if (!exists(name)) return fail(ErrorKind::not_found, fmt::format("there is no workspace \"{}\"", name));
+  const fs::path path = directory(name) / "events.jsonl";
+  const auto text = read_file(path, kMaxEvents);
+  if (!text && text.error().kind == ErrorKind::not_found) return std::vector<Event>{};
+  if (!text) return fail(text.error());
+
+  std::vector<Event> events;
+  std::string_view rest = *text;
+  // A last line without its end was never written whole: its event did not come to pass.
+  for (std::size_t end = rest.find('\n'); end != std::string_view::npos; end = rest.find('\n')) {
+    const std::string where = fmt::format("{}:{}", path.string(), events.size() + 1);
+    const auto json = parse_json(rest.substr(0, end), where);
+    if (!json) return fail(json.error());
+    const auto event = event_from_json(*json, where);
+    if (!event) return fail(event.error());
+    events.push_back(*event);
+    rest.remove_prefix(end + 1);
+  }
+  return events;
+}
+
+}  // namespace microagent::workspace
