@@ -9,8 +9,8 @@
 
 namespace microagent::supervisor {
 
-// A log file that never grows beyond its limit: when it is full it becomes <path>.1, replacing the one before, and a new
-// one begins. Mode 0600.
+// A log file that never grows beyond its limit: when it is full it becomes <path>.1, replacing the one before, and a
+// new one begins. Mode 0600.
 class BoundedLog {
  public:
   // Begins an empty file; an older one and its .1 are gone. The log's descriptor takes the number `place` (2: standard

@@ -3,27 +3,23 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <linux/close_range.h>
-#include <poll.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <array>
 #include <cerrno>
-#include <cstring>
 #include <optional>
 
 #include "supervisor/control_protocol.h"
+#include "supervisor/line_reader.h"
 #include "supervisor/programs.h"
 #include "supervisor/report.h"
 #include "supervisor/sockets.h"
 
 namespace microagent::supervisor {
 namespace {
-
-using Clock = std::chrono::steady_clock;
 
 // What the supervisor may take beyond the time it was given: starting its workers, ending them, cleaning up.
 constexpr std::chrono::seconds kMargin{60};
@@ -55,68 +51,6 @@ Status spawn_supervisor(std::vector<std::string> words, int report) {
   }
   return {};
 }
-
-// Reads lines with a deadline.
-class LineReader {
- public:
-  LineReader(Fd fd, Clock::time_point deadline) : fd_(std::move(fd)), deadline_(deadline) {}
-
-  enum class Outcome { line, end, timed_out };
-  Outcome next(std::string& line) {
-    for (;;) {
-      if (const std::size_t end = buffer_.find('\n'); end != std::string::npos) {
-        line = buffer_.substr(0, end);
-        buffer_.erase(0, end + 1);
-        return Outcome::line;
-      }
-      if (!readable()) return Outcome::timed_out;
-      std::array<char, 4096> chunk;
-      const ssize_t count = receive(chunk);
-      if (count < 0 && errno == EINTR) continue;
-      if (count <= 0) return Outcome::end;
-      buffer_.append(chunk.data(), static_cast<std::size_t>(count));
-    }
-  }
-
-  // The descriptor that came along with what was read.
-  Fd take_passed() { return std::move(passed_); }
-
- private:
-  bool readable() const {
-    for (;;) {
-      const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline_ - Clock::now()).count();
-      pollfd wanted{fd_.get(), POLLIN, 0};
-      const int ready = ::poll(&wanted, 1, static_cast<int>(std::clamp<std::int64_t>(left, 0, 1'000'000'000)));
-      if (ready >= 0 || errno != EINTR) return ready == 1;
-    }
-  }
-
-  // A pipe has no messages, a socket may bring a descriptor.
-  ssize_t receive(std::array<char, 4096>& chunk) {
-    iovec part{chunk.data(), chunk.size()};
-    alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int))> control{};
-    msghdr message{};
-    message.msg_iov = &part;
-    message.msg_iovlen = 1;
-    message.msg_control = control.data();
-    message.msg_controllen = control.size();
-    const ssize_t count = ::recvmsg(fd_.get(), &message, MSG_CMSG_CLOEXEC);
-    if (count < 0 && errno == ENOTSOCK) return ::read(fd_.get(), chunk.data(), chunk.size());
-    if (count < 0) return count;
-    const cmsghdr* rights = CMSG_FIRSTHDR(&message);
-    if (rights != nullptr && rights->cmsg_type == SCM_RIGHTS && rights->cmsg_len == CMSG_LEN(sizeof(int))) {
-      int fd = -1;
-      std::memcpy(&fd, CMSG_DATA(rights), sizeof fd);
-      passed_.reset(fd);
-    }
-    return count;
-  }
-
-  Fd fd_;
-  Clock::time_point deadline_;
-  std::string buffer_;
-  Fd passed_;
-};
 
 // Waits for the last word of a starting supervisor.
 Status follow(LineReader& reports, const std::function<void(std::string_view)>& progress) {
@@ -162,7 +96,7 @@ Result<Fd> ask(const workspace::Store& store, const std::string& name, const Con
   if (::send(socket->get(), line.data(), line.size(), MSG_NOSIGNAL) != static_cast<ssize_t>(line.size())) {
     return not_reachable(store, name);
   }
-  LineReader replies(std::move(*socket), Clock::now() + patience);
+  LineReader replies(std::move(*socket), LineReader::Clock::now() + patience);
   std::string reply;
   switch (replies.next(reply)) {
     case LineReader::Outcome::line: break;
@@ -193,7 +127,7 @@ Result<workspace::Runtime> start(const workspace::Store& store, const std::strin
   if (!program) return fail(program.error());
   std::array<int, 2> ends{};
   if (::pipe2(ends.data(), O_CLOEXEC) != 0) return fail_errno(errno, "cannot make a pipe");
-  LineReader reports(Fd(ends[0]), Clock::now() + ready_timeout + kMargin);
+  LineReader reports(Fd(ends[0]), LineReader::Clock::now() + ready_timeout + kMargin);
   Fd theirs(ends[1]);
   std::error_code error;
   const auto root = std::filesystem::absolute(store.root(), error);

@@ -3,10 +3,11 @@
 // How the command line reaches a workspace's supervisor.
 //
 // Control socket: <workspace>/control.sock, AF_UNIX stream, one request a connection: a JSON line out, a JSON line back
-// ({"ok":true,...} or {"ok":false,"error":{kind,message,remediation}}), with a descriptor beside the reply of `exec`.
+// ({"ok":true} or {"ok":false,"error":{kind,message,remediation}}), with a descriptor beside the reply of `exec`.
 //   {"command":"stop","timeoutSeconds":10}   clean shutdown, then a kill; replies when the workspace has ended
 //   {"command":"kill"}                       replies when the workspace has ended
-//   {"command":"exec"}                       replies with a descriptor: a stream to the guest's exec service (wire/agent.h)
+//   {"command":"exec"}                       replies with a descriptor: a stream to the guest's exec service
+//                                            (wire/agent.h)
 
 #include <chrono>
 #include <filesystem>
@@ -19,9 +20,9 @@
 
 namespace microagent::supervisor {
 
-// Starts microagent-supervisor (beside the calling program) for a workspace, detached from the terminal, and waits until
-// the guest is ready or the start has failed; then no process is left and the error says why. `progress` gets one short
-// line per phase. Kind conflict when the workspace is already starting or running.
+// Starts microagent-supervisor (beside the calling program) for a workspace, detached from the terminal, and waits
+// until the guest is ready or the start has failed; then no process is left and the error says why. `progress` gets one
+// short line per phase. Kind conflict when the workspace is already starting or running.
 Result<workspace::Runtime> start(const workspace::Store& store, const std::string& name,
                                  std::chrono::seconds ready_timeout,
                                  const std::function<void(std::string_view)>& progress);

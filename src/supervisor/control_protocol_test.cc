@@ -25,8 +25,9 @@ TEST(ControlRequest, HasADefaultTimeout) {
 
 TEST(ControlRequest, RefusesWhatIsNone) {
   for (const char* bad :
-       {"", "stop", "[]", "{}", R"({"command":1})", R"({"command":"dance"})", R"({"command":"stop","timeoutSeconds":-1})",
-        R"({"command":"stop","timeoutSeconds":1.5})", R"({"command":"stop","timeoutSeconds":3601})",
+       {"", "stop", "[]", "{}", R"({"command":1})", R"({"command":"dance"})",
+        R"({"command":"stop","timeoutSeconds":-1})", R"({"command":"stop","timeoutSeconds":1.5})",
+        R"({"command":"stop","timeoutSeconds":3601})",
         R"({"command":"stop","timeoutSeconds":"9"})", R"({"command":"kill","timeoutSeconds":1})"}) {
     const auto request = parse_control_request(bad);
     ASSERT_FALSE(request) << bad;
@@ -43,7 +44,8 @@ TEST(ControlRequest, RefusesEveryPrefix) {
 
 TEST(ControlReply, GoesRoundTrip) {
   EXPECT_TRUE(parse_control_reply(encode_control_reply({})));
-  const Status refused = parse_control_reply(encode_control_reply(fail(ErrorKind::conflict, "not running", "start it")));
+  const Status outcome = fail(ErrorKind::conflict, "not running", "start it");
+  const Status refused = parse_control_reply(encode_control_reply(outcome));
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().kind, ErrorKind::conflict);
   EXPECT_EQ(refused.error().message, "not running");

@@ -15,7 +15,7 @@
 namespace microagent::supervisor {
 namespace {
 
-constexpr std::size_t kMaxPending = 64;
+constexpr std::size_t kMaxConnections = 64;
 constexpr std::chrono::seconds kRequestPatience{5};
 constexpr std::chrono::seconds kReplyPatience{5};
 constexpr std::chrono::milliseconds kShortagePause{100};
@@ -54,12 +54,12 @@ void send_with_descriptor(int socket, std::string_view line, int passed) {
 }  // namespace
 
 Result<std::unique_ptr<ControlServer>> ControlServer::open(const asio::any_io_executor& executor, int directory,
-                                                           ControlHandler& handler) {
+                                                           ControlHandler& handler, Changes& changes) {
   auto socket = listen_in(directory, kControlSocket);
   if (!socket) return fail(socket.error());
   auto listener = watch(executor, std::move(*socket));
   if (!listener) return fail(listener.error());
-  std::unique_ptr<ControlServer> server(new ControlServer(directory, std::move(*listener), handler));
+  std::unique_ptr<ControlServer> server(new ControlServer(directory, std::move(*listener), handler, changes));
   spawn(executor, server->accept());
   return server;
 }
@@ -78,22 +78,25 @@ asio::awaitable<void> ControlServer::accept() {
       if (errno != EAGAIN && errno != ECONNABORTED) co_await pause(kShortagePause);
       continue;
     }
-    if (pending_ >= kMaxPending) continue;
+    if (connections_ >= kMaxConnections) continue;
     auto connection = watch(listener_.get_executor(), std::move(socket));
     if (connection) spawn(listener_.get_executor(), serve(std::move(*connection)));
   }
 }
 
 asio::awaitable<void> ControlServer::serve(Descriptor connection) {
-  ++pending_;
-  co_await answer(connection);
-  --pending_;
+  ++connections_;
+  if (auto line = co_await read_line(connection)) {
+    ++pending_;
+    co_await answer(connection, std::move(*line));
+    --pending_;
+    changes_.notify();
+  }
+  --connections_;
 }
 
-asio::awaitable<void> ControlServer::answer(Descriptor& connection) {
-  const auto line = co_await read_line(connection);
-  if (!line) co_return;
-  const auto request = parse_control_request(*line);
+asio::awaitable<void> ControlServer::answer(Descriptor& connection, std::string line) {
+  const auto request = parse_control_request(line);
   Status outcome;
   if (!request) {
     outcome = fail(request.error());

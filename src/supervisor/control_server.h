@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <string>
 
 #include "supervisor/control_protocol.h"
 #include "supervisor/io.h"
@@ -22,9 +23,9 @@ class ControlHandler {
 // Serves <workspace>/control.sock. Must outlive its event loop's run.
 class ControlServer {
  public:
-  // `directory` and `handler` must outlive the server.
+  // `directory`, `handler` and `changes` must outlive the server; `changes` hears of every answer.
   static Result<std::unique_ptr<ControlServer>> open(const asio::any_io_executor& executor, int directory,
-                                                     ControlHandler& handler);
+                                                     ControlHandler& handler, Changes& changes);
 
   // Takes no further request and removes the socket's name; requests being answered go on.
   void close();
@@ -33,15 +34,17 @@ class ControlServer {
   std::size_t pending() const { return pending_; }
 
  private:
-  ControlServer(int directory, Descriptor listener, ControlHandler& handler)
-      : directory_(directory), listener_(std::move(listener)), handler_(handler) {}
+  ControlServer(int directory, Descriptor listener, ControlHandler& handler, Changes& changes)
+      : directory_(directory), listener_(std::move(listener)), handler_(handler), changes_(changes) {}
   asio::awaitable<void> accept();
   asio::awaitable<void> serve(Descriptor connection);
-  asio::awaitable<void> answer(Descriptor& connection);
+  asio::awaitable<void> answer(Descriptor& connection, std::string line);
 
   int directory_;
   Descriptor listener_;
   ControlHandler& handler_;
+  Changes& changes_;
+  std::size_t connections_ = 0;
   std::size_t pending_ = 0;
 };
 

@@ -87,14 +87,15 @@ void spawn(const asio::any_io_executor& executor, asio::awaitable<void> coroutin
   });
 }
 
-asio::awaitable<void> Changes::next(Deadline deadline) {
+asio::awaitable<void> Changes::change_after(std::uint64_t seen) {
+  if (count_ == seen) co_await timer_.async_wait(kAsTuple);
+}
+
+asio::awaitable<void> Changes::next(std::uint64_t seen, Deadline deadline) {
   using namespace asio::experimental::awaitable_operators;
-  if (deadline == kNever) {
-    co_await timer_.async_wait(kAsTuple);
-    co_return;
-  }
+  if (deadline == kNever) co_return co_await change_after(seen);
   asio::steady_timer limit(timer_.get_executor(), deadline);
-  co_await (timer_.async_wait(kAsTuple) || limit.async_wait(kAsTuple));
+  co_await (change_after(seen) || limit.async_wait(kAsTuple));
 }
 
 }  // namespace microagent::supervisor

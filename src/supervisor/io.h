@@ -7,6 +7,8 @@
 #include <boost/asio/steady_timer.hpp>
 #include <chrono>
 #include <concepts>
+#include <cstdint>
+#include <string_view>
 
 #include "base/bytes.h"
 #include "base/fd.h"
@@ -44,22 +46,28 @@ class Changes {
  public:
   explicit Changes(const asio::any_io_executor& executor) : timer_(executor, kNever) {}
 
-  void notify() { timer_.cancel(); }
+  void notify() {
+    ++count_;
+    timer_.cancel();
+  }
 
   // Waits until `fact()` holds; false when the deadline came first.
   template <std::predicate Fact>
   asio::awaitable<bool> until(Fact fact, Deadline deadline) {
-    while (!fact()) {
+    for (;;) {
+      const std::uint64_t seen = count_;
+      if (fact()) co_return true;
       if (std::chrono::steady_clock::now() >= deadline) co_return false;
-      co_await next(deadline);
+      co_await next(seen, deadline);
     }
-    co_return true;
   }
 
  private:
-  asio::awaitable<void> next(Deadline deadline);
+  asio::awaitable<void> next(std::uint64_t seen, Deadline deadline);
+  asio::awaitable<void> change_after(std::uint64_t seen);
 
   asio::steady_timer timer_;  // never expires; cancelled to wake everybody up
+  std::uint64_t count_ = 0;   // so that no change is missed between looking and waiting
 };
 
 }  // namespace microagent::supervisor

@@ -121,7 +121,8 @@ TEST_F(Lifecycle, StartsAndStopsCleanly) {
   ASSERT_TRUE(events);
   std::vector<State> states;
   for (const auto& event : *events) states.push_back(event.state);
-  EXPECT_THAT(states, testing::ElementsAre(State::starting, State::running, State::stopping, State::stopped));
+  EXPECT_THAT(states, testing::ElementsAre(State::prepared, State::starting, State::running, State::stopping,
+                                           State::stopped));
   const auto again = begin();
   EXPECT_TRUE(again) << again.error().message;
 }
@@ -207,6 +208,23 @@ TEST_F(Lifecycle, BoundsTheBoot) {
   EXPECT_EQ(failed.error().kind, ErrorKind::transient);
   EXPECT_THAT(failed.error().message, HasSubstr("longer than 1 s"));
   EXPECT_EQ(record().state, State::failed);
+  EXPECT_THAT(remains(), testing::IsEmpty());
+}
+
+TEST_F(Lifecycle, CanBeEndedWhileItStarts) {
+  ASSERT_TRUE(store_->create(manifest_));
+  std::ofstream(directory() / "script") << "silent";
+  auto starting = std::async(std::launch::async, [this] { return start(*store_, kName, ready_timeout_, {}); });
+  Result<workspace::Runtime> ended = fail(ErrorKind::transient, "not tried");
+  while (!ended && (ended.error().retryable() || ended.error().kind == ErrorKind::conflict)) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    ended = kill(*store_, kName);
+  }
+  ASSERT_TRUE(ended) << ended.error().message;
+  EXPECT_EQ(ended->state, State::stopped);
+  const auto started = starting.get();
+  ASSERT_FALSE(started);
+  EXPECT_EQ(started.error().kind, ErrorKind::conflict);
   EXPECT_THAT(remains(), testing::IsEmpty());
 }
 

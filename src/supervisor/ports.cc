@@ -42,7 +42,7 @@ tl::unexpected<Error> cannot_bind(const Forward& forward, int error) {
   if (error == EADDRINUSE) return taken(forward);
   if (error == EACCES) {
     return fail(ErrorKind::permanent,
-                fmt::format("port {} is privileged: this user may not bind it: cannot publish {}", forward.host_port, what),
+                fmt::format("port {} is privileged and not for this user: cannot publish {}", forward.host_port, what),
                 "publish a host port from 1024 on, or lower net.ipv4.ip_unprivileged_port_start");
   }
   if (error == EADDRNOTAVAIL || error == EAFNOSUPPORT) {

@@ -8,8 +8,8 @@
 
 namespace microagent::supervisor {
 
-// A published port whose host side is ours: a listening TCP or a bound UDP socket, nonblocking. `forward` holds the real
-// host port.
+// A published port whose host side is ours: a listening TCP or a bound UDP socket, nonblocking. `forward` holds the
+// real host port.
 struct BoundPort {
   workspace::Forward forward;
   Fd socket;

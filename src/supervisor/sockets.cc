@@ -80,7 +80,9 @@ Result<Fd> open_directory(const std::filesystem::path& path) {
   return directory;
 }
 
-std::string path_in(int directory, std::string_view name) { return fmt::format("/proc/self/fd/{}/{}", directory, name); }
+std::string path_in(int directory, std::string_view name) {
+  return fmt::format("/proc/self/fd/{}/{}", directory, name);
+}
 
 Result<Fd> listen_in(int directory, const char* name) {
   const sockaddr_un address = unix_address(directory, name);

@@ -40,7 +40,10 @@ template <std::predicate Fact>
 asio::awaitable<Status> Supervisor::await(Fact fact, std::chrono::seconds limit, std::string_view what) {
   co_await changes_.until([&] { return fact() || over(); }, in(limit));
   if (fact()) co_return Status();
-  if (broken()) co_return fail(ErrorKind::permanent, (co_await post_mortem()).detail, "see supervisor.log and console.log");
+  if (broken()) {
+    const Ending why = co_await post_mortem();
+    co_return fail(ErrorKind::permanent, why.detail, "see supervisor.log and console.log");
+  }
   if (request_) co_return fail(ErrorKind::conflict, "the workspace was stopped while it started");
   co_return fail(ErrorKind::transient, fmt::format("{} took longer than {} s", what, limit.count()),
                  "try again when the machine is less busy; console.log shows how far the guest came");
@@ -63,7 +66,7 @@ Status Supervisor::provide() {
     record.readiness[name] = {};
   }
   if (Status entered = journal_.enter(State::starting, ""); !entered) return entered;
-  auto control = ControlServer::open(io_.get_executor(), charge_.directory.get(), *this);
+  auto control = ControlServer::open(io_.get_executor(), charge_.directory.get(), *this, changes_);
   if (!control) return fail(control.error());
   control_ = std::move(*control);
   auto provisions = prepare(charge_.manifest, charge_.state_root, charge_.program_directory);

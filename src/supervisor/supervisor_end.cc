@@ -2,8 +2,6 @@
 
 #include <unistd.h>
 
-#include <boost/asio/experimental/awaitable_operators.hpp>
-
 #include "base/log.h"
 #include "supervisor/supervisor.h"
 
@@ -105,10 +103,7 @@ asio::awaitable<void> Supervisor::conclude(const Ending& ending) {
   finished_ = true;
   changes_.notify();
   if (!control_) co_return;
-  for (const Deadline deadline = in(kReplyTime); control_->pending() > 0;) {
-    if (std::chrono::steady_clock::now() >= deadline) co_return;
-    co_await pause(std::chrono::milliseconds(1));
-  }
+  co_await changes_.until([this] { return control_->pending() == 0; }, in(kReplyTime));
 }
 
 }  // namespace microagent::supervisor

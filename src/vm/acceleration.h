@@ -13,8 +13,8 @@ struct Acceleration {
   std::string reason;  // why not kvm; empty for kvm
 };
 
-// Finds out by doing it: kvm only where the processor can, the device opens and a trial guest really runs. Takes at most
-// about a second.
+// Finds out by doing it: kvm only where the processor can, the device opens and a trial guest really runs. Takes at
+// most about a second.
 Acceleration probe_acceleration();
 
 // Whether the text of /proc/cpuinfo names hardware virtualisation (the flag vmx or svm).

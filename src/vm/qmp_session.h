@@ -26,7 +26,8 @@ struct QmpEvent {
   bool succeeded = false;
 };
 
-// Our end of the QEMU Machine Protocol (QEMU, docs/interop/qmp-spec.txt): bytes in, events and bytes out. Knows no socket.
+// Our end of the QEMU Machine Protocol (QEMU, docs/interop/qmp-spec.txt): bytes in, events and bytes out. Knows no
+// socket.
 class QmpSession {
  public:
   // Takes what arrived. Fails on what is no QMP and stays failed; QEMU is not trusted to be well.

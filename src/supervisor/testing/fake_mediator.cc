@@ -1,5 +1,5 @@
-// Stands in for the mediator in the supervisor's tests. What it does says the file `script` in the workspace's directory,
-// one word:
+// Stands in for the mediator in the supervisor's tests. What it does says the file `script` in the workspace's
+// directory, one word:
 //   (none)     the guest is ready at once and powers off when asked to shut down
 //   deaf       as above, but the guest does not heed the request
 //   workload   as above, and its workload exits with code 3 at once, upon which the guest powers off

@@ -1,5 +1,6 @@
-// Stands in for QEMU in the supervisor's tests: connects its devices, speaks enough QMP, and ends as the letters tell that
-// come over the vsock front end: s powers the guest off, r restarts it. A kernel that says "broken" cannot be loaded.
+// Stands in for QEMU in the supervisor's tests: connects its devices, speaks enough QMP, and ends as the letters tell
+// that come over the vsock front end: s powers the guest off, r restarts it. A kernel that says "broken" cannot be
+// loaded.
 
 #include <poll.h>
 #include <sys/socket.h>
