@@ -53,7 +53,7 @@ class Lifecycle : public testing::Test {
   }
   void TearDown() override {
     static_cast<void>(kill(*store_, kName));
-    fs::remove_all(root_);
+    fs::remove_all(top_);
   }
 
   // Writes the workspace down and starts it.
@@ -95,7 +95,9 @@ class Lifecycle : public testing::Test {
   }
 
   static constexpr const char* kName = "web";
-  const fs::path root_ = fs::path(testing::TempDir()) / ("lifecycle_test." + std::to_string(::getpid()));
+  const fs::path top_ = fs::path(testing::TempDir()) / ("lifecycle_test." + std::to_string(::getpid()));
+  // Longer than the name of a Unix socket may be.
+  const fs::path root_ = top_ / std::string(120, 'd');
   std::unique_ptr<workspace::Store> store_;
   workspace::Manifest manifest_;
   seconds ready_timeout_{20};
@@ -157,8 +159,8 @@ TEST_F(Lifecycle, FailsWhenAWorkerDies) {
     const auto ended = await_other_than(State::running);
     EXPECT_EQ(ended.state, State::failed);
     EXPECT_EQ(ended.detail, std::string(victim) + " was killed by signal 9 (SIGKILL)");
-    EXPECT_EQ(store_->load_events(kName).value().back().detail, ended.detail);
     expect_nothing_left(*running);
+    EXPECT_EQ(store_->load_events(kName).value().back().detail, ended.detail);
   }
 }
 
