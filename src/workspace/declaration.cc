@@ -127,6 +127,10 @@ Declaration unite(Declaration flags, Declaration spec) {
 }
 
 Result<Manifest> resolve(const Declaration& declaration) {
+  for (const auto* text : {&declaration.ip, &declaration.subnet, &declaration.gateway}) {
+    if (!*text || !(*text)->value.empty()) continue;
+    return fail(ErrorKind::usage, fmt::format("{}: is empty", (*text)->place), "leave it out, or give an address");
+  }
   Manifest manifest;
   Network& network = manifest.network;
   Resolver resolver;

@@ -46,6 +46,8 @@ Json readiness_record(const Runtime& runtime) {
 
 }  // namespace
 
+Json effective_record(const Network& network) { return to_json(effective(network)); }
+
 Json runtime_network_record(const Manifest& manifest, const Runtime& runtime) {
   if (!runtime.network && runtime.forwards.empty() && runtime.state != State::running) return nullptr;
   Json record = runtime.network ? to_json(*runtime.network) : Json::object();

@@ -12,6 +12,9 @@ namespace microagent::workspace {
 
 inline constexpr const char* kBackend = "linux-kvm";  // the name that scripts know; `acceleration` says what really runs
 
+// What an undeclared or partly declared user-mode network comes to.
+nlohmann::json effective_record(const Network& network);
+
 // What the guest really got and the real host ports; null while there is nothing to tell.
 nlohmann::json runtime_network_record(const Manifest& manifest, const Runtime& runtime);
 

@@ -1,0 +1,81 @@
+#pragma once
+
+// How a command of the program is made: its words for CLI11, and what it does once they are read.
+
+#include <CLI/CLI.hpp>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "cli/output.h"
+#include "workspace/state.h"
+
+namespace microagent::cli {
+
+// What every command works with.
+struct Context {
+  Output out;
+  std::optional<std::string> state_dir;  // --state-dir
+  std::vector<std::string> words;        // what stood behind "--"
+
+  Result<workspace::Store> open_store() const;
+};
+
+// Gives the exit code.
+using Action = std::function<Result<int>(const Context&)>;
+
+class Commands {
+ public:
+  explicit Commands(CLI::App& app) : app_(app) {}
+
+  // A command whose options are a T, read when the action runs.
+  template <typename T>
+  struct Command {
+    CLI::App* app;
+    std::shared_ptr<T> options;
+  };
+
+  // `name` and its alias, one line for the overview, and what its own help says in addition.
+  template <typename T>
+  Command<T> add(const std::string& name, const std::string& summary, Result<int> (*run)(const Context&, const T&)) {
+    auto options = std::make_shared<T>();
+    CLI::App* command = add_subcommand(name, summary);
+    command->callback([this, options, run] {
+      action_ = [options, run](const Context& context) { return run(context, *options); };
+    });
+    return {command, options};
+  }
+
+  const Action& action() const { return action_; }
+
+ private:
+  CLI::App* add_subcommand(const std::string& name, const std::string& summary);
+
+  CLI::App& app_;
+  Action action_;
+};
+
+// A positional NAME that must be given.
+void require_name(CLI::App& command, std::string& name);
+
+// One value each time the flag is given, and never the words behind it.
+CLI::Option* add_list(CLI::App& command, const std::string& flags, std::vector<std::string>& values,
+                      const std::string& help);
+
+void add_create(Commands& commands);
+void add_start(Commands& commands);
+void add_stop(Commands& commands);
+void add_kill(Commands& commands);
+void add_delete(Commands& commands);
+void add_status(Commands& commands);
+void add_list_command(Commands& commands);
+void add_network(Commands& commands);
+void add_events(Commands& commands);
+void add_logs(Commands& commands);
+void add_exec(Commands& commands);
+void add_doctor(Commands& commands);
+
+}  // namespace microagent::cli

@@ -1,0 +1,169 @@
+// microagent create
+
+#include <fmt/format.h>
+
+#include "base/clock.h"
+#include "cli/command.h"
+#include "cli/describe.h"
+#include "workspace/declaration.h"
+#include "workspace/forward.h"
+#include "workspace/records.h"
+#include "workspace/spec.h"
+
+namespace microagent::cli {
+namespace {
+
+using workspace::Declaration;
+using workspace::Declared;
+using workspace::Manifest;
+
+struct CreateOptions {
+  std::optional<std::string> name, named, file;
+  std::optional<std::string> network, ip, subnet, gateway, memory, cpus, entrypoint;
+  std::vector<std::string> publish, dns, routes, env, allow;
+  bool dry_run = false;
+};
+
+using Flag = std::optional<std::string>;
+
+void read_text(const Flag& flag, const char* place, std::optional<Declared<std::string>>& out) {
+  if (flag) out = Declared<std::string>{*flag, place};
+}
+
+template <typename T>
+Status read_value(const Flag& flag, const char* place, std::optional<Declared<T>>& out,
+                 Result<T> (*parse)(std::string_view)) {
+  if (!flag) return {};
+  auto value = parse(*flag);
+  if (!value) return fail(with_context(value.error(), place));
+  out = Declared<T>{*value, place};
+  return {};
+}
+
+void read_list(const std::vector<std::string>& values, const char* place, std::vector<Declared<std::string>>& out) {
+  for (const std::string& value : values) out.push_back({value, place});
+}
+
+Status read_publish(const std::vector<std::string>& mappings, Declaration& out) {
+  for (const std::string& mapping : mappings) {
+    const std::string place = "--publish " + mapping;
+    const auto forwards = workspace::parse_publish(mapping);
+    if (!forwards) return fail(with_context(forwards.error(), place));
+    for (const workspace::Forward& forward : *forwards) out.forwards.push_back({forward, place});
+  }
+  return {};
+}
+
+// NAME and --name are two ways to say one thing.
+Status read_name(const CreateOptions& options, Declaration& out) {
+  if (options.name && options.named && *options.name != *options.named) {
+    return fail(ErrorKind::usage, fmt::format("--name {}: the workspace is called {} already", *options.named, *options.name),
+                "give one name");
+  }
+  read_text(options.named, "--name", out.name);
+  read_text(options.name, "NAME", out.name);
+  return {};
+}
+
+Result<Declaration> read_flags(const CreateOptions& options) {
+  Declaration flags;
+  Status read = read_name(options, flags);
+  if (read) read = read_value(options.network, "--network", flags.mode, workspace::parse_mode);
+  if (read) read = read_value(options.memory, "--memory", flags.memory_mib, workspace::parse_memory);
+  if (read) read = read_value(options.cpus, "--cpus", flags.cpus, workspace::parse_cpus);
+  if (read) read = read_publish(options.publish, flags);
+  if (!read) return fail(read.error());
+  read_text(options.ip, "--ip", flags.ip);
+  read_text(options.subnet, "--subnet", flags.subnet);
+  read_text(options.gateway, "--gateway", flags.gateway);
+  read_text(options.entrypoint, "--entrypoint", flags.entrypoint);
+  read_list(options.dns, "--dns", flags.dns);
+  read_list(options.routes, "--route", flags.routes);
+  read_list(options.env, "--env", flags.env);
+  read_list(options.allow, "--egress-allow", flags.allow);
+  return flags;
+}
+
+Result<Manifest> plan(const CreateOptions& options) {
+  auto declaration = read_flags(options);
+  if (!declaration) return fail(declaration.error());
+  if (options.file) {
+    auto spec = workspace::load_spec(*options.file);
+    if (!spec) return fail(with_context(spec.error(), "--file"));
+    declaration = workspace::unite(std::move(*declaration), std::move(*spec));
+  }
+  if (!declaration->name) {
+    return fail(ErrorKind::usage, "the workspace has no name", "give it as NAME, or as `name` in a spec with --file");
+  }
+  auto manifest = workspace::resolve(*declaration);
+  if (manifest) manifest->created_at = utc_timestamp();
+  return manifest;
+}
+
+Status tell_plan(const Context& context, const Manifest& manifest) {
+  const bool user = manifest.network.mode == workspace::NetworkMode::user;
+  if (!context.out.json()) return context.out.text(describe_plan(context.out, manifest));
+  nlohmann::json record = workspace::create_record(manifest);
+  record["dryRun"] = true;
+  if (user) record["effectiveNetwork"] = workspace::effective_record(manifest.network);
+  return context.out.record(std::move(record));
+}
+
+Status create_workspace(const Context& context, const Manifest& manifest) {
+  const auto store = context.open_store();
+  if (!store) return fail(store.error());
+  if (Status created = store->create(manifest); !created) return created;
+  if (context.out.json()) return context.out.record(workspace::create_record(manifest));
+  return context.out.text(fmt::format("{} is created; start it with: microagent start {}\n", manifest.name, manifest.name));
+}
+
+Result<int> create(const Context& context, const CreateOptions& options) {
+  const auto manifest = plan(options);
+  if (!manifest) return fail(manifest.error());
+  const Status done = options.dry_run ? tell_plan(context, *manifest) : create_workspace(context, *manifest);
+  if (!done) return fail(done.error());
+  return 0;
+}
+
+void add_network_flags(CLI::App& command, CreateOptions& options) {
+  command.add_option("--network", options.network, "user (default): outbound network and published ports; isolated: none")
+      ->type_name("MODE");
+  add_list(command, "-p,--publish", options.publish,
+           "lead a host port to the guest: [HOST:]HOSTPORT:GUESTPORT[/tcp|/udp]; HOST is 127.0.0.1, IPv6 stands in "
+           "brackets, HOSTPORT 0 takes a free one, ranges as 8000-8010:9000-9010; may be repeated")
+      ->type_name("MAPPING");
+  command.add_option("--ip", options.ip, "the guest's address, such as 192.168.64.2/24; needs --gateway")->type_name("CIDR");
+  command.add_option("--subnet", options.subnet, "its network; that of --ip where left out")->type_name("CIDR");
+  command.add_option("--gateway", options.gateway, "the guest's gateway")->type_name("ADDRESS");
+  add_list(command, "--dns", options.dns, "a resolver, for the guest and upstream; may be repeated")->type_name("ADDRESS");
+  add_list(command, "--route", options.routes, "a route of the guest, \"CIDR via ADDRESS\"; may be repeated")
+      ->type_name("ROUTE");
+  add_list(command, "--egress-allow", options.allow,
+           "allow an address of the inside: ADDRESS or CIDR, each with optional :PORT; may be repeated")
+      ->type_name("RULE");
+}
+
+}  // namespace
+
+void add_create(Commands& commands) {
+  auto [command, options] = commands.add<CreateOptions>("create", "Check and record a new workspace", create);
+  command->add_option("NAME", options->name, "1 to 63 of a-z, 0-9 and -; the spec's name where left out")->type_name("");
+  command->add_option("--name", options->named, "the same as NAME")->type_name("NAME");
+  command->add_option("-f,--file", options->file, "a spec, microagent.yaml; flags win over it, lists unite with its lists")
+      ->type_name("FILE");
+  command->add_option("--memory", options->memory, "the guest's memory: 512 (MiB, default), 512MiB, 2GiB")->type_name("SIZE");
+  command->add_option("--cpus", options->cpus, "the guest's processors, 1 by default")->type_name("COUNT");
+  add_list(*command, "-e,--env", options->env, "a variable of the guest's commands; may be repeated")
+      ->type_name("NAME=VALUE");
+  command->add_option("--entrypoint", options->entrypoint, "what the guest runs, a line for its shell")->type_name("COMMAND");
+  add_network_flags(*command, *options);
+  command->add_flag("--dry-run", options->dry_run, "show what would be recorded, and write nothing");
+  command->footer(
+      "Nothing is written unless everything is valid.\n\n"
+      "Examples:\n"
+      "  microagent create web -p 8080:80 --entrypoint 'httpd -f -p 80'\n"
+      "  microagent create sealed --network isolated\n"
+      "  microagent create --file microagent.yaml --memory 1GiB");
+}
+
+}  // namespace microagent::cli

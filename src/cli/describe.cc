@@ -1,0 +1,123 @@
+#include "cli/describe.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "cli/table.h"
+#include "workspace/forward.h"
+
+namespace microagent::cli {
+namespace {
+
+using workspace::EffectiveNetwork;
+using workspace::Forward;
+using workspace::Manifest;
+using workspace::Network;
+using workspace::NetworkMode;
+using workspace::Runtime;
+
+std::string join(const std::vector<std::string>& words) {
+  return words.empty() ? "-" : fmt::format("{}", fmt::join(words, ", "));
+}
+
+std::string ports(const std::vector<Forward>& forwards) {
+  std::vector<std::string> words;
+  for (const Forward& forward : forwards) words.push_back(workspace::describe(forward));
+  return join(words);
+}
+
+std::string or_dash(const std::string& word) { return word.empty() ? "-" : word; }
+
+std::string resources(const Manifest& manifest) {
+  return fmt::format("{} MiB, {} processor{}", manifest.resources.memory_mib, manifest.resources.cpus,
+                     manifest.resources.cpus == 1 ? "" : "s");
+}
+
+// A row for a value that is there.
+void add_if(Table& table, const char* title, const std::string& value) {
+  if (!value.empty()) table.add({title, value});
+}
+
+// What runs if it runs, else what would.
+void add_network(Table& table, const Manifest& manifest, const Runtime& runtime) {
+  table.add({"network", std::string(to_string(manifest.network.mode))});
+  if (manifest.network.mode == NetworkMode::isolated) return;
+  const bool known = runtime.network.has_value();
+  const EffectiveNetwork network = known ? *runtime.network : workspace::effective(manifest.network);
+  table.add({"address", fmt::format("{} via {}", network.ip, network.gateway)});
+  table.add({"resolvers", join(network.dns)});
+  table.add({"published", ports(runtime.forwards.empty() ? manifest.network.forwards : runtime.forwards)});
+}
+
+std::string readiness(const Runtime& runtime) {
+  std::vector<std::string> words;
+  for (const auto& [name, signal] : runtime.readiness) {
+    if (signal.ready) words.push_back(name);
+    else if (!signal.error.empty()) words.push_back(fmt::format("{}: {}", name, signal.error));
+  }
+  return join(words);
+}
+
+std::string acceleration(const Runtime& runtime) {
+  if (runtime.acceleration_reason.empty()) return runtime.acceleration;
+  return fmt::format("{} ({})", runtime.acceleration, runtime.acceleration_reason);
+}
+
+}  // namespace
+
+std::string describe_plan(const Output& out, const Manifest& manifest) {
+  Table table;
+  table.add({"workspace", manifest.name});
+  table.add({"resources", resources(manifest)});
+  add_network(table, manifest, {});
+  if (!manifest.egress.allow.empty()) table.add({"egress allow", join(manifest.egress.allow)});
+  add_if(table, "entrypoint", manifest.entrypoint);
+  return table.render(out) + "nothing has been written\n";
+}
+
+std::string describe_status(const Output& out, const Manifest& manifest, const Runtime& runtime) {
+  const std::string state(to_string(runtime.state));
+  Table table;
+  table.add({"workspace", manifest.name});
+  table.add({"state", Cell(state, colour_of_state(state))});
+  add_if(table, "detail", runtime.detail);
+  table.add({"since", short_time(runtime.observed_at.empty() ? manifest.created_at : runtime.observed_at)});
+  add_network(table, manifest, runtime);
+  if (!manifest.egress.allow.empty()) table.add({"egress allow", join(manifest.egress.allow)});
+  table.add({"resources", resources(manifest)});
+  if (!runtime.readiness.empty()) table.add({"ready", readiness(runtime)});
+  add_if(table, "entrypoint", manifest.entrypoint);
+  if (runtime.exit_code) table.add({"exit code", fmt::format("{}", *runtime.exit_code)});
+  add_if(table, "acceleration", acceleration(runtime));
+  return table.render(out);
+}
+
+std::string describe_network(const Output& out, const Manifest& manifest, const Runtime& runtime) {
+  const Network& declared = manifest.network;
+  const EffectiveNetwork running = runtime.network.value_or(EffectiveNetwork{});
+  const std::string mode(to_string(declared.mode));
+  const bool runs = runtime.state == workspace::State::running;
+  Table table({"", "DECLARED", "RUNNING"});
+  table.add({"mode", mode, runs ? mode : "-"});
+  table.add({"ip", or_dash(declared.ip), or_dash(running.ip)});
+  table.add({"subnet", or_dash(declared.subnet), or_dash(running.subnet)});
+  table.add({"gateway", or_dash(declared.gateway), or_dash(running.gateway)});
+  table.add({"dns", join(declared.dns), join(running.dns)});
+  table.add({"routes", join(declared.routes), join(running.routes)});
+  table.add({"published", ports(declared.forwards), ports(runtime.forwards)});
+  return table.render(out);
+}
+
+std::string describe_ports(const Runtime& runtime) {
+  std::string lines;
+  for (const Forward& forward : runtime.forwards) lines += fmt::format("  {}\n", workspace::describe(forward));
+  return lines;
+}
+
+std::string short_time(std::string_view timestamp) {
+  const std::size_t dot = timestamp.find('.');
+  if (dot == std::string_view::npos) return std::string(timestamp);
+  return std::string(timestamp.substr(0, dot)) + "Z";
+}
+
+}  // namespace microagent::cli

@@ -1,0 +1,162 @@
+// microagent start, stop, kill, delete
+
+#include <fmt/format.h>
+
+#include <chrono>
+
+#include "cli/command.h"
+#include "cli/describe.h"
+#include "cli/progress.h"
+#include "supervisor/client.h"
+#include "workspace/records.h"
+
+namespace microagent::cli {
+namespace {
+
+using workspace::Manifest;
+using workspace::Runtime;
+using workspace::Store;
+
+constexpr unsigned kReadySeconds = 120, kStopSeconds = 10;
+constexpr unsigned kMaxSeconds = 3600;
+
+struct StartOptions {
+  std::string name;
+  unsigned timeout = kReadySeconds;
+};
+
+struct StopOptions {
+  std::string name;
+  unsigned timeout = kStopSeconds;
+};
+
+struct KillOptions {
+  std::string name;
+};
+
+struct DeleteOptions {
+  std::string name;
+  bool force = false;
+};
+
+Status tell(const Context& context, const Manifest& manifest, const Runtime& runtime) {
+  if (context.out.json()) return context.out.record(workspace::status_record(manifest, runtime));
+  return context.out.text(
+      fmt::format("{} is {}\n{}", manifest.name, to_string(runtime.state), describe_ports(runtime)));
+}
+
+// What a command needs to know of a workspace before it touches its life. A dead supervisor is noticed here.
+struct Subject {
+  Store store;
+  Manifest manifest;
+};
+
+Result<Subject> find_subject(const Context& context, const std::string& name) {
+  auto store = context.open_store();
+  if (!store) return fail(store.error());
+  auto manifest = store->load_manifest(name);
+  if (!manifest) return fail(manifest.error());
+  const auto settled = store->load_settled_runtime(name);
+  if (!settled) return fail(settled.error());
+  return Subject{std::move(*store), std::move(*manifest)};
+}
+
+Result<int> finish(const Context& context, const Subject& subject, const Result<Runtime>& runtime) {
+  if (!runtime) return fail(runtime.error());
+  if (Status told = tell(context, subject.manifest, *runtime); !told) return fail(told.error());
+  return 0;
+}
+
+Result<int> start(const Context& context, const StartOptions& options) {
+  const auto subject = find_subject(context, options.name);
+  if (!subject) return fail(subject.error());
+  // The record may have been edited since create.
+  if (Status valid = validate(subject->manifest); !valid) {
+    Error error = with_context(valid.error(), (subject->store.directory(options.name) / "workspace.json").string());
+    error.kind = ErrorKind::permanent;
+    return fail(std::move(error));
+  }
+  const Progress progress(context.out, options.name);
+  return finish(context, *subject,
+                supervisor::start(subject->store, options.name, std::chrono::seconds(options.timeout), progress));
+}
+
+Result<int> stop(const Context& context, const StopOptions& options) {
+  const auto subject = find_subject(context, options.name);
+  if (!subject) return fail(subject.error());
+  Progress(context.out, options.name)("shutting down");
+  return finish(context, *subject,
+                supervisor::stop(subject->store, options.name, std::chrono::seconds(options.timeout)));
+}
+
+Result<int> kill(const Context& context, const KillOptions& options) {
+  const auto subject = find_subject(context, options.name);
+  if (!subject) return fail(subject.error());
+  return finish(context, *subject, supervisor::kill(subject->store, options.name));
+}
+
+// Whether the workspace was there. A record that cannot be read does not stand in the way.
+Result<bool> remove_workspace(const Store& store, const DeleteOptions& options) {
+  Status removed = store.remove(options.name);
+  if (!removed && removed.error().kind == ErrorKind::conflict && options.force) {
+    const auto killed = supervisor::kill(store, options.name);
+    // It may have ended by itself in the meantime; any other failure shows again below.
+    if (!killed && killed.error().kind != ErrorKind::conflict) return fail(killed.error());
+    removed = store.remove(options.name);
+  }
+  if (removed) return true;
+  if (removed.error().kind == ErrorKind::not_found) return false;
+  if (removed.error().kind != ErrorKind::conflict) return fail(removed.error());
+  return fail(ErrorKind::conflict, removed.error().message,
+              fmt::format("`microagent stop {}` first, or `microagent delete --force {}`", options.name, options.name));
+}
+
+Result<int> delete_workspace(const Context& context, const DeleteOptions& options) {
+  if (Status named = workspace::check_name(options.name); !named) return fail(named.error());
+  const auto store = context.open_store();
+  if (!store) return fail(store.error());
+  const auto deleted = remove_workspace(*store, options);
+  if (!deleted) return fail(deleted.error());
+  const Status told =
+      context.out.json() ? context.out.record({{"workspace", options.name}, {"deleted", *deleted}})
+                         : context.out.text(fmt::format("{} {}\n", options.name, *deleted ? "is deleted" : "did not exist"));
+  if (!told) return fail(told.error());
+  return 0;
+}
+
+}  // namespace
+
+void add_start(Commands& commands) {
+  auto [command, options] = commands.add<StartOptions>("start", "Boot a workspace and wait until its guest is ready", start);
+  require_name(*command, options->name);
+  command->add_option("--timeout", options->timeout, "seconds the guest may take to become ready")
+      ->check(CLI::Range(1U, kMaxSeconds))
+      ->capture_default_str();
+  command->footer(
+      "A published port that is taken fails the start before the guest boots. When the start fails, no process is left;\n"
+      "the error and `microagent status` say why, `microagent logs --supervisor` says more.");
+}
+
+void add_stop(Commands& commands) {
+  auto [command, options] = commands.add<StopOptions>("stop", "Shut a workspace down cleanly, within a bound", stop);
+  command->alias("halt");
+  require_name(*command, options->name);
+  command->add_option("--timeout", options->timeout, "seconds until the guest is killed")
+      ->check(CLI::Range(0U, kMaxSeconds))
+      ->capture_default_str();
+}
+
+void add_kill(Commands& commands) {
+  auto [command, options] = commands.add<KillOptions>("kill", "End a workspace at once", kill);
+  require_name(*command, options->name);
+}
+
+void add_delete(Commands& commands) {
+  auto [command, options] =
+      commands.add<DeleteOptions>("delete", "Remove a workspace and all that is kept of it", delete_workspace);
+  require_name(*command, options->name);
+  command->add_flag("--force", options->force, "kill it first if it runs");
+  command->footer("A workspace that does not exist is deleted already: exit code 0, \"deleted\":false.");
+}
+
+}  // namespace microagent::cli

@@ -1,0 +1,101 @@
+#include "cli/log_follower.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <poll.h>
+#include <sys/inotify.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+
+namespace microagent::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+// A supervisor that is killed changes no file; its death is noticed after this time at the latest.
+constexpr int kPatienceMs = 1000;
+
+// An empty descriptor where there is no file.
+Result<Fd> open_log(const fs::path& path) {
+  Fd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+  if (file || errno == ENOENT) return file;
+  return fail_errno(errno, fmt::format("cannot read {}", path.string()));
+}
+
+// What there is up to the end of the file.
+Status drain(const Fd& file, const fs::path& path, const LogSink& sink) {
+  if (!file) return {};
+  std::array<char, 64 * 1024> chunk;
+  for (;;) {
+    const ssize_t count = ::read(file.get(), chunk.data(), chunk.size());
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return fail_errno(errno, fmt::format("cannot read {}", path.string()));
+    if (count == 0) return {};
+    if (Status taken = sink({chunk.data(), static_cast<std::size_t>(count)}); !taken) return taken;
+  }
+}
+
+// Whether the name leads to another file than the descriptor, or to a first one.
+bool replaced(const Fd& file, const fs::path& path) {
+  struct stat named {};
+  struct stat held {};
+  if (::stat(path.c_str(), &named) != 0) return false;
+  return !file || ::fstat(file.get(), &held) != 0 || named.st_ino != held.st_ino || named.st_dev != held.st_dev;
+}
+
+Result<Fd> watch_directory(const fs::path& directory) {
+  Fd watch(::inotify_init1(IN_CLOEXEC | IN_NONBLOCK));
+  constexpr std::uint32_t kChanges = IN_MODIFY | IN_CREATE | IN_MOVED_TO | IN_DELETE_SELF;
+  if (!watch || ::inotify_add_watch(watch.get(), directory.c_str(), kChanges) < 0) {
+    return fail_errno(errno, fmt::format("cannot watch {}", directory.string()));
+  }
+  return watch;
+}
+
+void wait_for_change(const Fd& watch) {
+  pollfd polled{watch.get(), POLLIN, 0};
+  ::poll(&polled, 1, kPatienceMs);
+  std::array<char, 4096> events;
+  while (::read(watch.get(), events.data(), events.size()) > 0) {
+  }
+}
+
+}  // namespace
+
+Status read_log(const fs::path& path, const LogSink& sink) {
+  for (const fs::path& part : {fs::path(path.string() + ".1"), path}) {
+    const auto file = open_log(part);
+    if (!file) return fail(file.error());
+    if (Status read = drain(*file, part, sink); !read) return read;
+  }
+  return {};
+}
+
+Status follow_log(const fs::path& path, const LogSink& sink, const std::function<Result<bool>()>& ended) {
+  const auto watch = watch_directory(path.parent_path());
+  if (!watch) return fail(watch.error());
+  const fs::path older = path.string() + ".1";
+  const auto before = open_log(older);
+  if (!before) return fail(before.error());
+  if (Status read = drain(*before, older, sink); !read) return read;
+
+  auto file = open_log(path);
+  for (;;) {
+    if (!file) return fail(file.error());
+    // Asked before the last reading, so that no last line is lost.
+    const auto over = ended();
+    if (!over) return fail(over.error());
+    if (Status read = drain(*file, path, sink); !read) return read;
+    if (replaced(*file, path)) {
+      file = open_log(path);
+      continue;
+    }
+    if (*over) return {};
+    wait_for_change(*watch);
+  }
+}
+
+}  // namespace microagent::cli

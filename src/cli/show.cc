@@ -1,0 +1,143 @@
+// microagent status, list, network, events
+
+#include <fmt/format.h>
+
+#include "cli/command.h"
+#include "cli/describe.h"
+#include "cli/table.h"
+#include "workspace/forward.h"
+#include "workspace/records.h"
+
+namespace microagent::cli {
+namespace {
+
+using workspace::Manifest;
+using workspace::Runtime;
+using workspace::Store;
+using Json = nlohmann::json;
+
+struct NameOption {
+  std::string name;
+};
+
+struct NoOptions {};
+
+// Both halves of what is known of a workspace.
+struct Known {
+  Manifest manifest;
+  Runtime runtime;
+};
+
+Result<Known> look_up(const Store& store, const std::string& name) {
+  auto manifest = store.load_manifest(name);
+  if (!manifest) return fail(manifest.error());
+  auto runtime = store.load_settled_runtime(name);
+  if (!runtime) return fail(runtime.error());
+  return Known{std::move(*manifest), std::move(*runtime)};
+}
+
+Result<Known> look_up(const Context& context, const std::string& name) {
+  const auto store = context.open_store();
+  if (!store) return fail(store.error());
+  return look_up(*store, name);
+}
+
+Result<int> done(const Status& told) {
+  if (!told) return fail(told.error());
+  return 0;
+}
+
+Result<int> status(const Context& context, const NameOption& options) {
+  const auto known = look_up(context, options.name);
+  if (!known) return fail(known.error());
+  if (context.out.json()) return done(context.out.record(workspace::status_record(known->manifest, known->runtime)));
+  return done(context.out.text(describe_status(context.out, known->manifest, known->runtime)));
+}
+
+Result<int> network(const Context& context, const NameOption& options) {
+  const auto known = look_up(context, options.name);
+  if (!known) return fail(known.error());
+  if (context.out.json()) {
+    return done(context.out.record(workspace::network_command_record(known->manifest, known->runtime)));
+  }
+  return done(context.out.text(describe_network(context.out, known->manifest, known->runtime)));
+}
+
+// A workspace whose files cannot be read has its row too, and does not hide the others.
+Json unreadable_record(const std::string& name, const Error& error) {
+  return {{"name", name},
+          {"state", "unknown"},
+          {"error", {{"kind", to_string(error.kind)}, {"message", error.message}, {"remediation", error.remediation}}}};
+}
+
+std::vector<Cell> list_row(const std::string& name, const Result<Known>& known) {
+  if (!known) return {name, Cell("unknown", Colour::red), "-", "-", known.error().message};
+  const auto& [manifest, runtime] = *known;
+  const std::string state(to_string(runtime.state));
+  const auto& forwards = runtime.forwards.empty() ? manifest.network.forwards : runtime.forwards;
+  std::string ports = forwards.empty() ? "-" : workspace::describe(forwards[0]);
+  if (forwards.size() > 1) ports += fmt::format(" and {} more", forwards.size() - 1);
+  return {name, Cell(state, colour_of_state(state)), std::string(to_string(manifest.network.mode)), ports, runtime.detail};
+}
+
+Result<int> list(const Context& context, const NoOptions&) {
+  const auto store = context.open_store();
+  if (!store) return fail(store.error());
+  const auto names = store->list();
+  if (!names) return fail(names.error());
+  Json rows = Json::array();
+  Table table({"NAME", "STATE", "NETWORK", "PUBLISHED", "DETAIL"});
+  for (const std::string& name : *names) {
+    const auto known = look_up(*store, name);
+    // Deleted since its name was read.
+    if (!known && known.error().kind == ErrorKind::not_found) continue;
+    rows.push_back(known ? workspace::list_record(known->manifest, known->runtime) : unreadable_record(name, known.error()));
+    table.add(list_row(name, known));
+  }
+  if (context.out.json()) return done(context.out.record({{"workspaces", rows}}));
+  return done(context.out.text(rows.empty() ? "no workspaces\n" : table.render(context.out)));
+}
+
+Result<int> events(const Context& context, const NameOption& options) {
+  const auto store = context.open_store();
+  if (!store) return fail(store.error());
+  // A dead supervisor left an event to be told.
+  if (const auto known = look_up(*store, options.name); !known) return fail(known.error());
+  const auto events = store->load_events(options.name);
+  if (!events) return fail(events.error());
+  Json records = Json::array();
+  Table table({"TIME", "STATE", "DETAIL"});
+  for (const workspace::Event& event : *events) {
+    const std::string state(to_string(event.state));
+    records.push_back(workspace::event_record(options.name, event));
+    table.add({short_time(event.observed_at), Cell(state, colour_of_state(state)), event.detail});
+  }
+  if (context.out.json()) return done(context.out.record({{"workspace", options.name}, {"events", records}}));
+  return done(context.out.text(table.render(context.out)));
+}
+
+}  // namespace
+
+void add_status(Commands& commands) {
+  auto [command, options] = commands.add<NameOption>("status", "Show the state of a workspace", status);
+  require_name(*command, options->name);
+  command->footer("States: prepared starting running stopping stopped halted quarantined failed.");
+}
+
+void add_list_command(Commands& commands) {
+  auto [command, options] = commands.add<NoOptions>("list", "Show all workspaces", list);
+  command->alias("ls");
+  command->footer("A workspace whose files cannot be read is in state unknown, with the reason.");
+}
+
+void add_network(Commands& commands) {
+  auto [command, options] = commands.add<NameOption>("network", "Show the declared and the running network", network);
+  require_name(*command, options->name);
+}
+
+void add_events(Commands& commands) {
+  auto [command, options] = commands.add<NameOption>("events", "Show the history of a workspace's states", events);
+  require_name(*command, options->name);
+}
+
+}  // namespace microagent::cli
