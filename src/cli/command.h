@@ -43,9 +43,8 @@ class Commands {
   Command<T> add(const std::string& name, const std::string& summary, Result<int> (*run)(const Context&, const T&)) {
     auto options = std::make_shared<T>();
     CLI::App* command = add_subcommand(name, summary);
-    command->callback([this, options, run] {
-      action_ = [options, run](const Context& context) { return run(context, *options); };
-    });
+    command->callback(
+        [this, options, run] { action_ = [options, run](const Context& context) { return run(context, *options); }; });
     return {command, options};
   }
 

@@ -32,7 +32,7 @@ void read_text(const Flag& flag, const char* place, std::optional<Declared<std::
 
 template <typename T>
 Status read_value(const Flag& flag, const char* place, std::optional<Declared<T>>& out,
-                 Result<T> (*parse)(std::string_view)) {
+                  Result<T> (*parse)(std::string_view)) {
   if (!flag) return {};
   auto value = parse(*flag);
   if (!value) return fail(with_context(value.error(), place));
@@ -57,7 +57,8 @@ Status read_publish(const std::vector<std::string>& mappings, Declaration& out) 
 // NAME and --name are two ways to say one thing.
 Status read_name(const CreateOptions& options, Declaration& out) {
   if (options.name && options.named && *options.name != *options.named) {
-    return fail(ErrorKind::usage, fmt::format("--name {}: the workspace is called {} already", *options.named, *options.name),
+    return fail(ErrorKind::usage,
+                fmt::format("--name {}: the workspace is called {} already", *options.named, *options.name),
                 "give one name");
   }
   read_text(options.named, "--name", out.name);
@@ -114,7 +115,8 @@ Status create_workspace(const Context& context, const Manifest& manifest) {
   if (!store) return fail(store.error());
   if (Status created = store->create(manifest); !created) return created;
   if (context.out.json()) return context.out.record(workspace::create_record(manifest));
-  return context.out.text(fmt::format("{} is created; start it with: microagent start {}\n", manifest.name, manifest.name));
+  return context.out.text(
+      fmt::format("{} is created; start it with: microagent start {}\n", manifest.name, manifest.name));
 }
 
 Result<int> create(const Context& context, const CreateOptions& options) {
@@ -126,16 +128,18 @@ Result<int> create(const Context& context, const CreateOptions& options) {
 }
 
 void add_network_flags(CLI::App& command, CreateOptions& options) {
-  command.add_option("--network", options.network, "user (default): outbound network and published ports; isolated: none")
+  command
+      .add_option("--network", options.network, "user (default): outbound network and published ports; isolated: none")
       ->type_name("MODE");
   add_list(command, "-p,--publish", options.publish,
-           "lead a host port to the guest: [HOST:]HOSTPORT:GUESTPORT[/tcp|/udp]; HOST is 127.0.0.1, IPv6 stands in "
-           "brackets, HOSTPORT 0 takes a free one, ranges as 8000-8010:9000-9010; may be repeated")
+           "lead a host port to the guest: [HOST:]HOSTPORT:GUESTPORT[/tcp|/udp]; may be repeated")
       ->type_name("MAPPING");
-  command.add_option("--ip", options.ip, "the guest's address, such as 192.168.64.2/24; needs --gateway")->type_name("CIDR");
+  command.add_option("--ip", options.ip, "the guest's address, such as 192.168.64.2/24; needs --gateway")
+      ->type_name("CIDR");
   command.add_option("--subnet", options.subnet, "its network; that of --ip where left out")->type_name("CIDR");
   command.add_option("--gateway", options.gateway, "the guest's gateway")->type_name("ADDRESS");
-  add_list(command, "--dns", options.dns, "a resolver, for the guest and upstream; may be repeated")->type_name("ADDRESS");
+  add_list(command, "--dns", options.dns, "a resolver, for the guest and upstream; may be repeated")
+      ->type_name("ADDRESS");
   add_list(command, "--route", options.routes, "a route of the guest, \"CIDR via ADDRESS\"; may be repeated")
       ->type_name("ROUTE");
   add_list(command, "--egress-allow", options.allow,
@@ -147,19 +151,25 @@ void add_network_flags(CLI::App& command, CreateOptions& options) {
 
 void add_create(Commands& commands) {
   auto [command, options] = commands.add<CreateOptions>("create", "Check and record a new workspace", create);
-  command->add_option("NAME", options->name, "1 to 63 of a-z, 0-9 and -; the spec's name where left out")->type_name("");
+  command->add_option("NAME", options->name, "1 to 63 of a-z, 0-9 and -; the spec's name where left out")
+      ->type_name("");
   command->add_option("--name", options->named, "the same as NAME")->type_name("NAME");
-  command->add_option("-f,--file", options->file, "a spec, microagent.yaml; flags win over it, lists unite with its lists")
+  command
+      ->add_option("-f,--file", options->file, "a spec, microagent.yaml; flags win over it, lists unite with its lists")
       ->type_name("FILE");
-  command->add_option("--memory", options->memory, "the guest's memory: 512 (MiB, default), 512MiB, 2GiB")->type_name("SIZE");
+  command->add_option("--memory", options->memory, "the guest's memory: 512 (MiB, default), 512MiB, 2GiB")
+      ->type_name("SIZE");
   command->add_option("--cpus", options->cpus, "the guest's processors, 1 by default")->type_name("COUNT");
   add_list(*command, "-e,--env", options->env, "a variable of the guest's commands; may be repeated")
       ->type_name("NAME=VALUE");
-  command->add_option("--entrypoint", options->entrypoint, "what the guest runs, a line for its shell")->type_name("COMMAND");
+  command->add_option("--entrypoint", options->entrypoint, "what the guest runs, a line for its shell")
+      ->type_name("COMMAND");
   add_network_flags(*command, *options);
   command->add_flag("--dry-run", options->dry_run, "show what would be recorded, and write nothing");
   command->footer(
       "Nothing is written unless everything is valid.\n\n"
+      "In a MAPPING, HOST is 127.0.0.1 where left out; IPv6 stands in brackets. HOSTPORT 0 takes a free port, which\n"
+      "`microagent network` shows. Ports may be ranges: 8000-8010:9000-9010.\n\n"
       "Examples:\n"
       "  microagent create web -p 8080:80 --entrypoint 'httpd -f -p 80'\n"
       "  microagent create sealed --network isolated\n"

@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
+
 #include "cli/table.h"
 #include "workspace/forward.h"
 
@@ -104,7 +106,11 @@ std::string describe_network(const Output& out, const Manifest& manifest, const 
   table.add({"gateway", or_dash(declared.gateway), or_dash(running.gateway)});
   table.add({"dns", join(declared.dns), join(running.dns)});
   table.add({"routes", join(declared.routes), join(running.routes)});
-  table.add({"published", ports(declared.forwards), ports(runtime.forwards)});
+  // One a row: a range may have many.
+  for (std::size_t i = 0; i < std::max(declared.forwards.size(), runtime.forwards.size()); ++i) {
+    const auto port = [i](const auto& list) { return i < list.size() ? workspace::describe(list[i]) : "-"; };
+    table.add({i == 0 ? "published" : "", port(declared.forwards), port(runtime.forwards)});
+  }
   return table.render(out);
 }
 

@@ -18,7 +18,8 @@ struct DoctorOptions {};
 Status tell_program(const Context& context, const std::vector<Check>& checks, bool ready, bool complete) {
   Json list = Json::array();
   for (const Check& check : checks) {
-    Json item = {{"name", check.name}, {"required", check.required}, {"passed", check.passed}, {"detail", check.detail}};
+    Json item = {
+        {"name", check.name}, {"required", check.required}, {"passed", check.passed}, {"detail", check.detail}};
     if (!check.remedy.empty()) item["remedy"] = check.remedy;
     list.push_back(std::move(item));
   }
@@ -34,15 +35,17 @@ Status tell_people(const Context& context, const std::vector<Check>& checks, boo
     table.add({verdict, check.name, check.detail});
     if (!check.remedy.empty()) table.add({"", "", "-> " + check.remedy});
   }
-  const char* verdict = !ready ? "workspaces cannot run here\n" : complete ? "" : "workspaces can run here, with less\n";
+  const char* verdict = !ready     ? "workspaces cannot run here\n"
+                        : complete ? ""
+                                   : "workspaces can run here, with less\n";
   return context.out.text(table.render(context.out) + verdict);
 }
 
 Result<int> doctor(const Context& context, const DoctorOptions&) {
   const auto checks = probe_all(workspace::state_root(context.state_dir));
   const bool complete = std::all_of(checks.begin(), checks.end(), [](const Check& check) { return check.passed; });
-  const bool ready = std::all_of(checks.begin(), checks.end(),
-                                 [](const Check& check) { return check.passed || !check.required; });
+  const bool ready =
+      std::all_of(checks.begin(), checks.end(), [](const Check& check) { return check.passed || !check.required; });
   const Status told = context.out.json() ? tell_program(context, checks, ready, complete)
                                          : tell_people(context, checks, ready, complete);
   if (!told) return fail(told.error());

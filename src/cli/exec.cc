@@ -77,10 +77,8 @@ Result<int> run_for_programs(const Context& context, const std::string& name, Fd
   const auto end = run_exec(std::move(stream), request, STDIN_FILENO,
                             [&](FrameType type, ByteView bytes) { return captured.take(type, bytes); });
   if (!end) return fail(end.error());
-  nlohmann::json record = {{"workspace", name},
-                           {"exitCode", end->code},
-                           {"stdout", captured.output},
-                           {"stderr", captured.error_output}};
+  nlohmann::json record = {
+      {"workspace", name}, {"exitCode", end->code}, {"stdout", captured.output}, {"stderr", captured.error_output}};
   if (!end->failure.empty()) record["failure"] = end->failure;
   if (Status told = context.out.record(std::move(record)); !told) return fail(told.error());
   return end->code;

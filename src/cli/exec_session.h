@@ -20,8 +20,8 @@ struct ExecEnd {
 using ExecSink = std::function<Status(wire::FrameType stream, ByteView bytes)>;
 
 // Carries one command over `stream` (wire/agent.h): its input from `input`, its output to `sink`, and the signals that
-// this process gets for people's sake (INT, TERM, HUP, QUIT) to the command. The third signal ends the session, should the
-// guest not care; the guest kills the command then.
+// this process gets for people's sake (INT, TERM, HUP, QUIT) to the command. The third signal ends the session, should
+// the guest not care; the guest kills the command then.
 Result<ExecEnd> run_exec(Fd stream, const wire::ExecRequest& request, int input, const ExecSink& sink);
 
 }  // namespace microagent::cli

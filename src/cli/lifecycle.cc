@@ -118,8 +118,9 @@ Result<int> delete_workspace(const Context& context, const DeleteOptions& option
   const auto deleted = remove_workspace(*store, options);
   if (!deleted) return fail(deleted.error());
   const Status told =
-      context.out.json() ? context.out.record({{"workspace", options.name}, {"deleted", *deleted}})
-                         : context.out.text(fmt::format("{} {}\n", options.name, *deleted ? "is deleted" : "did not exist"));
+      context.out.json()
+          ? context.out.record({{"workspace", options.name}, {"deleted", *deleted}})
+          : context.out.text(fmt::format("{} {}\n", options.name, *deleted ? "is deleted" : "did not exist"));
   if (!told) return fail(told.error());
   return 0;
 }
@@ -127,13 +128,15 @@ Result<int> delete_workspace(const Context& context, const DeleteOptions& option
 }  // namespace
 
 void add_start(Commands& commands) {
-  auto [command, options] = commands.add<StartOptions>("start", "Boot a workspace and wait until its guest is ready", start);
+  auto [command, options] =
+      commands.add<StartOptions>("start", "Boot a workspace and wait until its guest is ready", start);
   require_name(*command, options->name);
   command->add_option("--timeout", options->timeout, "seconds the guest may take to become ready")
       ->check(CLI::Range(1U, kMaxSeconds))
       ->capture_default_str();
   command->footer(
-      "A published port that is taken fails the start before the guest boots. When the start fails, no process is left;\n"
+      "A published port that is taken fails the start before the guest boots. When the start fails, no process is "
+      "left;\n"
       "the error and `microagent status` say why, `microagent logs --supervisor` says more.");
 }
 

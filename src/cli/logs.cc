@@ -94,7 +94,8 @@ void add_logs(Commands& commands) {
   auto [command, options] = commands.add<LogsOptions>("logs", "Show what the guest wrote to its console", logs);
   require_name(*command, options->name);
   command->add_flag("--follow", options->follow, "go on until the workspace ends");
-  command->add_flag("--supervisor", options->supervisor, "the host's side instead: supervisor, netd, mediator and QEMU");
+  command->add_flag("--supervisor", options->supervisor,
+                    "the host's side instead: supervisor, netd, mediator and QEMU");
 }
 
 }  // namespace microagent::cli

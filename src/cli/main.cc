@@ -22,7 +22,8 @@ void add_global_options(CLI::App& app, GlobalOptions& options) {
   app.add_option("--output", options.output, "text for people, json for programs")
       ->check(CLI::IsMember({"text", "json"}))
       ->type_name("FORMAT");
-  app.add_option("--state-dir", options.state_dir, "where workspaces are kept; else MICROAGENT_HOME, else ~/.microagent")
+  app.add_option("--state-dir", options.state_dir,
+                 "where workspaces are kept; else MICROAGENT_HOME, else ~/.microagent")
       ->type_name("DIRECTORY");
   app.set_version_flag("--version", std::string("microagent ") + MICROAGENT_VERSION, "print the version");
 }
@@ -65,6 +66,16 @@ std::string help_command(const CLI::App& app) {
   return chosen.empty() ? "microagent --help" : "microagent " + chosen[0]->get_name() + " --help";
 }
 
+Error parse_error(const CLI::App& app, const CLI::ParseError& wrong) {
+  const std::string remedy = "see `" + help_command(app) + "`";
+  const bool no_command = app.get_subcommands().empty() && dynamic_cast<const CLI::RequiredError*>(&wrong) != nullptr;
+  if (!no_command) return {ErrorKind::usage, wrong.what(), remedy};
+  // CLI11 misses the command before it looks at the word in its place.
+  const Words rest = app.remaining();
+  if (rest.empty()) return {ErrorKind::usage, "a command is missing", remedy};
+  return {ErrorKind::usage, (rest[0].starts_with('-') ? "there is no option " : "there is no command ") + rest[0], remedy};
+}
+
 int run(const CLI::App& app, const GlobalOptions& options, const Commands& commands, Words guest_words) {
   const Format format = options.json || options.output == "json" ? Format::json : Format::text;
   const Context context{Output(format), options.state_dir, std::move(guest_words)};
@@ -81,15 +92,17 @@ int run(const CLI::App& app, const GlobalOptions& options, const Commands& comma
 
 int run(Words words) {
   CLI::App app(
-      "Runs the workspaces of AI agents in microVMs, and owns their network: what the mediator does not open does not exist.",
+      "Runs the workspaces of AI agents in microVMs, and owns their network: what the mediator does not open does not "
+      "exist.",
       "microagent");
   GlobalOptions options;
   Commands commands(app);
   add_global_options(app, options);
   add_commands(commands);
   app.require_subcommand(1);
-  app.footer("`microagent COMMAND --help` says more. Exit codes: 0 done, 1 failed, 2 wrong words, 75 worth retrying, and\n"
-             "the guest's own for exec.");
+  app.footer(
+      "`microagent COMMAND --help` says more. Exit codes: 0 done, 1 failed, 2 wrong words, 75 worth retrying, and\n"
+      "the guest's own for exec.");
 
   Words guest_words = cut_off_guest_words(words);
   try {
@@ -97,7 +110,7 @@ int run(Words words) {
   } catch (const CLI::Success& asked) {
     return app.exit(asked);
   } catch (const CLI::ParseError& wrong) {
-    const Error error{ErrorKind::usage, wrong.what(), "see `" + help_command(app) + "`"};
+    const Error error = parse_error(app, wrong);
     Output(wanted_format(words)).error(error);
     return exit_code(error);
   }
@@ -109,5 +122,5 @@ int run(Words words) {
 
 int main(int argc, char** argv) {
   ::umask(077);
-  return microagent::cli::run({argv + 1, argv + argc});
+  return microagent::cli::run({argv + std::min(argc, 1), argv + argc});
 }

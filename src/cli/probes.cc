@@ -50,7 +50,9 @@ Check probe_state(const Result<fs::path>& state) {
   if (!state) return failed(kName, true, state.error());
   if (const auto store = workspace::Store::open(*state); !store) return failed(kName, true, store.error());
   const fs::path probe = *state / fmt::format("doctor.{}", ::getpid());
-  if (Status written = workspace::write_atomically(probe, "probe\n"); !written) return failed(kName, true, written.error());
+  if (Status written = workspace::write_atomically(probe, "probe\n"); !written) {
+    return failed(kName, true, written.error());
+  }
   ::unlink(probe.c_str());
   return passed(kName, true, fmt::format("{} can be written", state->string()));
 }
@@ -73,7 +75,9 @@ Check probe_programs() {
   const auto directory = supervisor::find_program_directory();
   if (!directory) return failed(kName, true, directory.error());
   for (const char* program : {"microagent-supervisor", "microagent-netd", "microagent-mediator"}) {
-    if (const auto found = supervisor::find_program(*directory, program); !found) return failed(kName, true, found.error());
+    if (const auto found = supervisor::find_program(*directory, program); !found) {
+      return failed(kName, true, found.error());
+    }
   }
   return passed(kName, true, fmt::format("all lie in {}", directory->string()));
 }
@@ -87,9 +91,10 @@ Check probe_qemu() {
     std::vector<std::string> arguments;
     std::vector<const char*> answers;
   };
-  for (const auto& [arguments, answers] : {Question{{"-machine", "help"}, {"microvm"}},
-                                           Question{{"-device", "help"}, {"virtio-net-device", "vhost-user-vsock-device"}},
-                                           Question{{"-netdev", "help"}, {"vhost-user"}}}) {
+  for (const auto& [arguments, answers] :
+       {Question{{"-machine", "help"}, {"microvm"}},
+        Question{{"-device", "help"}, {"virtio-net-device", "vhost-user-vsock-device"}},
+        Question{{"-netdev", "help"}, {"vhost-user"}}}) {
     const auto output = run_captured(*qemu, arguments, kPatience);
     if (!output) return failed(kName, true, output.error());
     for (const char* answer : answers) {
@@ -121,7 +126,8 @@ Check probe_kvm() {
 
 Check probe_namespaces() {
   constexpr const char* kName = "namespaces";
-  const auto error = vm::run_bounded(kPatience, [] { return ::unshare(CLONE_NEWUSER | CLONE_NEWNET) == 0 ? 0 : errno; });
+  const auto error =
+      vm::run_bounded(kPatience, [] { return ::unshare(CLONE_NEWUSER | CLONE_NEWNET) == 0 ? 0 : errno; });
   if (error && *error == 0) return passed(kName, false, "QEMU gets an empty network namespace");
   const std::string why = !error ? error.error().message : *error ? std::strerror(**error) : "no answer in time";
   return failed(kName, false, fmt::format("no user and network namespace of our own: {}; QEMU keeps the host's", why),
@@ -140,7 +146,8 @@ Check probe_ping() {
 Check probe_memory_files() {
   constexpr const char* kName = "memory files";
   const Fd file(::memfd_create("doctor", MFD_CLOEXEC | MFD_ALLOW_SEALING));
-  const bool sealed = file && ::ftruncate(file.get(), 4096) == 0 && ::fcntl(file.get(), F_ADD_SEALS, F_SEAL_SHRINK) == 0;
+  const bool sealed =
+      file && ::ftruncate(file.get(), 4096) == 0 && ::fcntl(file.get(), F_ADD_SEALS, F_SEAL_SHRINK) == 0;
   if (sealed) return passed(kName, true, "memfd_create and seals work");
   return failed(kName, true, fmt::format("memfd_create or seals: {}", std::strerror(errno)),
                 "use Linux 5.10 or later, and no sandbox that forbids them");
@@ -159,8 +166,8 @@ Check probe_seccomp() {
 }  // namespace
 
 std::vector<Check> probe_all(const Result<fs::path>& state) {
-  return {probe_state(state), probe_room(state), probe_programs(), probe_qemu(), probe_guest(state), probe_memory_files(),
-          probe_seccomp(), probe_kvm(), probe_namespaces(), probe_ping()};
+  return {probe_state(state),   probe_room(state), probe_programs(), probe_qemu(),       probe_guest(state),
+          probe_memory_files(), probe_seccomp(),   probe_kvm(),      probe_namespaces(), probe_ping()};
 }
 
 }  // namespace microagent::cli

@@ -77,7 +77,8 @@ std::vector<Cell> list_row(const std::string& name, const Result<Known>& known) 
   const auto& forwards = runtime.forwards.empty() ? manifest.network.forwards : runtime.forwards;
   std::string ports = forwards.empty() ? "-" : workspace::describe(forwards[0]);
   if (forwards.size() > 1) ports += fmt::format(" and {} more", forwards.size() - 1);
-  return {name, Cell(state, colour_of_state(state)), std::string(to_string(manifest.network.mode)), ports, runtime.detail};
+  return {name, Cell(state, colour_of_state(state)), std::string(to_string(manifest.network.mode)), ports,
+          runtime.detail};
 }
 
 Result<int> list(const Context& context, const NoOptions&) {
@@ -91,7 +92,8 @@ Result<int> list(const Context& context, const NoOptions&) {
     const auto known = look_up(*store, name);
     // Deleted since its name was read.
     if (!known && known.error().kind == ErrorKind::not_found) continue;
-    rows.push_back(known ? workspace::list_record(known->manifest, known->runtime) : unreadable_record(name, known.error()));
+    rows.push_back(known ? workspace::list_record(known->manifest, known->runtime)
+                         : unreadable_record(name, known.error()));
     table.add(list_row(name, known));
   }
   if (context.out.json()) return done(context.out.record({{"workspaces", rows}}));

@@ -1,6 +1,7 @@
 #include "cli/table.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace microagent::cli {
 namespace {
@@ -29,10 +30,11 @@ std::string Table::render(const Output& output) const {
 
   std::string lines;
   for (const auto& row : rows_) {
+    std::size_t gap = 0;  // before the next cell that has something in it
     for (std::size_t i = 0; i < row.size(); ++i) {
       const std::string text = printable(row[i].text);
-      lines += output.paint(row[i].colour, text);
-      if (i + 1 < row.size()) lines.append(widths[i] - width(text) + 2, ' ');
+      if (!text.empty()) lines.append(std::exchange(gap, 0), ' ').append(output.paint(row[i].colour, text));
+      gap += widths[i] - width(text) + 2;
     }
     lines += '\n';
   }

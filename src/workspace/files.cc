@@ -65,7 +65,9 @@ Result<std::string> read_file(const fs::path& path, std::size_t limit) {
   Fd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   struct stat status {};
   if (!file || ::fstat(file.get(), &status) != 0) return fail_at(errno, "read", path);
-  if (!S_ISREG(status.st_mode)) return fail(ErrorKind::permanent, fmt::format("{} is not a regular file", path.string()));
+  if (!S_ISREG(status.st_mode)) {
+    return fail(ErrorKind::permanent, fmt::format("{} is not a regular file", path.string()));
+  }
 
   std::string content;
   char buffer[16384];
@@ -109,7 +111,9 @@ Status append_line(const fs::path& path, std::string_view line) {
   if (!file) return fail_at(errno, "open", path);
   const auto end = whole_lines(file.get(), path);
   if (!end) return fail(end.error());
-  if (::ftruncate(file.get(), *end) != 0 || ::lseek(file.get(), *end, SEEK_SET) < 0) return fail_at(errno, "write", path);
+  if (::ftruncate(file.get(), *end) != 0 || ::lseek(file.get(), *end, SEEK_SET) < 0) {
+    return fail_at(errno, "write", path);
+  }
 
   if (const int error = write_all(file.get(), std::string(line) + "\n")) {
     // A part of a line is worse than none. Should this fail too, the next writer cuts it off.

@@ -1,7 +1,7 @@
 #pragma once
 
-// Published ports as the user writes them: --publish [HOST:]HOSTPORT:GUESTPORT[/tcp|/udp], and the same in four parts in
-// a spec. A port may be a range, 8000-8010, of the same length on both sides.
+// Published ports as the user writes them: --publish [HOST:]HOSTPORT:GUESTPORT[/tcp|/udp], and the same in four parts
+// in a spec. A port may be a range, 8000-8010, of the same length on both sides.
 
 #include <string>
 #include <string_view>

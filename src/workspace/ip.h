@@ -34,7 +34,8 @@ std::string network_text(const Ipv4Prefix& prefix);  // 192.168.64.0/24
 // Whether a host can have the address: not 0/8, 127/8, multicast, 240/4 or broadcast (RFC 6890, RFC 1112).
 bool is_unicast(Ipv4 address);
 
-// The one spelling of an IPv4 or IPv6 literal without zone or brackets: RFC 5952, and IPv4 for what is mapped into IPv6.
+// The one spelling of an IPv4 or IPv6 literal without zone or brackets: RFC 5952, and IPv4 for what is mapped into
+// IPv6.
 std::optional<std::string> canonical_ip(std::string_view text);
 
 // A decimal number without sign or leading zeros, at most `limit`.

@@ -16,7 +16,8 @@ Error foreign_file(std::string_view file, std::string_view why) {
 JsonFields::JsonFields(const Json& object, std::string_view file, std::string path)
     : object_(object), file_(file), path_(std::move(path)) {
   if (object.is_object()) return;
-  status_ = fail(foreign_file(file_, path_.empty() ? "is not an object" : fmt::format("\"{}\" is not an object", path_)));
+  status_ =
+      fail(foreign_file(file_, path_.empty() ? "is not an object" : fmt::format("\"{}\" is not an object", path_)));
 }
 
 const Json* JsonFields::find(const char* key, bool required) {

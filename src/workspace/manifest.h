@@ -36,8 +36,8 @@ struct Network {
 
 // The addresses a user-mode workspace really uses: declared ones, else 192.168.64.2/24 with gateway and resolver .1.
 struct EffectiveNetwork {
-  std::string ip;       // CIDR
-  std::string subnet;   // CIDR
+  std::string ip;      // CIDR
+  std::string subnet;  // CIDR
   std::string gateway;
   std::vector<std::string> dns;     // what the guest's resolv.conf says: declared, or the gateway
   std::vector<std::string> routes;  // declared, or "0.0.0.0/0 via <gateway>"
@@ -59,7 +59,7 @@ struct Manifest {
   std::vector<std::string> env;  // KEY=VALUE
   std::string entrypoint;        // shell command line; empty: none
   Egress egress;
-  std::string created_at;        // RFC 3339
+  std::string created_at;  // RFC 3339
 };
 
 std::string_view to_string(NetworkMode mode);

@@ -26,13 +26,13 @@ std::string shown(std::string_view name) {
 }  // namespace
 
 Status check_name(std::string_view name) {
-  constexpr const char* kRemedy =
-      "use 1 to 63 of the characters a-z, 0-9 and -, beginning with a letter or a digit";
+  constexpr const char* kRemedy = "use 1 to 63 of the characters a-z, 0-9 and -, beginning with a letter or a digit";
   if (name.empty()) return fail(ErrorKind::usage, "the workspace name is empty", kRemedy);
   if (name.size() > kMaxName) {
-    return fail(ErrorKind::usage,
-                fmt::format("the workspace name \"{}\" has {} characters, more than {}", shown(name), name.size(), kMaxName),
-                kRemedy);
+    return fail(
+        ErrorKind::usage,
+        fmt::format("the workspace name \"{}\" has {} characters, more than {}", shown(name), name.size(), kMaxName),
+        kRemedy);
   }
   if (name[0] == '-' || !std::all_of(name.begin(), name.end(), is_name_character)) {
     return fail(ErrorKind::usage, fmt::format("\"{}\" is not a workspace name", shown(name)), kRemedy);

@@ -88,7 +88,8 @@ Json network_command_record(const Manifest& manifest, const Runtime& runtime) {
                  {"state", to_string(runtime.state)},
                  {"backend", kBackend},
                  {"network", network_record(manifest.network)}};
-  if (Json network = runtime_network_record(manifest, runtime); !network.is_null()) record["runtime"] = std::move(network);
+  if (Json network = runtime_network_record(manifest, runtime); !network.is_null())
+    record["runtime"] = std::move(network);
   return record;
 }
 

@@ -10,7 +10,8 @@
 
 namespace microagent::workspace {
 
-inline constexpr const char* kBackend = "linux-kvm";  // the name that scripts know; `acceleration` says what really runs
+inline constexpr const char* kBackend =
+    "linux-kvm";  // the name that scripts know; `acceleration` says what really runs
 
 // What an undeclared or partly declared user-mode network comes to.
 nlohmann::json effective_record(const Network& network);

@@ -99,9 +99,10 @@ Found find_prefix_violation(const Wire& wire) {
                      "make both agree, or leave network.subnet out"};
   }
   if (wire.subnet.address != wire.subnet.network()) {
-    return Violation{"network.subnet", fmt::format("{}/{} is an address, not a network", to_text(wire.subnet.address),
-                                                   wire.subnet.length),
-                     fmt::format("write {}", network_text(wire.subnet))};
+    return Violation{
+        "network.subnet",
+        fmt::format("{}/{} is an address, not a network", to_text(wire.subnet.address), wire.subnet.length),
+        fmt::format("write {}", network_text(wire.subnet))};
   }
   return std::nullopt;
 }
@@ -154,7 +155,8 @@ Found find_route_violation(const Wire& wire, const Route& route, std::string key
 
 Found find_routes_violation(const Wire& wire, const std::vector<std::string>& routes) {
   if (routes.size() > kMaxRoutes) {
-    return Violation{fmt::format("network.routes[{}]", kMaxRoutes), fmt::format("{} routes are too many", routes.size()),
+    return Violation{fmt::format("network.routes[{}]", kMaxRoutes),
+                     fmt::format("{} routes are too many", routes.size()),
                      fmt::format("declare at most {}", kMaxRoutes)};
   }
   std::vector<Route> known;

@@ -1,12 +1,13 @@
 // runtime.json and the lines of events.jsonl.
 
-#include <array>
+#include "workspace/runtime_json.h"
+
 #include <fmt/format.h>
 
+#include <array>
 #include <utility>
 
 #include "workspace/json_fields.h"
-#include "workspace/runtime_json.h"
 
 namespace microagent::workspace {
 namespace {
@@ -141,12 +142,15 @@ Result<Runtime> runtime_from_json(const Json& json, std::string_view file) {
   int exit_code = 0;
   fields.read_if_there("exitCode", exit_code);
   if (json.contains("exitCode")) runtime.exit_code = exit_code;
-  read_part(fields, "pids", true, [&](const Json& part) { return pids_from_json(part, file); }, runtime.pids);
-  read_part(fields, "readiness", true, [&](const Json& part) { return readiness_from_json(part, file); },
-            runtime.readiness);
-  read_part(fields, "network", false, [&](const Json& part) { return network_from_json(part, file); }, runtime.network);
-  read_part(fields, "forwards", true, [&](const Json& part) { return forwards_from_json(part, file, "forwards"); },
-            runtime.forwards);
+  read_part(
+      fields, "pids", true, [&](const Json& part) { return pids_from_json(part, file); }, runtime.pids);
+  read_part(
+      fields, "readiness", true, [&](const Json& part) { return readiness_from_json(part, file); }, runtime.readiness);
+  read_part(
+      fields, "network", false, [&](const Json& part) { return network_from_json(part, file); }, runtime.network);
+  read_part(
+      fields, "forwards", true, [&](const Json& part) { return forwards_from_json(part, file, "forwards"); },
+      runtime.forwards);
   if (Status read = fields.finish(); !read) return fail(read.error());
   return runtime;
 }

@@ -18,12 +18,13 @@ class SpecReader {
   explicit SpecReader(std::string_view file) : yaml_(file) {}
 
   Result<Declaration> read(const YAML::Node& root) {
-    yaml_.read_map({root, ""}, {{"name", [this](const auto& v) { spec_.name = yaml_.scalar(v); }},
-                                {"network", [this](const auto& v) { read_network(v); }},
-                                {"resources", [this](const auto& v) { read_resources(v); }},
-                                {"env", [this](const auto& v) { read_env(v); }},
-                                {"entrypoint", [this](const auto& v) { spec_.entrypoint = yaml_.scalar(v); }},
-                                {"egress", [this](const auto& v) { read_egress(v); }}});
+    yaml_.read_map({root, "", root.Mark().line + 1},
+                   {{"name", [this](const auto& v) { spec_.name = yaml_.scalar(v); }},
+                    {"network", [this](const auto& v) { read_network(v); }},
+                    {"resources", [this](const auto& v) { read_resources(v); }},
+                    {"env", [this](const auto& v) { read_env(v); }},
+                    {"entrypoint", [this](const auto& v) { spec_.entrypoint = yaml_.scalar(v); }},
+                    {"egress", [this](const auto& v) { read_egress(v); }}});
     if (!yaml_.status()) return fail(yaml_.status().error());
     return std::move(spec_);
   }

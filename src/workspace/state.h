@@ -4,7 +4,8 @@
 //
 //   <root>/                        0700; --state-dir, MICROAGENT_HOME, else ~/.microagent
 //     guest/vmlinuz, initramfs     the guest kernel and base image (tools/guest-image puts them there)
-//     locks/<name>.lock            fcntl(2) F_OFD_SETLK: held by the supervisor while the workspace lives, by create and
+//     locks/<name>.lock            fcntl(2) F_OFD_SETLK: held by the supervisor while the workspace lives, by create
+//     and
 //                                  delete while they write; never deleted
 //     workspaces/<name>/           0700
 //       workspace.json             Manifest
@@ -49,16 +50,16 @@ struct Event {
 // runtime.json: what the supervisor last knew.
 struct Runtime {
   State state = State::prepared;
-  std::string detail;                        // why, for failed and stopped
+  std::string detail;  // why, for failed and stopped
   std::string observed_at;
-  std::optional<int> exit_code;              // of the entrypoint, once it ended
-  int supervisor_pid = 0;                    // for people; liveness is the lock, never the pid
-  std::map<std::string, int> pids;           // qemu netd mediator
-  std::string acceleration;                  // kvm or tcg
-  std::string acceleration_reason;           // why not kvm
-  std::map<std::string, Signal> readiness;   // guestReady execReady shellReady resultReady mediationReady
-  std::optional<EffectiveNetwork> network;   // what the guest reported
-  std::vector<Forward> forwards;             // with the real ports behind host port 0
+  std::optional<int> exit_code;             // of the entrypoint, once it ended
+  int supervisor_pid = 0;                   // for people; liveness is the lock, never the pid
+  std::map<std::string, int> pids;          // qemu netd mediator
+  std::string acceleration;                 // kvm or tcg
+  std::string acceleration_reason;          // why not kvm
+  std::map<std::string, Signal> readiness;  // guestReady execReady shellReady resultReady mediationReady
+  std::optional<EffectiveNetwork> network;  // what the guest reported
+  std::vector<Forward> forwards;            // with the real ports behind host port 0
 };
 
 nlohmann::json to_json(const Runtime& runtime);
@@ -71,8 +72,8 @@ Status check_name(std::string_view name);
 // --state-dir, else MICROAGENT_HOME, else ~/.microagent.
 Result<std::filesystem::path> state_root(const std::optional<std::string>& flag);
 
-// Replaces a file whole or not at all, mode 0600. One writer a file at a time; a crash leaves at most one temporary file
-// beside it, which the next write replaces.
+// Replaces a file whole or not at all, mode 0600. One writer a file at a time; a crash leaves at most one temporary
+// file beside it, which the next write replaces.
 Status write_atomically(const std::filesystem::path& path, std::string_view content);
 
 // The lock of one workspace, released with the descriptor.

@@ -61,7 +61,8 @@ Result<Lock> Store::try_lock(std::string_view name) const {
   auto file = try_lock_file(root_ / "locks" / fmt::format("{}.lock", name));
   if (!file) return fail(file.error());
   if (!*file) {
-    return fail(ErrorKind::conflict, fmt::format("workspace \"{}\" is running, or another command is at work on it", name),
+    return fail(ErrorKind::conflict,
+                fmt::format("workspace \"{}\" is running, or another command is at work on it", name),
                 fmt::format("see `microagent status {}`", name));
   }
   return Lock{std::move(*file)};

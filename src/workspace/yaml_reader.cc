@@ -13,6 +13,8 @@ std::string known_keys(const YamlReader::Handlers& handlers) {
   return list;
 }
 
+int line_of(const YAML::Node& node) { return node.Mark().line + 1; }
+
 std::string join(const std::string& path, const std::string& key) { return path.empty() ? key : path + "." + key; }
 
 }  // namespace
@@ -30,12 +32,14 @@ void YamlReader::read_entries(const YamlValue& value,
   if (!expect(value, value.node.IsMap(), "a map")) return;
   std::set<std::string> seen;
   for (const auto& entry : value.node) {
-    const YamlValue key{entry.first, value.path};
+    const int line = line_of(entry.first);
+    const YamlValue key{entry.first, value.path, line};
     if (!expect(key, entry.first.IsScalar(), "a map with plain keys")) return;
     const std::string& name = entry.first.Scalar();
-    if (!seen.insert(name).second) return reject({entry.first, join(value.path, name)}, "the key stands here twice");
-    // An empty value has no line of its own: its key's is meant.
-    handle(name, {entry.second, join(value.path, name)});
+    if (!seen.insert(name).second)
+      return reject({entry.first, join(value.path, name), line}, "the key stands here twice");
+    // yaml-cpp finds an empty value where the next thing begins.
+    handle(name, {entry.second, join(value.path, name), entry.second.IsNull() ? line : line_of(entry.second)});
     if (!status_) return;
   }
 }
@@ -43,7 +47,7 @@ void YamlReader::read_entries(const YamlValue& value,
 void YamlReader::read_list(const YamlValue& value, const std::function<void(const YamlValue&)>& handle) {
   if (!expect(value, value.node.IsSequence(), "a list")) return;
   std::size_t index = 0;
-  for (const auto& item : value.node) handle({item, fmt::format("{}[{}]", value.path, index++)});
+  for (const auto& item : value.node) handle({item, fmt::format("{}[{}]", value.path, index++), line_of(item)});
 }
 
 std::optional<Declared<std::string>> YamlReader::scalar(const YamlValue& value) {
@@ -52,7 +56,7 @@ std::optional<Declared<std::string>> YamlReader::scalar(const YamlValue& value) 
 }
 
 std::string YamlReader::place(const YamlValue& value) const {
-  const std::string where = fmt::format("{}:{}", file_, value.node.Mark().line + 1);
+  const std::string where = fmt::format("{}:{}", file_, value.line);
   return value.path.empty() ? where : where + ": " + value.path;
 }
 

@@ -14,10 +14,11 @@
 
 namespace microagent::workspace {
 
-// A node with its path from the top: "network.forwards[1].host".
+// A node with its path from the top, "network.forwards[1].host", and its line, from 1.
 struct YamlValue {
   YAML::Node node;
   std::string path;
+  int line = 1;
 };
 
 // Strict reading of a YAML tree: keeps the first thing wrong, with file and line, and reads on without effect.

@@ -1,0 +1,120 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include "workspace/forward.h"
+#include "workspace/state.h"
+#include "workspace/test_directory.h"
+
+namespace microagent::workspace {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::HasSubstr;
+
+class RuntimeTest : public testing::Test {
+ protected:
+  RuntimeTest() {
+    Manifest manifest;
+    manifest.name = "web";
+    manifest.created_at = "2026-06-27T09:00:00Z";
+    EXPECT_TRUE(store_.create(manifest));
+  }
+
+  Runtime record(State state) {
+    Runtime runtime;
+    runtime.state = state;
+    runtime.supervisor_pid = 17;
+    runtime.pids = {{"qemu", 18}};
+    runtime.readiness["guestReady"] = {true, "2026-06-27T09:01:00Z", {}, {}};
+    runtime.forwards = {parse_publish("8080:80")->front()};
+    EXPECT_TRUE(store_.save_runtime("web", runtime));
+    return runtime;
+  }
+
+  void leave_socket() {
+    const fs::path path = store_.directory("web") / "control.sock";
+    sockaddr_un address{AF_UNIX, {}};
+    path.string().copy(address.sun_path, sizeof address.sun_path - 1);
+    const Fd socket(::socket(AF_UNIX, SOCK_STREAM, 0));
+    ASSERT_EQ(::bind(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
+  }
+
+  TestDirectory directory_;
+  Store store_ = std::move(*Store::open(directory_.path()));
+};
+
+TEST_F(RuntimeTest, ADeadSupervisorIsNoticedOnce) {
+  for (const State state : {State::starting, State::running, State::stopping}) {
+    record(state);
+    leave_socket();
+    const std::size_t before = store_.load_events("web")->size();
+    const auto settled = store_.load_settled_runtime("web");
+    ASSERT_TRUE(settled) << settled.error().message;
+    EXPECT_EQ(settled->state, State::failed);
+    EXPECT_EQ(settled->detail, "the supervisor died");
+    EXPECT_TRUE(settled->pids.empty());
+    EXPECT_TRUE(settled->forwards.empty());
+    EXPECT_FALSE(settled->readiness.at("guestReady").ready);
+    EXPECT_FALSE(fs::exists(store_.directory("web") / "control.sock"));
+    EXPECT_EQ(store_.load_runtime("web")->state, State::failed);
+    EXPECT_EQ(store_.load_settled_runtime("web")->state, State::failed);
+    EXPECT_EQ(store_.load_events("web")->size(), before + 1);
+  }
+}
+
+TEST_F(RuntimeTest, ALivingSupervisorIsLeftAlone) {
+  record(State::running);
+  leave_socket();
+  const auto lock = store_.try_lock("web");
+  EXPECT_EQ(store_.load_settled_runtime("web")->state, State::running);
+  EXPECT_TRUE(fs::exists(store_.directory("web") / "control.sock"));
+}
+
+TEST_F(RuntimeTest, AnEndedWorkspaceStaysAsItEnded) {
+  for (const State state : {State::prepared, State::stopped, State::halted, State::quarantined, State::failed}) {
+    record(state);
+    EXPECT_EQ(store_.load_settled_runtime("web")->state, state);
+  }
+  EXPECT_EQ(store_.load_events("web")->size(), 1U);
+}
+
+TEST_F(RuntimeTest, NamesAHalfWrittenRecord) {
+  record(State::running);
+  const fs::path path = store_.directory("web") / "runtime.json";
+  const std::string whole = get(path);
+  for (std::size_t size = 0; size + 1 < whole.size(); ++size) {
+    put(path, whole.substr(0, size));
+    const auto runtime = store_.load_settled_runtime("web");
+    ASSERT_FALSE(runtime) << size;
+    EXPECT_THAT(runtime.error().message, HasSubstr(path.string()));
+  }
+  EXPECT_EQ(get(path).size(), whole.size() - 2);
+}
+
+TEST_F(RuntimeTest, AnEventThatWasNotWrittenWholeDidNotHappen) {
+  const fs::path path = store_.directory("web") / "events.jsonl";
+  ASSERT_TRUE(store_.append_event("web", {State::starting, {}, "2026-06-27T09:01:00Z"}));
+  const std::string whole = get(path);
+  put(path, whole + R"({"state":"run)");
+  EXPECT_EQ(store_.load_events("web")->size(), 2U);
+  ASSERT_TRUE(store_.append_event("web", {State::failed, "why", "2026-06-27T09:02:00Z"}));
+  const auto events = store_.load_events("web");
+  ASSERT_EQ(events->size(), 3U);
+  EXPECT_EQ(events->back().detail, "why");
+}
+
+TEST_F(RuntimeTest, NamesTheLineOfAForeignEvent) {
+  const fs::path path = store_.directory("web") / "events.jsonl";
+  put(path, get(path) + "garbage\n");
+  EXPECT_THAT(store_.load_events("web").error().message, HasSubstr("events.jsonl:2: is not whole JSON"));
+}
+
+TEST_F(RuntimeTest, WordsThatAreNoTextAreKeptReadable) {
+  ASSERT_TRUE(store_.append_event("web", {State::failed, "\xff\n\x01", "2026-06-27T09:01:00Z"}));
+  EXPECT_EQ(store_.load_events("web")->size(), 2U);
+}
+
+}  // namespace
+}  // namespace microagent::workspace
