@@ -86,11 +86,12 @@ wire::GuestConfig guest_config(const workspace::Manifest& manifest) {
   return config;
 }
 
-std::string kernel_arguments(vm::Accelerator accelerator) {
-  std::string arguments = "console=ttyS0 quiet panic=-1 random.trust_cpu=on";
-  // An emulated processor has none of the faults that mitigations are for.
-  if (accelerator == vm::Accelerator::tcg) arguments += " mitigations=off no_timer_check";
-  return arguments;
+std::string kernel_arguments(vm::Accelerator accelerator, std::uint32_t tsc_khz) {
+  const std::string common = "console=ttyS0 quiet panic=-1 random.trust_cpu=on";
+  if (accelerator == vm::Accelerator::kvm) return common;
+  // An emulated processor has none of the faults that mitigations are for, and cannot find out its own clock's rate
+  // (vm/tsc_meter.h).
+  return fmt::format("{} mitigations=off no_timer_check tsc_early_khz={}", common, tsc_khz);
 }
 
 }  // namespace microagent::supervisor

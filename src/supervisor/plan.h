@@ -27,6 +27,7 @@ std::string mediator_config(const workspace::Manifest& manifest, const std::file
 // What the guest's init is told.
 wire::GuestConfig guest_config(const workspace::Manifest& manifest);
 
-std::string kernel_arguments(vm::Accelerator accelerator);
+// `tsc_khz` is the rate of the host's time stamp counter, which an emulated guest sees.
+std::string kernel_arguments(vm::Accelerator accelerator, std::uint32_t tsc_khz);
 
 }  // namespace microagent::supervisor

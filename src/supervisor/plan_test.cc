@@ -79,5 +79,10 @@ TEST(GuestConfig, HoldsWhatInitNeeds) {
   EXPECT_FALSE(guest_config(isolated).network);
 }
 
+TEST(KernelArguments, TellAnEmulatedProcessorItsClock) {
+  EXPECT_NE(kernel_arguments(vm::Accelerator::tcg, 2'596'136).find(" tsc_early_khz=2596136"), std::string::npos);
+  EXPECT_EQ(kernel_arguments(vm::Accelerator::kvm, 2'596'136).find("tsc"), std::string::npos);
+}
+
 }  // namespace
 }  // namespace microagent::supervisor

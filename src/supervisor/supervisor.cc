@@ -114,17 +114,14 @@ asio::awaitable<Ending> Supervisor::shut_down() {
   if (request_->at_once) co_return Ending{State::stopped, "killed on request"};
   const auto timeout = request_->timeout;
   const bool asked = mediator_link_->ask_for_shutdown();
-  const auto machine_ended = [this] { return machine_->worker().end().has_value(); };
-  if (asked) {
-    co_await changes_.until([&] { return machine_ended() || broken() || request_->at_once; }, in(timeout));
-  }
-  if (machine_ended()) {
+  if (asked) co_await changes_.until([this] { return broken() || request_->at_once; }, in(timeout));
+  if (broken()) {
+    // A guest that powers itself off when asked is what we wait for.
     Ending ending = co_await post_mortem();
     if (ending.state == State::stopped) ending.detail = "the guest shut down cleanly";
     co_return ending;
   }
   if (request_->at_once) co_return Ending{State::stopped, "killed on request while the guest shut down"};
-  if (broken()) co_return co_await post_mortem();
   co_return Ending{State::stopped, fmt::format("the guest did not shut down within {} s and was killed",
                                                timeout.count())};
 }

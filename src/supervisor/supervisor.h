@@ -17,6 +17,7 @@
 #include "supervisor/prepare.h"
 #include "supervisor/publisher.h"
 #include "supervisor/report.h"
+#include "vm/tsc_meter.h"
 
 namespace microagent::supervisor {
 
@@ -89,6 +90,7 @@ class Supervisor final : public ControlHandler {
   std::optional<Request> request_;
   bool finished_ = false;
   std::optional<Error> start_error_;
+  vm::TscMeter tsc_meter_;
   std::optional<Provisions> provisions_;
   std::unique_ptr<ControlServer> control_;
   std::unique_ptr<Worker> netd_, mediator_;

@@ -129,6 +129,9 @@ asio::awaitable<Status> Supervisor::start_machine() {
   const auto initrd = charge_.directory_path / "initrd";
   if (Status written = image::write_initrd(provisions_->guest.initramfs, entries, initrd); !written) co_return written;
 
+  // Starting the workers takes longer as a rule.
+  while (tsc_meter_.elapsed() < vm::TscMeter::kEnough) co_await pause(vm::TscMeter::kEnough);
+
   const bool has_network = charge_.manifest.network.mode == workspace::NetworkMode::user;
   auto sockets = FrontEndSockets::create(io_.get_executor(), charge_.directory.get(), has_network);
   if (!sockets) co_return fail(sockets.error());
@@ -137,7 +140,8 @@ asio::awaitable<Status> Supervisor::start_machine() {
                           .cpus = charge_.manifest.resources.cpus,
                           .kernel = provisions_->guest.kernel,
                           .initrd = initrd,
-                          .kernel_arguments = kernel_arguments(provisions_->acceleration.accelerator)};
+                          .kernel_arguments = kernel_arguments(provisions_->acceleration.accelerator,
+                                                               tsc_meter_.khz())};
   if (has_network) options.net = vm::NetDevice{{}, kGuestMac, kMtu};
   auto machine = Machine::start({io_.get_executor(), charge_.log, changes_}, provisions_->qemu, std::move(options),
                                 charge_.directory_path, charge_.directory.get());
