@@ -69,8 +69,7 @@ TEST_F(LogTest, FollowsALogThatIsYetToBegin) {
 
 TEST_F(LogTest, FollowsThroughARotation) {
   append("one\n");
-  EXPECT_EQ(follow({
-                    [&] {
+  EXPECT_EQ(follow({[&] {
                       append("two\n");
                       rotate();
                       append("three\n");

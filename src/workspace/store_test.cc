@@ -164,6 +164,7 @@ TEST(FullDisk, LeavesNothingHalfCreated) {
 TEST(FullDisk, IsToldWhenBlocksRunOut) {
   const auto outcome = on_small_disk("size=4k", [](const std::string& directory) {
     const auto store = Store::open(directory);
+    if (!store) return 3;
     const Status status = store->create(named("web"));
     if (status || status.error().kind != ErrorKind::resource_exhausted) return 1;
     return has_entries(store->root() / "workspaces") ? 2 : 0;

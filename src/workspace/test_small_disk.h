@@ -25,8 +25,11 @@ inline bool write_text(const char* path, const std::string& text) {
 // A mount namespace of our own, by a user namespace where we are not root.
 inline bool enter_mount_namespace() {
   const uid_t uid = ::geteuid();
+  const gid_t gid = ::getegid();
   if (uid == 0) return ::unshare(CLONE_NEWNS) == 0;
-  return ::unshare(CLONE_NEWUSER | CLONE_NEWNS) == 0 && write_text("/proc/self/uid_map", fmt::format("0 {} 1", uid));
+  return ::unshare(CLONE_NEWUSER | CLONE_NEWNS) == 0 && write_text("/proc/self/setgroups", "deny") &&
+         write_text("/proc/self/uid_map", fmt::format("0 {} 1", uid)) &&
+         write_text("/proc/self/gid_map", fmt::format("0 {} 1", gid));
 }
 
 // Runs `work` in a child process, on a tmpfs of its own with `options` ("size=4k", "nr_inodes=5"), and gives what it
