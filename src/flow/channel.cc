@@ -19,6 +19,7 @@ std::size_t body_size(Type type) {
   switch (type) {
     case Type::open: return sizeof(Open);
     case Type::closed: return sizeof(Closed);
+    case Type::first_bytes: return sizeof(FirstBytes);
     case Type::verdict: return sizeof(Verdict);
     case Type::kill: return sizeof(Kill);
     case Type::sever: return sizeof(Sever);

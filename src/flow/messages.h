@@ -25,6 +25,7 @@ enum class Type : std::uint16_t {
   // netd -> mediator
   open = 1,
   closed = 2,  // also netd -> supervisor, for flows the supervisor dialled
+  first_bytes = 3,
   // mediator -> netd
   verdict = 10,
   kill = 11,
@@ -63,7 +64,7 @@ struct Header {
 };
 static_assert(sizeof(Header) == 16);
 
-// The guest asks for a flow. Answered by exactly one verdict.
+// The guest asks for a flow. Answered by exactly one verdict, or by `peek` and then exactly one other.
 struct Open {
   static constexpr Type kType = Type::open;
   Endpoint guest;
@@ -76,7 +77,11 @@ enum class Action : std::uint8_t {
   splice = 1,  // the descriptor that comes along is the other end
   refuse = 2,  // say so to the guest, as `refusal` tells
   drop = 3,    // say nothing
+  peek = 4,    // TCP: accept the guest and tell its first bytes; a second verdict follows
 };
+
+// How much of a guest's stream is told before its second verdict.
+inline constexpr std::size_t kMaxPeek = 16 * 1024;
 
 // What the guest is told. TCP and vsock: reset is RST; the ICMP kinds are sent as type 3 with the code of RFC 792 and
 // RFC 1812 (vsock has RST only).
@@ -96,6 +101,15 @@ struct Verdict {
   std::array<std::uint8_t, 6> reserved{};
 };
 
+// What the guest has sent on a flow under `peek`: the trailing bytes follow those of the messages before. netd keeps
+// them all, at most kMaxPeek, and sends them first to the descriptor that a splice brings. A guest that gives up while
+// it is peeked at ends the flow with `closed`; a verdict that crosses that message is void.
+struct FirstBytes {
+  static constexpr Type kType = Type::first_bytes;
+  std::uint8_t ended = 0;  // 1: the guest sends no more
+  std::array<std::uint8_t, 7> reserved{};
+};
+
 enum class End : std::uint8_t {
   finished = 1,      // both directions ended in order
   guest_reset = 2,   // the guest sent RST or refused a dialled flow
@@ -106,7 +120,8 @@ enum class End : std::uint8_t {
   no_resources = 7,  // flow table full
 };
 
-// The last message about a flow that was spliced, or about a dial, successful or not. Never sent for refused opens.
+// The last message about a flow that was spliced or peeked at, or about a dial, successful or not. Never sent for opens
+// that were refused at once.
 struct Closed {
   static constexpr Type kType = Type::closed;
   std::uint64_t bytes_out = 0;  // guest to host
@@ -149,6 +164,11 @@ struct Configure {
   std::uint16_t mtu = 0;
   std::array<std::array<std::uint8_t, 4>, 4> dns{};  // what DHCP tells
   std::uint64_t guest_cid = 0;
+  std::array<std::uint8_t, 16> guest_ip6{};
+  std::array<std::uint8_t, 16> gateway_ip6{};
+  std::uint8_t prefix_length6 = 0;
+  std::uint8_t has_ipv6 = 0;
+  std::array<std::uint8_t, 6> reserved{};
 };
 
 enum class Device : std::uint8_t { net = 1, vsock = 2 };

@@ -121,14 +121,23 @@ std::optional<std::uint64_t> Daemon::next_deadline() const {
   return std::min(*of_stack, *of_vsock);
 }
 
-void Daemon::open(flow::FlowId flow, netstack::Protocol protocol, const netstack::Ipv4Endpoint& guest,
-                  const netstack::Ipv4Endpoint& destination) {
+void Daemon::open(flow::FlowId flow, netstack::Protocol protocol, const netstack::Endpoint& guest,
+                  const netstack::Endpoint& destination) {
   MICROAGENT_CHECK((flow & ~kStackFlowMask) == 0);
   flow::Open wanted;
   wanted.guest = to_flow(guest);
   wanted.destination = to_flow(destination);
   wanted.protocol = to_flow(protocol);
   if (!peers_.open(flow, wanted)) stack_->on_refuse(flow, netstack::Refusal::reset);
+}
+
+void Daemon::first_bytes(flow::FlowId flow, std::span<const iovec> pieces, bool ended) {
+  std::vector<std::uint8_t> bytes;
+  for (const iovec& piece : pieces) {
+    const auto* start = static_cast<const std::uint8_t*>(piece.iov_base);
+    bytes.insert(bytes.end(), start, start + piece.iov_len);
+  }
+  peers_.first_bytes(flow, ended, std::move(bytes));
 }
 
 void Daemon::closed(flow::FlowId flow, const netstack::FlowTotals& totals) { peers_.closed(flow, to_flow(totals)); }

@@ -35,8 +35,9 @@ class Daemon final : public netstack::Upcalls, public VsockUpcalls {
 
  private:
   // netstack::Upcalls
-  void open(flow::FlowId flow, netstack::Protocol protocol, const netstack::Ipv4Endpoint& guest,
-            const netstack::Ipv4Endpoint& destination) override;
+  void open(flow::FlowId flow, netstack::Protocol protocol, const netstack::Endpoint& guest,
+            const netstack::Endpoint& destination) override;
+  void first_bytes(flow::FlowId flow, std::span<const iovec> pieces, bool ended) override;
   void closed(flow::FlowId flow, const netstack::FlowTotals& totals) override;
   bool watch(int fd, std::uint64_t token) override;
   // VsockUpcalls

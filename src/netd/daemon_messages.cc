@@ -76,6 +76,7 @@ void Daemon::on_verdict(flow::FlowId flow, const flow::Verdict& verdict, Fd fd) 
   }
   if (!stack_) return;
   if (splice) return stack_->on_splice(flow, std::move(fd));
+  if (verdict.action == flow::Action::peek) return stack_->on_peek(flow, flow::kMaxPeek);
   if (drop) return stack_->on_drop(flow);
   stack_->on_refuse(flow, to_stack(verdict.refusal));
 }

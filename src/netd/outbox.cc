@@ -4,13 +4,18 @@ namespace microagent::netd {
 
 bool Outbox::open(flow::FlowId flow, const flow::Open& open) {
   if (queued_.size() >= kMaxQueuedOpens) return false;
-  push(Entry{flow, open});
+  push(Entry{flow, open, {}});
   return true;
+}
+
+void Outbox::first_bytes(flow::FlowId flow, const flow::FirstBytes& body, std::vector<std::uint8_t> bytes) {
+  if (queued_.size() >= kMaxQueued) broken_ = true;
+  if (!broken_) push(Entry{flow, body, std::move(bytes)});
 }
 
 void Outbox::closed(flow::FlowId flow, const flow::Closed& closed) {
   if (queued_.size() >= kMaxQueued) broken_ = true;
-  if (!broken_) push(Entry{flow, closed});
+  if (!broken_) push(Entry{flow, closed, {}});
 }
 
 void Outbox::push(Entry entry) {
@@ -22,7 +27,7 @@ void Outbox::drain() {
 }
 
 bool Outbox::send(const Entry& entry) {
-  const Status sent = std::visit([&](const auto& body) { return channel_.send(entry.flow, body); }, entry.body);
+  const Status sent = std::visit([&](const auto& body) { return channel_.send(entry.flow, body, -1, entry.trailing); }, entry.body);
   if (sent) return true;
   if (sent.error().retryable()) return false;
   broken_ = true;

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <deque>
 #include <variant>
+#include <vector>
 
 #include "flow/channel.h"
 
@@ -21,6 +22,8 @@ class Outbox {
 
   // False when the flow must be refused instead.
   [[nodiscard]] bool open(flow::FlowId flow, const flow::Open& open);
+  // What a peeked flow's guest has sent; bounded by flow::kMaxPeek a flow.
+  void first_bytes(flow::FlowId flow, const flow::FirstBytes& body, std::vector<std::uint8_t> bytes);
   void closed(flow::FlowId flow, const flow::Closed& closed);
 
   // The peer reads again.
@@ -32,7 +35,8 @@ class Outbox {
  private:
   struct Entry {
     flow::FlowId flow;
-    std::variant<flow::Open, flow::Closed> body;
+    std::variant<flow::Open, flow::FirstBytes, flow::Closed> body;
+    std::vector<std::uint8_t> trailing;
   };
 
   void push(Entry entry);

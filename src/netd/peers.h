@@ -21,6 +21,9 @@ class Peers {
 
   // False when the flow must be refused because the mediator does not keep up.
   [[nodiscard]] bool open(flow::FlowId flow, const flow::Open& open) { return mediator_out_.open(flow, open); }
+  void first_bytes(flow::FlowId flow, bool ended, std::vector<std::uint8_t> bytes) {
+    mediator_out_.first_bytes(flow, flow::FirstBytes{ended ? std::uint8_t{1} : std::uint8_t{0}}, std::move(bytes));
+  }
   // Tells the one who dialled it, or the mediator for a flow that the guest opened.
   void closed(flow::FlowId flow, const flow::Closed& closed);
 

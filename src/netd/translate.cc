@@ -4,11 +4,11 @@
 
 namespace microagent::netd {
 
-flow::Endpoint to_flow(const netstack::Ipv4Endpoint& endpoint) {
+flow::Endpoint to_flow(const netstack::Endpoint& endpoint) {
   flow::Endpoint out;
-  std::ranges::copy(endpoint.address, out.address.begin());
+  out.address = endpoint.address.bytes;
   out.port = endpoint.port;
-  out.family = flow::Family::ipv4;
+  out.family = endpoint.address.is_ipv4() ? flow::Family::ipv4 : flow::Family::ipv6;
   return out;
 }
 
@@ -71,6 +71,10 @@ netstack::Config to_stack(const flow::Configure& configure) {
   config.guest_ip = configure.guest_ip;
   config.gateway_ip = configure.gateway_ip;
   config.prefix_length = configure.prefix_length;
+  config.has_ipv6 = configure.has_ipv6 != 0;
+  config.guest_ip6 = configure.guest_ip6;
+  config.gateway_ip6 = configure.gateway_ip6;
+  config.prefix_length6 = configure.prefix_length6;
   config.mtu = configure.mtu;
   config.dns = configure.dns;
   config.dns_count = static_cast<std::uint8_t>(std::min<std::size_t>(configure.dns_count, configure.dns.size()));

@@ -9,7 +9,7 @@
 
 namespace microagent::netd {
 
-flow::Endpoint to_flow(const netstack::Ipv4Endpoint& endpoint);
+flow::Endpoint to_flow(const netstack::Endpoint& endpoint);
 flow::Protocol to_flow(netstack::Protocol protocol);
 flow::Closed to_flow(const netstack::FlowTotals& totals);
 

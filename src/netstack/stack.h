@@ -13,14 +13,16 @@
 
 #include "base/bytes.h"
 #include "base/fd.h"
+#include "wire/ip_address.h"
 
 namespace microagent::netstack {
 
 using FlowId = std::uint64_t;
 
-struct Ipv4Endpoint {
-  std::array<std::uint8_t, 4> address{};  // network order
-  std::uint16_t port = 0;                 // host order; the echo identifier for icmp_echo
+struct Endpoint {
+  wire::IpAddress address;
+  std::uint16_t port = 0;  // host order; the echo identifier for icmp_echo
+  auto operator<=>(const Endpoint&) const = default;
 };
 
 enum class Protocol : std::uint8_t { icmp_echo = 1, tcp = 6, udp = 17 };
@@ -38,6 +40,9 @@ struct Config {
   std::array<std::uint8_t, 6> guest_mac{}, gateway_mac{};
   std::array<std::uint8_t, 4> guest_ip{}, gateway_ip{};
   std::uint8_t prefix_length = 24;
+  bool has_ipv6 = false;  // without it every IPv6 frame is counted and dropped
+  std::array<std::uint8_t, 16> guest_ip6{}, gateway_ip6{};
+  std::uint8_t prefix_length6 = 64;
   std::uint16_t mtu = 1500;
   std::array<std::array<std::uint8_t, 4>, 4> dns{};
   std::uint8_t dns_count = 0;
@@ -79,8 +84,12 @@ class Upcalls {
  public:
   virtual ~Upcalls() = default;
 
-  // The guest wants a flow. Exactly one Stack::on_verdict follows, perhaps before this returns.
-  virtual void open(FlowId flow, Protocol protocol, const Ipv4Endpoint& guest, const Ipv4Endpoint& destination) = 0;
+  // The guest wants a flow. Exactly one of Stack::on_splice, on_refuse and on_drop follows, perhaps before this returns;
+  // for TCP perhaps on_peek before it.
+  virtual void open(FlowId flow, Protocol protocol, const Endpoint& guest, const Endpoint& destination) = 0;
+  // More of what the guest sends on a flow that is peeked at; `ended` when that was all. The pieces are valid during the
+  // call only.
+  virtual void first_bytes(FlowId flow, std::span<const iovec> pieces, bool ended) = 0;
   virtual void closed(FlowId flow, const FlowTotals& totals) = 0;
 
   // Level of interest in a descriptor: edge-triggered epoll on EPOLLIN | EPOLLOUT | EPOLLRDHUP, registered once.
@@ -105,6 +114,8 @@ class Stack {
   void on_splice(FlowId flow, Fd fd);
   void on_refuse(FlowId flow, Refusal refusal);
   void on_drop(FlowId flow);
+  // Accepts the guest's connection and tells what it sends, at most `limit` bytes, which are kept for the splice.
+  void on_peek(FlowId flow, std::size_t limit);
 
   // Opens a stream or conversation to a guest port, from the gateway's address: first at the guest's address, then, if
   // that is refused, at the guest's 127.0.0.1 (the guest allows it by route_localnet). `first` is the first datagram (UDP).

@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <span>
 
-#include "virtio/pieces.h"
+#include "base/pieces.h"
 #include "virtio/vhost_session.h"
 #include "wire/virtio.h"
 

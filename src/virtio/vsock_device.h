@@ -5,7 +5,7 @@
 #include <optional>
 #include <span>
 
-#include "virtio/pieces.h"
+#include "base/pieces.h"
 #include "virtio/vhost_session.h"
 #include "wire/vsock.h"
 

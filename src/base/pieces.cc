@@ -1,11 +1,11 @@
-#include "virtio/pieces.h"
+#include "base/pieces.h"
 
 #include <algorithm>
 #include <atomic>
 
 #include "base/check.h"
 
-namespace microagent::virtio {
+namespace microagent {
 
 std::span<iovec> take_front(std::span<iovec> pieces, std::size_t bytes, std::uint8_t* out) {
   while (bytes > 0) {
@@ -37,4 +37,4 @@ std::span<iovec> keep_front(std::span<iovec> pieces, std::size_t bytes) {
   return pieces.first(count);
 }
 
-}  // namespace microagent::virtio
+}  // namespace microagent

@@ -10,7 +10,7 @@
 
 #include "base/bytes.h"
 
-namespace microagent::virtio {
+namespace microagent {
 
 inline std::size_t total_bytes(std::span<const iovec> pieces) {
   std::size_t bytes = 0;
@@ -54,4 +54,4 @@ class HeaderRoom {
   std::size_t count_ = 0;
 };
 
-}  // namespace microagent::virtio
+}  // namespace microagent

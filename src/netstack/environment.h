@@ -1,0 +1,33 @@
+#pragma once
+
+#include <cstdint>
+
+#include "netstack/output.h"
+#include "netstack/stack.h"
+
+namespace microagent::netstack {
+
+// Which table a flow lies in; the two low bits of guest-opened flow numbers and of every watch token.
+enum class Kind : std::uint8_t { tcp = 0, udp = 1, echo = 2 };
+inline constexpr unsigned kKindBits = 2;
+constexpr Kind kind_of(std::uint64_t number) { return static_cast<Kind>(number & ((1U << kKindBits) - 1)); }
+constexpr std::uint64_t with_kind(std::uint64_t serial, Kind kind) {
+  return serial << kKindBits | static_cast<std::uint64_t>(kind);
+}
+
+// What the tables of one stack share.
+struct Environment {
+  const Config& config;
+  Output& output;
+  Upcalls& upcalls;
+  Stack::Counters& counters;
+  std::uint64_t now_ns = 0;       // as of the current turn
+  std::uint64_t last_serial = 0;  // of flows that the guest opened
+  bool severed = false;
+
+  FlowId new_flow(Kind kind) { return with_kind(++last_serial, kind); }
+  // Every table counts its flows here, dialled ones too.
+  bool full() const { return counters.flows >= config.max_flows; }
+};
+
+}  // namespace microagent::netstack
