@@ -9,10 +9,12 @@
 
 namespace microagent::netstack {
 
+class IcmpErrors;
+
 // Every TCP connection between the guest and a host descriptor.
 class TcpFlows {
  public:
-  explicit TcpFlows(Environment& environment);
+  TcpFlows(Environment& environment, IcmpErrors& icmp_errors);
   ~TcpFlows();
 
   // A packet whose protocol is TCP.
