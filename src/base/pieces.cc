@@ -26,6 +26,18 @@ std::span<iovec> take_front(std::span<iovec> pieces, std::size_t bytes, std::uin
   return pieces;
 }
 
+std::size_t copy_front(std::span<const iovec> pieces, MutableBytes out) {
+  std::size_t copied = 0;
+  for (const iovec& piece : pieces) {
+    const std::size_t count = std::min(piece.iov_len, out.size() - copied);
+    if (count > 0) std::memcpy(out.data() + copied, piece.iov_base, count);
+    copied += count;
+    if (copied == out.size()) break;
+  }
+  std::atomic_signal_fence(std::memory_order_seq_cst);
+  return copied;
+}
+
 std::span<iovec> keep_front(std::span<iovec> pieces, std::size_t bytes) {
   std::size_t count = 0;
   for (; bytes > 0; ++count) {

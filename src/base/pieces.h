@@ -22,6 +22,9 @@ inline std::size_t total_bytes(std::span<const iovec> pieces) {
 // left, the first of them shortened in place. There must be that many bytes.
 std::span<iovec> take_front(std::span<iovec> pieces, std::size_t bytes, std::uint8_t* out);
 
+// Copies the first bytes of `pieces` to `out`, as many as there are and it holds; returns how many. Cuts nothing.
+std::size_t copy_front(std::span<const iovec> pieces, MutableBytes out);
+
 // Shortens `pieces` to their first `bytes` bytes, in place.
 std::span<iovec> keep_front(std::span<iovec> pieces, std::size_t bytes);
 

@@ -15,12 +15,15 @@ constexpr std::uint64_t with_kind(std::uint64_t serial, Kind kind) {
   return serial << kKindBits | static_cast<std::uint64_t>(kind);
 }
 
+class IcmpErrors;
+
 // What the tables of one stack share.
 struct Environment {
   const Config& config;
   Output& output;
   Upcalls& upcalls;
   Stack::Counters& counters;
+  IcmpErrors& icmp_errors;
   std::uint64_t now_ns = 0;       // as of the current turn
   std::uint64_t last_serial = 0;  // of flows that the guest opened
   bool severed = false;
@@ -29,5 +32,14 @@ struct Environment {
   // Every table counts its flows here, dialled ones too.
   bool full() const { return counters.flows >= config.max_flows; }
 };
+
+inline wire::IpAddress guest_address(const Config& config, wire::IpAddress::Family family) {
+  return family == wire::IpAddress::Family::ipv4 ? wire::IpAddress::ipv4(config.guest_ip)
+                                                 : wire::IpAddress::ipv6(config.guest_ip6);
+}
+inline wire::IpAddress gateway_address(const Config& config, wire::IpAddress::Family family) {
+  return family == wire::IpAddress::Family::ipv4 ? wire::IpAddress::ipv4(config.gateway_ip)
+                                                 : wire::IpAddress::ipv6(config.gateway_ip6);
+}
 
 }  // namespace microagent::netstack

@@ -106,7 +106,8 @@ class Stack {
   Stack& operator=(const Stack&) = delete;
 
   // One frame from the guest. `pieces` point into guest memory (the guest may change it at any moment; headers are copied
-  // out once, then validated, then used) and are valid only during the call.
+  // out once, then validated, then used). The span is read during the call only, the memory until flush(), so that
+  // datagrams can go out in batches.
   void on_frame(std::span<const iovec> pieces, std::size_t bytes, const Offload& offload);
 
   // Answers to open(). A splice owns `fd`: a connected nonblocking TCP, UDP, ping or AF_UNIX (stream for TCP, seqpacket
