@@ -194,8 +194,7 @@ void TcpFlows::Impl::on_segment_of_nobody(const TcpKey& key, const TcpSegment& s
   send_reset(key, Seq(), segment.seq + segment.length(), wire::kTcpRst | wire::kTcpAck);
 }
 
-TcpFlows::TcpFlows(Environment& environment, IcmpErrors& icmp_errors)
-    : impl_(std::make_unique<Impl>(environment, icmp_errors)) {}
+TcpFlows::TcpFlows(Environment& environment) : impl_(std::make_unique<Impl>(environment)) {}
 
 TcpFlows::~TcpFlows() = default;
 

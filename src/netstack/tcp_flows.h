@@ -9,12 +9,10 @@
 
 namespace microagent::netstack {
 
-class IcmpErrors;
-
 // Every TCP connection between the guest and a host descriptor.
 class TcpFlows {
  public:
-  TcpFlows(Environment& environment, IcmpErrors& icmp_errors);
+  explicit TcpFlows(Environment& environment);
   ~TcpFlows();
 
   // A packet whose protocol is TCP.

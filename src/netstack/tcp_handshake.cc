@@ -107,7 +107,7 @@ void TcpFlows::Impl::refuse(TcpConnection& c, Refusal refusal) {
   if (c.state != TcpState::opening) return reset_guest(c, End::killed);
   // RFC 9293, 3.10.7.1 says how a closed port answers; the others speak ICMP. A guest that has used up its ICMP errors
   // is not left waiting for its own timeout.
-  const bool told = refusal != Refusal::reset && icmp.send(*c.quote, refusal);
+  const bool told = refusal != Refusal::reset && env.icmp_errors.send(*c.quote, refusal);
   if (!told) send_reset(c.key, Seq(), c.rcv_nxt, kTcpRst | kTcpAck);
   remove(c);
 }

@@ -59,8 +59,7 @@ struct TcpFlows::Impl {
     std::size_t operator()(const TcpKey& tuple) const;
   };
 
-  Impl(Environment& environment, IcmpErrors& icmp_errors)
-      : env(environment), icmp(icmp_errors), by_key(0, KeyHash{&environment.config.hash_key}) {}
+  explicit Impl(Environment& environment) : env(environment), by_key(0, KeyHash{&environment.config.hash_key}) {}
 
   // --- The table (tcp_flows.cc).
   TcpConnection* find(const TcpKey& key);
@@ -153,7 +152,6 @@ struct TcpFlows::Impl {
   bool time_wait_gives_way(const TcpConnection& c, const TcpSegment& syn) const;
 
   Environment& env;
-  IcmpErrors& icmp;
   MemoryBudget memory{kMemory};
   std::deque<TcpConnection> slots;
   std::vector<std::uint32_t> free_slots;
