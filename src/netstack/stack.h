@@ -105,8 +105,8 @@ class Stack {
   Stack(const Stack&) = delete;
   Stack& operator=(const Stack&) = delete;
 
-  // One frame from the guest. `pieces` point into guest memory (the guest may change it at any moment; headers are copied
-  // out once, then validated, then used) and are valid only during the call.
+  // One frame from the guest. `pieces` point into guest memory (the guest may change it at any moment; headers are
+  // copied out once, then validated, then used) and are valid only during the call.
   void on_frame(std::span<const iovec> pieces, std::size_t bytes, const Offload& offload);
 
   // Answers to open(). A splice owns `fd`: a connected nonblocking TCP, UDP, ping or AF_UNIX (stream for TCP, seqpacket
@@ -118,7 +118,7 @@ class Stack {
   void on_peek(FlowId flow, std::size_t limit);
 
   // Opens a stream or conversation to a guest port, from the gateway's address: first at the guest's address, then, if
-  // that is refused, at the guest's 127.0.0.1 (the guest allows it by route_localnet). `first` is the first datagram (UDP).
+  // that is refused, at the guest's 127.0.0.1 (the guest allows it by route_localnet). `first`: a UDP datagram.
   void dial(FlowId flow, Protocol protocol, std::uint16_t guest_port, Fd fd, ByteView first);
 
   void kill(FlowId flow);

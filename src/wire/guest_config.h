@@ -1,8 +1,8 @@
 #pragma once
 
-// What the host tells the guest's init, and what init reports back: lines of key=value, values percent-encoded where they
-// hold control characters, '%' or newlines. The supervisor puts the text into the initramfs as /microagent/config (an
-// appended cpio archive); init sends GuestFacts in its ready frame, and the mediator parses it as hostile input.
+// What the host tells the guest's init, and what init reports back: lines of key=value, values percent-encoded where
+// they hold control characters, '%' or newlines. The supervisor puts the text into the initramfs as /microagent/config
+// (an appended cpio archive); init sends GuestFacts in its ready frame, and the mediator parses it as hostile input.
 
 #include <cstdint>
 #include <optional>
