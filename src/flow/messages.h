@@ -1,9 +1,9 @@
 #pragma once
 
-// The verdict protocol: what netd (mechanism) says to the mediator and the supervisor (policy, lifecycle), and what they
-// answer. AF_UNIX SOCK_SEQPACKET, one message a packet: Header, then the fixed-layout body its type names, then the
-// trailing bytes the body counts. Host byte order, since both ends are on one machine. At most one descriptor goes with
-// a message, by SCM_RIGHTS. Both ends check version, type and exact size, and end the connection on a mismatch.
+// The verdict protocol: what netd (mechanism) says to the mediator and the supervisor (policy, lifecycle), and what
+// they answer. AF_UNIX SOCK_SEQPACKET, one message a packet: Header, then the fixed-layout body its type names, then
+// the trailing bytes the body counts. Host byte order, since both ends are on one machine. At most one descriptor goes
+// with a message, by SCM_RIGHTS. Both ends check version, type and exact size, and end the connection on a mismatch.
 
 #include <array>
 #include <cstddef>
