@@ -171,9 +171,9 @@ struct Configure {
   std::array<std::uint8_t, 6> reserved{};
 };
 
-enum class Device : std::uint8_t { net = 1, vsock = 2 };
+enum class Device : std::uint8_t { net = 1, vsock = 2, tap = 3 };
 
-// A connected vhost-user front end (the descriptor that comes along) for one device.
+// What carries a device (the descriptor that comes along): a connected vhost-user front end, or a tap with offloads.
 struct Attach {
   static constexpr Type kType = Type::attach;
   Device device{};

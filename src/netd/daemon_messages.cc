@@ -61,7 +61,6 @@ Status Daemon::on_configure(const flow::Configure& configure) {
   config.hash_key = facts_.stack_key;
   config.sockets_peek_at_offset = facts_.sockets_peek_at_offset;
   stack_ = std::make_unique<netstack::Stack>(config, wire_, *this);
-  wire_.set_stack(stack_.get());
   return {};
 }
 
