@@ -24,7 +24,7 @@ if(MICROAGENT_FUZZ)
 endif()
 
 # The folders that handle guest bytes on the data path build without exceptions.
-set(MICROAGENT_NO_EXCEPTIONS base wire flow virtio netstack netd init)
+set(MICROAGENT_NO_EXCEPTIONS base wire archive flow virtio netstack netd init)
 
 function(microagent_flags target folder)
   target_link_libraries(${target} PUBLIC microagent_options)

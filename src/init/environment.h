@@ -1,0 +1,23 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace microagent::init {
+
+using Environment = std::vector<std::string>;  // NAME=VALUE, every name once
+
+// What every command of the guest gets, with what the workspace declares put over it.
+Environment workspace_environment(const std::vector<std::string>& declared);
+
+// Where both have a name, the addition wins.
+Environment merge(Environment environment, const std::vector<std::string>& additions);
+
+// The value of a variable, empty when there is none.
+std::string_view value_of(const Environment& environment, std::string_view name);
+
+// The files to try, in order, for a command's first word (execvp(3)): the word itself when it holds a slash.
+std::vector<std::string> candidates(const std::string& word, const Environment& environment);
+
+}  // namespace microagent::init

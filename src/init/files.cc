@@ -1,0 +1,61 @@
+#include "init/files.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+
+#include "base/fd.h"
+#include "init/text.h"
+
+namespace microagent::init {
+namespace {
+
+Status write_all(int fd, std::string_view content, const std::string& path) {
+  while (!content.empty()) {
+    const ssize_t count = ::write(fd, content.data(), content.size());
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return fail_errno(errno, concat("cannot write ", path));
+    content.remove_prefix(static_cast<std::size_t>(count));
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<std::string> read_file(const std::string& path, std::size_t limit) {
+  const Fd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!file) return fail_errno(errno, concat("cannot read ", path));
+  std::string content;
+  std::array<char, 4096> chunk;
+  for (;;) {
+    const ssize_t count = ::read(file.get(), chunk.data(), chunk.size());
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return fail_errno(errno, concat("cannot read ", path));
+    if (count == 0) return content;
+    content.append(chunk.data(), static_cast<std::size_t>(count));
+    if (content.size() > limit) return fail_errno(EFBIG, concat("cannot read ", path));
+  }
+}
+
+Status write_file(const std::string& path, std::string_view content, mode_t mode) {
+  const Fd file(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode));
+  if (!file) return fail_errno(errno, concat("cannot write ", path));
+  return write_all(file.get(), content, path);
+}
+
+Status write_setting(std::string_view name, std::string_view value) {
+  const std::string path = concat("/proc/sys/", name);
+  const Fd file(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
+  if (!file) return fail_errno(errno, concat("cannot set ", name));
+  return write_all(file.get(), value, path);
+}
+
+Status make_directory(const char* path, mode_t mode) {
+  if (::mkdir(path, mode) == 0 || errno == EEXIST) return {};
+  return fail_errno(errno, concat("cannot make the directory ", path));
+}
+
+}  // namespace microagent::init

@@ -1,0 +1,24 @@
+#pragma once
+
+#include <sys/types.h>
+
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+
+namespace microagent::init {
+
+// The whole of a file, which must not be larger than `limit`. Works for /proc, where sizes say nothing.
+Result<std::string> read_file(const std::string& path, std::size_t limit);
+
+// Replaces the content of a file, or makes it.
+Status write_file(const std::string& path, std::string_view content, mode_t mode = 0644);
+
+// A setting below /proc/sys, by its path there: "net/ipv4/ip_forward". A setting is written at once or not at all.
+Status write_setting(std::string_view name, std::string_view value);
+
+// A directory that may be there already.
+Status make_directory(const char* path, mode_t mode);
+
+}  // namespace microagent::init
