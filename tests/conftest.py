@@ -17,6 +17,16 @@ WHY_NOT_ALONE = os.environ.get("MICROAGENT_TEST_ALONE", "the tests were not star
 KNOWN = []  # every workspace of this run, to tell what became of it when a test fails
 
 
+NOTHING_TESTED = 77  # what CTest takes for "skipped" (tests/CMakeLists.txt)
+
+
+def pytest_sessionfinish(session, exitstatus):
+    """A run in which every test was skipped has not passed."""
+    reports = session.config.pluginmanager.get_plugin("terminalreporter").stats
+    if exitstatus == 0 and reports.get("skipped") and not reports.get("passed"):
+        session.exitstatus = NOTHING_TESTED
+
+
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item, call):
     report = (yield).get_result()

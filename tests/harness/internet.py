@@ -3,7 +3,8 @@ be connected, and serves until its standard input ends.
 
     TCP 7       echoes, and half-closes when its client does
     UDP 7       echoes each datagram
-    TCP 80      HTTP: GET /bytes/N gives N bytes, POST anything gives "COUNT SHA256" of the body, GET /peer who asks
+    TCP 80      HTTP: GET /bytes/N gives N bytes, POST anything gives "COUNT SHA256" of the body, GET /peer who asks,
+                GET /heard what the source heard last
     TCP 9000    digests: reads to the client's half-close, then answers "COUNT SHA256\\n" and closes
     TCP 9001    a source: sends "first\\n", half-closes, then answers nothing, and reads to the client's end
 """
@@ -47,13 +48,15 @@ class Digest(socketserver.BaseRequestHandler):
 
 
 class Source(socketserver.BaseRequestHandler):
+    heard = b""
+
     def handle(self):
         self.request.sendall(b"first\n")
         self.request.shutdown(socket.SHUT_WR)
         received = b""
         while data := self.request.recv(65536):
             received += data
-        print("source heard", received.decode(), flush=True)
+        Source.heard = received
 
 
 class DatagramEcho(socketserver.BaseRequestHandler):
@@ -69,7 +72,9 @@ class Pages(http.server.BaseHTTPRequestHandler):
         if self.path.startswith("/bytes/"):
             return self.answer(body(int(self.path.removeprefix("/bytes/"))))
         if self.path == "/peer":
-            return self.answer(f"{self.client_address[0]}\n".encode())
+            return self.answer(self.client_address[0].removeprefix("::ffff:").encode() + b"\n")
+        if self.path == "/heard":
+            return self.answer(Source.heard)
         return self.answer(b"hello from the internet\n")
 
     def do_POST(self):

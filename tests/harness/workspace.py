@@ -4,10 +4,12 @@ import json
 import shlex
 import subprocess
 
-from harness.processes import Process
+from harness.processes import Process, processes_of
 from harness.wait import wait_until
 
 START_TIMEOUT = 120  # the guest is emulated, and other tests run beside
+PROGRAMS = {"supervisor": "microagent-supervisor", "netd": "microagent-netd", "mediator": "microagent-mediator",
+            "qemu": "qemu-system-x86_64"}
 
 
 class Workspace:
@@ -57,6 +59,13 @@ class Workspace:
         record = self.status()
         return {"supervisor": Process(record["supervisorPid"]),
                 **{name: Process(pid) for name, pid in record["pids"].items()}}
+
+    def process_of(self, name):
+        """One of the four, once the kernel knows it; the record of a start comes later."""
+        for process in processes_of(self.microagent.account.uid):
+            if process.program() == PROGRAMS[name]:
+                return process
+        return None
 
     # In the guest.
 

@@ -121,8 +121,10 @@ class World:
         run(*there, "route", "add", "unreachable", UNREACHABLE)
         run(*self.inside("sysctl", "--quiet", "net.ipv4.ip_forward=1"))
         run("sysctl", "--quiet", "net.ipv4.ping_group_range=0 2147483647")
-        available = pathlib.Path("/proc/sys/net/ipv4/tcp_available_congestion_control").read_text().split()
-        run("sysctl", "--quiet", f"net.ipv4.tcp_congestion_control={'cubic' if 'cubic' in available else 'reno'}")
+        # What a plain Debian does, where this kernel lets a namespace choose it.
+        allowed = pathlib.Path("/proc/sys/net/ipv4/tcp_allowed_congestion_control").read_text().split()
+        control = "cubic" if "cubic" in allowed else "reno"
+        run("sysctl", "--quiet", f"net.ipv4.tcp_congestion_control={control}")
 
     def _start_resolver(self):
         configuration = self.scratch / "unbound.conf"
