@@ -4,6 +4,7 @@ import subprocess
 
 from harness import world as net
 from harness.cli import EXIT_FAILURE
+from harness.clients import get
 from harness.workspace import START_TIMEOUT
 
 
@@ -21,7 +22,8 @@ def test_two_starts_at_once(workspaces, microagent):
     results = sorted((outcome(process) for process in processes), key=lambda result: result[0])
     assert [code for code, _ in results] == [0, EXIT_FAILURE]
     assert b'"state": "running"' in results[0][1]
-    assert b'"kind":"conflict"' in results[1][1] and b"is running, or another command is at work on it" in results[1][1]
+    assert b'"kind":"conflict"' in results[1][1]
+    assert b"is running, or another command is at work on it" in results[1][1]
     assert workspace.state() == "running"
     assert workspace.exec("true").code == 0
     workspace.stop()
@@ -29,9 +31,8 @@ def test_two_starts_at_once(workspaces, microagent):
 
 def test_two_workspaces_with_equal_addresses(world, workspaces):
     """Every workspace has a wire of its own."""
-    one, two = (workspaces(name, "--publish", "0:80", "--entrypoint", f"mkdir /tmp/www; echo {name} >/tmp/www/index.html;"
-                           " httpd -f -p 80 -h /tmp/www") for name in ("one", "two"))
-    from harness.clients import get
+    serve = "mkdir /tmp/www; hostname >/tmp/www/index.html; httpd -f -p 80 -h /tmp/www"
+    one, two = (workspaces(name, "--publish", "0:80", "--entrypoint", serve) for name in ("one", "two"))
     for workspace in (one, two):
         assert "inet 192.168.64.2/24 " in workspace.shell("ip addr show dev eth0")
         assert workspace.shell(f"wget -q -O - http://{net.SERVER}/").strip() == "hello from the internet"
@@ -45,8 +46,9 @@ def test_two_workspaces_with_equal_addresses(world, workspaces):
 
 def test_many_readers_of_one_workspace(workspaces, microagent):
     workspace = workspaces("read")
-    processes = [microagent.popen("--json", command, *name, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-                 for command, name in (("status", ["read"]), ("list", []), ("network", ["read"]), ("events", ["read"])) * 5]
+    commands = (["status", "read"], ["list"], ["network", "read"], ["events", "read"])
+    processes = [microagent.popen("--json", *words, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+                 for words in commands * 5]
     assert {outcome(process)[0] for process in processes} == {0}
     assert workspace.state() == "running"
 

@@ -39,8 +39,7 @@ def left_behind(workspace, uid):
 
 def wait_until_nothing_is_left(workspace):
     uid = workspace.microagent.account.uid
-    wait_until(lambda: left_behind(workspace, uid) == ([], [], False), f"nothing is left: {left_behind(workspace, uid)}",
-               SOON)
+    wait_until(lambda: left_behind(workspace, uid) == ([], [], False), f"{workspace.name} leaves nothing behind", SOON)
 
 
 @pytest.mark.parametrize("name", ["qemu", "netd", "mediator"])

@@ -35,7 +35,8 @@ def test_start_says_that_it_runs(workspaces, microagent):
 
     stopped = workspace.stop()
     assert stopped["state"] == "stopped" and "pids" not in stopped
-    assert [event["state"] for event in workspace.events()] == ["prepared", "starting", "running", "stopping", "stopped"]
+    states = [event["state"] for event in workspace.events()]
+    assert states == ["prepared", "starting", "running", "stopping", "stopped"]
     assert "cleanly" in workspace.events()[-1]["detail"]
 
 
@@ -104,8 +105,8 @@ def test_exec_passes_standard_input(web):
 
 def test_exec_has_environment_and_directory(web):
     assert web.shell("echo $GREETING").strip() == "hello world"
-    assert web.exec("sh", "-c", "echo $A-$GREETING; pwd", flags=["-e", "A=1", "-e", "GREETING=bye", "-w", "/tmp"]).text == (
-        "1-bye\n/tmp\n")
+    flags = ["-e", "A=1", "-e", "GREETING=bye", "-w", "/tmp"]
+    assert web.exec("sh", "-c", "echo $A-$GREETING; pwd", flags=flags).text == "1-bye\n/tmp\n"
     assert web.shell("hostname").strip() == "web"
 
 
@@ -162,8 +163,8 @@ def test_the_state_stays_private(web):
 
 def freeze(workspace):
     """Makes the guest's init deaf: it is put into a control group that is frozen."""
-    process = workspace.spawn("sh", "-c", "mkdir -p /tmp/group && mount -t cgroup2 none /tmp/group && mkdir /tmp/group/ice"
-                              " && echo 1 >/tmp/group/ice/cgroup.procs && echo 1 >/tmp/group/ice/cgroup.freeze")
+    process = workspace.spawn("sh", "-c", "mkdir -p /tmp/group && mount -t cgroup2 none /tmp/group && cd /tmp/group &&"
+                              " mkdir ice && echo 1 >ice/cgroup.procs && echo 1 >ice/cgroup.freeze")
 
     def is_deaf():
         probe = workspace.spawn("true")

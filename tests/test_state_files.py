@@ -1,4 +1,4 @@
-"""State files that are half-written, foreign or not ours: an error that names the file; never a crash, never a reset."""
+"""State files that are half-written, foreign or not ours: an error that names the file; no crash, and no reset."""
 
 import json
 import os

@@ -30,7 +30,7 @@ class Outcome:
         return record
 
     def error_line(self):
-        """The text of an error: one line, on standard error, that ends with a remedy; and nothing on standard output."""
+        """The text of an error: one line, on standard error, that ends with a remedy; nothing on standard output."""
         assert self.out == b"", self
         lines = self.err_text.splitlines()
         assert len(lines) == 1, self

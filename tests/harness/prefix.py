@@ -1,4 +1,4 @@
-"""An installation of microagent that the ordinary user can reach, whatever the permissions above the build directory."""
+"""An installation of microagent that the ordinary user can reach, wherever the build directory lies."""
 
 import pathlib
 

@@ -104,7 +104,8 @@ TEST(PingSocket, IdentifierIsTheKernelsAndTheAnswerItsOwn) {
   pollfd polled{ping.get(), POLLIN, 0};
   ASSERT_EQ(::poll(&polled, 1, 1000), 1);
   icmphdr answer{};
-  ASSERT_EQ(::recv(ping.get(), &answer, sizeof answer, 0), static_cast<ssize_t>(sizeof answer)) << "without an IP header";
+  const auto size = static_cast<ssize_t>(sizeof answer);
+  ASSERT_EQ(::recv(ping.get(), &answer, sizeof answer, 0), size) << "without an IP header";
   EXPECT_EQ(answer.type, ICMP_ECHOREPLY);
   EXPECT_EQ(ntohs(answer.un.echo.sequence), 7);
   EXPECT_NE(ntohs(answer.un.echo.id), 0x1234) << "the kernel writes its own, so ours must be put back";

@@ -59,8 +59,8 @@ TEST(Qemu, SharesItsMemoryByADescriptor) {
 TEST(Qemu, CanConfineItself) {
   EXPECT_THAT(run_qemu("-help").output, HasSubstr("-sandbox"));
   const Outcome confined = run_qemu(
-      "-sandbox on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny -machine none -accel tcg -nodefaults "
-      "-display none -monitor stdio </dev/null");
+      "-sandbox on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny -machine none -accel tcg "
+      "-nodefaults -display none -monitor stdio </dev/null");
   EXPECT_EQ(confined.status, 0) << confined.output;
 }
 
