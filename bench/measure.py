@@ -1,0 +1,152 @@
+"""Measures the network of a workspace against QEMU's own user network, with the same guest, in the same run, the
+contenders alternated. Started by bench/run.
+
+    boot              from the command to a guest that is ready: isolated, user, and the reference
+    guest to host     bytes per second over one TCP connection from the guest to a server outside
+    host to guest     the same, the server sending
+    published         the same over a published port, the host sending
+    round trip        one byte there and back, over TCP and over UDP
+    connect           connect, one byte there and back, close
+"""
+
+import argparse
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import time
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent / "tests"))
+
+from harness import prefix as installation  # pylint: disable=wrong-import-position
+from harness import world as net  # pylint: disable=wrong-import-position
+from harness.account import Account  # pylint: disable=wrong-import-position
+from harness.cli import Microagent  # pylint: disable=wrong-import-position
+from harness.workspace import Workspace  # pylint: disable=wrong-import-position
+import reference  # pylint: disable=wrong-import-position
+from table import Samples, render  # pylint: disable=wrong-import-position
+
+OURS, ISOLATED, THEIRS = "microagent", "isolated", "qemu user"
+OUTSIDE_PORT, GUEST_PORT, OUR_PORT, THEIR_PORT = 9100, 9001, 18900, 18901
+PINGS, CONNECTS = 200, 100
+
+BOOT = Samples("boot", "ms", "less")
+QUANTITIES = {
+    "up": Samples("TCP guest to host", "Mbit/s", "more"),
+    "down": Samples("TCP host to guest", "Mbit/s", "more"),
+    "published": Samples("TCP into a published port", "Mbit/s", "more"),
+    "ping": Samples("TCP round trip, median", "us", "less"),
+    "ping-udp": Samples("UDP round trip, median", "us", "less"),
+    "published-ping": Samples("round trip, published port", "us", "less"),
+    "connect": Samples("connect, ask, close, median", "us", "less"),
+}
+
+
+def say(text):
+    print(text, file=sys.stderr, flush=True)
+
+
+def measure_network(contender, run_in_guest, tool, host_port, seconds):
+    """`run_in_guest` gives what a command in the guest writes; there, a server listens on GUEST_PORT."""
+    outside = f"{net.SERVER} {OUTSIDE_PORT}"
+
+    def record(name, output, key):
+        QUANTITIES[name].add(contender, json.loads(output.strip().splitlines()[-1])[key])
+
+    def from_host(mode, amount):
+        words = [str(word) for word in (tool, mode, "127.0.0.1", host_port, amount)]
+        return subprocess.run(words, capture_output=True, text=True, check=True, timeout=60).stdout
+
+    record("up", run_in_guest(f"netpipe send {outside} {seconds}"), "mbps")
+    record("down", run_in_guest(f"netpipe receive {outside} {seconds}"), "mbps")
+    record("published", from_host("send", seconds), "mbps")
+    record("ping", run_in_guest(f"netpipe ping {outside} {PINGS}"), "p50us")
+    record("ping-udp", run_in_guest(f"netpipe ping-udp {outside} {PINGS}"), "p50us")
+    record("published-ping", from_host("ping", PINGS), "p50us")
+    record("connect", run_in_guest(f"netpipe connect {outside} {CONNECTS}"), "p50us")
+
+
+class Bench:
+    def __init__(self, build, scratch, seconds):
+        self.tool = build / "bench" / "netpipe"
+        self.seconds = seconds
+        self.scratch = scratch
+        self.prefix = installation.lay_out(build, scratch / "prefix")
+        self.account = Account(scratch / "home")
+        self.microagent = Microagent(self.prefix, self.account.make_directory(scratch / "state"), self.account)
+        self.initrd = scratch / "reference.initrd"
+        guest = self.prefix / "share" / "microagent" / "guest"
+        reference.compose_initrd(guest / "initramfs", self.tool, self.initrd)
+        self.user = Workspace(self.microagent, "user")
+        self.user.create("--publish", f"{OUR_PORT}:{GUEST_PORT}")
+        self.isolated = Workspace(self.microagent, "isolated")
+        self.isolated.create("--network", "isolated")
+        self.reference_words = None
+
+    @staticmethod
+    def _boot(workspace, contender):
+        begun = time.monotonic()
+        workspace.start()
+        BOOT.add(contender, (time.monotonic() - begun) * 1000)
+
+    def measure_isolated(self):
+        self._boot(self.isolated, ISOLATED)
+        self.isolated.kill()
+
+    def measure_ours(self):
+        self._boot(self.user, OURS)
+        qemu = self.user.processes()["qemu"]
+        self.reference_words = reference.command(reference.words_of(qemu.pid), self.initrd,
+                                                  {THEIR_PORT: GUEST_PORT})
+        self.user.install(self.tool, "/tmp/netpipe")
+        self.user.background("/tmp/netpipe", "serve", "0.0.0.0", str(GUEST_PORT))
+        self.user.wait_for_listener(GUEST_PORT)
+        measure_network(OURS, lambda command: self.user.shell(f"/tmp/{command}"), self.tool, OUR_PORT, self.seconds)
+        self.user.kill()
+
+    def measure_reference(self):
+        guest = reference.ReferenceGuest(self.account, self.reference_words)
+        try:
+            BOOT.add(THEIRS, guest.wait_until_ready() * 1000)
+            guest.run(f"/bench/netpipe serve 0.0.0.0 {GUEST_PORT} >/dev/null 2>&1 </dev/null &")
+            guest.run(f"until grep -q ':{GUEST_PORT:04X} ' /proc/net/tcp; do usleep 20000; done")
+            measure_network(THEIRS, lambda command: guest.run(f"/bench/{command}"), self.tool, THEIR_PORT, self.seconds)
+        finally:
+            guest.end()
+
+
+def arguments():
+    parser = argparse.ArgumentParser(prog="bench/run", description=__doc__.split("\n\n", maxsplit=1)[0])
+    parser.add_argument("--rounds", type=int, default=3, help="how often each contender has its turn")
+    parser.add_argument("--seconds", type=int, default=3, help="length of each measurement of throughput")
+    return parser.parse_args()
+
+
+def main():
+    wanted = arguments()
+    if os.environ.get("MICROAGENT_TEST_ALONE"):
+        sys.exit(f"bench: no namespaces of our own: {os.environ['MICROAGENT_TEST_ALONE']}")
+    scratch = pathlib.Path(os.environ["MICROAGENT_TEST_SCRATCH"])
+    build = pathlib.Path(os.environ.get("MICROAGENT_BUILD", HERE.parent / "build")).resolve()
+    world = net.World(scratch)
+    server = subprocess.Popen(world.inside(str(build / "bench" / "netpipe"), "serve", net.SERVER, str(OUTSIDE_PORT)))
+    bench = Bench(build, scratch, wanted.seconds)
+    try:
+        for number in range(wanted.rounds):
+            for turn in (bench.measure_isolated, bench.measure_ours, bench.measure_reference):
+                say(f"round {number + 1} of {wanted.rounds}: {turn.__name__.removeprefix('measure_')}")
+                turn()
+    finally:
+        for workspace in (bench.user, bench.isolated):
+            workspace.delete()
+        server.kill()
+        world.close()
+    print(render([BOOT, *QUANTITIES.values()], [OURS, ISOLATED, THEIRS], OURS, THEIRS))
+    share = BOOT.median(OURS) - BOOT.median(ISOLATED)
+    print(f"\nThe network's share of the boot: {share:.0f} ms. Medians of {wanted.rounds} rounds, with half the range.")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,101 @@
+"""A disk that is full, or has no inode left: the error says so, and nothing is half-created."""
+
+import subprocess
+
+import pytest
+
+from harness.cli import EXIT_FAILURE, Microagent
+
+
+@pytest.fixture
+def small_disk(alone, fresh, scratch):
+    """Makes a file system of our own, with mount options that bound it; gives the command with its state there."""
+    place = scratch / "small"
+    place.mkdir()
+
+    def mount(options):
+        subprocess.run(["mount", "-t", "tmpfs", "-o", f"mode=700,uid={fresh.account.uid},{options}", "tmpfs", place],
+                       check=True)
+        return Microagent(fresh.prefix, place, fresh.account)
+
+    yield mount
+    subprocess.run(["umount", place], check=True)
+    place.rmdir()
+
+
+def fill(microagent):
+    """Leaves not one byte."""
+    with open(microagent.state / "ballast", "wb") as ballast:
+        try:
+            while True:
+                ballast.write(b"x" * 4096)
+                ballast.flush()
+        except OSError:
+            pass
+
+
+@pytest.mark.parametrize("kib", [4, 8, 12, 16, 20])
+def test_create_on_a_disk_that_is_too_small(small_disk, kib):
+    microagent = small_disk(f"size={kib}k")
+    outcome = microagent.run("--json", "create", "web", code=None)
+    if outcome.code == 0:
+        assert microagent.json("status", "web")["state"] == "prepared"
+        return
+    error = outcome.error()
+    assert outcome.code == EXIT_FAILURE and error["kind"] == "resource_exhausted"
+    assert microagent.json("list")["workspaces"] == [] if (microagent.workspaces.exists()) else True
+    leftovers = list(microagent.workspaces.iterdir()) if microagent.workspaces.exists() else []
+    assert leftovers == []
+
+
+@pytest.mark.parametrize("inodes", range(2, 9))
+def test_create_without_inodes(small_disk, inodes):
+    microagent = small_disk(f"nr_inodes={inodes}")
+    outcome = microagent.run("--json", "create", "web", code=None)
+    if outcome.code == 0:
+        assert microagent.json("status", "web")["state"] == "prepared"
+        return
+    assert outcome.code == EXIT_FAILURE and outcome.error()["kind"] == "resource_exhausted"
+    assert not microagent.workspaces.exists() or list(microagent.workspaces.iterdir()) == []
+
+
+def test_create_works_once_there_is_room_again(small_disk):
+    microagent = small_disk("size=256k")
+    microagent.json("list")
+    fill(microagent)
+    assert microagent.refuses("create", "web", code=EXIT_FAILURE)["kind"] == "resource_exhausted"
+    assert list(microagent.workspaces.iterdir()) == []
+    (microagent.state / "ballast").unlink()
+    assert microagent.json("create", "web")["state"] == "prepared"
+
+
+def test_what_there_is_can_be_read_and_deleted_on_a_full_disk(small_disk):
+    microagent = small_disk("size=256k")
+    microagent.json("create", "web")
+    fill(microagent)
+    assert microagent.json("status", "web")["state"] == "prepared"
+    assert microagent.json("list")["workspaces"][0]["name"] == "web"
+    assert microagent.json("delete", "web")["deleted"] is True
+
+
+def test_start_on_a_full_disk(small_disk, guest_image):
+    microagent = small_disk("size=1m")
+    microagent.json("create", "web")
+    fill(microagent)
+    error = microagent.run("--json", "start", "web", code=EXIT_FAILURE, timeout=60).error()
+    assert error["kind"] == "resource_exhausted"
+    (microagent.state / "ballast").unlink()
+    status = microagent.json("status", "web")
+    assert status["state"] in ("prepared", "failed")
+    assert "supervisorPid" not in status and "pids" not in status
+
+
+def test_the_guest_s_image_does_not_fit(small_disk, guest_image):
+    """The disk fills while the start writes: it says so, and the workspace can be deleted."""
+    microagent = small_disk("size=1m")
+    microagent.json("create", "web")
+    error = microagent.run("--json", "start", "web", code=EXIT_FAILURE, timeout=60).error()
+    assert error["kind"] == "resource_exhausted"
+    assert microagent.json("status", "web")["state"] == "failed"
+    assert not (microagent.workspaces / "web" / "initrd").exists()
+    assert microagent.json("delete", "web")["deleted"] is True

@@ -1,0 +1,204 @@
+"""A workspace from start to delete: states, readiness, logs, exec, and what is left at the end."""
+
+import json
+import signal
+import subprocess
+import time
+
+import pytest
+
+from harness.cli import EXIT_FAILURE
+from harness.processes import processes_of
+from harness.wait import wait_until
+
+
+@pytest.fixture(scope="module")
+def web(workspaces):
+    return workspaces("web", "--env", "GREETING=hello world", "--entrypoint",
+                      "echo console-$GREETING; echo second >&2; exit 7")
+
+
+def test_start_says_that_it_runs(workspaces, microagent):
+    workspace = workspaces("started", start=False)
+    record = workspace.start()
+    assert record["ok"] is True and record["workspace"] == "started" and record["state"] == "running"
+    assert record["readiness"]["guestReady"]["ready"] and record["readiness"]["execReady"]["ready"]
+    assert record["acceleration"] in ("kvm", "tcg")
+    if record["acceleration"] == "tcg":
+        assert record["accelerationReason"]
+    assert set(record["pids"]) == {"qemu", "netd", "mediator"}
+    error = microagent.refuses("start", "started", code=EXIT_FAILURE)
+    assert error["kind"] == "conflict" and "running" in error["message"]
+    error = microagent.refuses("delete", "started", code=EXIT_FAILURE)
+    assert error["kind"] == "conflict" and "stop" in error["remediation"]
+    assert workspace.state() == "running"
+
+    stopped = workspace.stop()
+    assert stopped["state"] == "stopped" and "pids" not in stopped
+    states = [event["state"] for event in workspace.events()]
+    assert states == ["prepared", "starting", "running", "stopping", "stopped"]
+    assert "cleanly" in workspace.events()[-1]["detail"]
+
+
+def test_a_workspace_starts_again(workspaces):
+    workspace = workspaces("again")
+    workspace.shell("echo 1 >/tmp/mark")
+    workspace.stop()
+    workspace.start()
+    assert workspace.state() == "running"
+    assert workspace.exec("cat", "/tmp/mark", code=1).err_text, "the guest's memory outlived it"
+    assert workspace.kill()["state"] == "stopped"
+    assert "killed" in workspace.events()[-1]["detail"]
+    assert workspace.delete()["deleted"] is True
+    assert not workspace.directory.exists()
+
+
+def test_the_entrypoint_s_end_is_a_result(web):
+    def ended():
+        record = web.status()
+        return record if record["readiness"]["resultReady"]["ready"] else None
+
+    record = wait_until(ended, "the entrypoint ends")
+    assert record["exitCode"] == 7 and record["state"] == "running"
+
+
+def test_logs_are_the_console(web, microagent):
+    def lines():
+        return [line for line in microagent.json("logs", "web")["lines"] if "console-" in line]
+
+    assert wait_until(lines, "the entrypoint's output") == ["console-hello world"]
+    assert "console-hello world" in microagent.run("logs", "web").text
+    assert "second" in microagent.run("logs", "web").text
+    supervisor = microagent.json("logs", "--supervisor", "web")
+    assert supervisor["source"] == "supervisor" and isinstance(supervisor["lines"], list)
+
+
+def test_logs_can_be_followed(workspaces, microagent):
+    workspace = workspaces("followed")
+    with microagent.popen("logs", "--follow", "followed", stdout=subprocess.PIPE, stderr=subprocess.PIPE) as follower:
+        workspace.shell("echo told-by-exec >/dev/console")
+        workspace.stop()
+        out, err = follower.communicate(timeout=20)
+    assert follower.returncode == 0 and b"told-by-exec" in out and err == b""
+
+
+def test_exec_passes_output_and_exit_code(web):
+    assert web.exec("echo", "a  b", "c").out == b"a  b c\n"
+    outcome = web.exec("sh", "-c", "echo out; echo err >&2; exit 42", code=42)
+    assert (outcome.out, outcome.err) == (b"out\n", b"err\n")
+    assert web.exec("sh", "-c", "kill -TERM $$", code=128 + signal.SIGTERM)
+    web.exec("false", code=1)
+
+
+def test_exec_passes_the_words_as_they_are(web):
+    words = ["", " ", "a b", "$HOME", "*", "'", '"', "\\", "-n", "--", "ü", "\n"]
+    outcome = web.exec("sh", "-c", 'for word; do printf "<%s>" "$word"; done', "sh", *words)
+    assert outcome.text == "".join(f"<{word}>" for word in words)
+
+
+def test_exec_passes_standard_input(web):
+    data = bytes(range(256)) * 4096
+    assert web.exec("cat", stdin=data).out == data
+    assert web.exec("wc", "-c", stdin=data).text.split() == [str(len(data))]
+    assert web.exec("cat", stdin=b"").out == b""
+
+
+def test_exec_has_environment_and_directory(web):
+    assert web.shell("echo $GREETING").strip() == "hello world"
+    flags = ["-e", "A=1", "-e", "GREETING=bye", "-w", "/tmp"]
+    assert web.exec("sh", "-c", "echo $A-$GREETING; pwd", flags=flags).text == "1-bye\n/tmp\n"
+    assert web.shell("hostname").strip() == "web"
+
+
+def test_exec_of_what_is_not_there(web):
+    outcome = web.exec("no-such-program", code=127)
+    assert "no-such-program" in outcome.err_text
+    assert web.exec("/etc", code=126).err_text
+    outcome = web.exec("true", flags=["-w", "/no/such/directory"], code=None)
+    assert outcome.code in (126, 127) and outcome.err_text
+
+
+def test_exec_for_programs(web, microagent):
+    record = microagent.json("exec", "web", "--", "sh", "-c", "echo out; echo err >&2; exit 3", code=3)
+    assert record["exitCode"] == 3 and record["stdout"] == "out\n" and record["stderr"] == "err\n"
+
+
+def test_exec_passes_signals(web):
+    process = web.spawn("sh", "-c", "trap 'echo got-term; exit 9' TERM; echo ready; while :; do sleep 0.1; done")
+    with process:
+        assert process.stdout.readline() == b"ready\n"
+        process.send_signal(signal.SIGTERM)
+        out, _ = process.communicate(timeout=20)
+    assert out == b"got-term\n" and process.returncode == 9
+
+
+def test_many_execs_at_once(web):
+    processes = [web.spawn("sh", "-c", f"cat >/dev/null; echo {i}") for i in range(8)]
+    outputs = [process.communicate(timeout=60)[0] for process in processes]
+    assert outputs == [f"{i}\n".encode() for i in range(8)]
+
+
+def test_a_caller_who_goes_away_takes_the_command_along(web):
+    process = web.spawn("sleep", "98765")
+    web.shell("for i in $(seq 100); do ps | grep -q '[s]leep 98765' && exit; usleep 50000; done; exit 1")
+    process.kill()
+    process.communicate()
+    web.shell("for i in $(seq 100); do ps | grep -q '[s]leep 98765' || exit 0; usleep 50000; done; exit 1")
+
+
+def test_records_while_it_runs(web, microagent):
+    status, network, row = web.status(), web.network(), microagent.json("list")["workspaces"]
+    runtime = network["runtime"]
+    assert runtime["mode"] == "user" and runtime["ip"] == "192.168.64.2/24" and runtime["gateway"] == "192.168.64.1"
+    assert runtime["dns"] == ["192.168.64.1"]
+    assert status["network"]["runtime"] == runtime
+    assert [entry["state"] for entry in row if entry["name"] == "web"] == ["running"]
+    assert status["event"]["state"] == "running" and status["event"]["identity"]["runtimeID"] == "web"
+
+
+def test_the_state_stays_private(web):
+    for path in web.directory.rglob("*"):
+        assert path.lstat().st_mode & 0o077 == 0, path
+
+
+def freeze(workspace):
+    """Makes the guest's init deaf: it is put into a control group that is frozen."""
+    process = workspace.spawn("sh", "-c", "mkdir -p /tmp/group && mount -t cgroup2 none /tmp/group && cd /tmp/group &&"
+                              " mkdir ice && echo 1 >ice/cgroup.procs && echo 1 >ice/cgroup.freeze")
+
+    def is_deaf():
+        probe = workspace.spawn("true")
+        try:
+            probe.communicate(timeout=3)
+            assert process.poll() in (None, 0), process.communicate()
+            return False
+        except subprocess.TimeoutExpired:
+            probe.kill()
+            probe.communicate()
+            return True
+
+    wait_until(is_deaf, "the guest is deaf", 30)
+    process.kill()
+    process.communicate()
+
+
+def test_a_guest_that_does_not_shut_down_is_killed(workspaces):
+    workspace = workspaces("deaf")
+    freeze(workspace)
+    begun = time.monotonic()
+    record = workspace.stop("--timeout", "2")
+    assert record["state"] == "stopped"
+    assert 2 <= time.monotonic() - begun < 10
+    assert "did not shut down within 2 s and was killed" in workspace.events()[-1]["detail"]
+
+
+def test_nothing_is_left(workspaces, microagent, alone):
+    workspace = workspaces("leftover", "--publish", "0:80")
+    before = {process.pid for process in processes_of(microagent.account.uid)}
+    mine = {process.pid for process in workspace.processes().values()}
+    workspace.stop()
+    after = {process.pid for process in processes_of(microagent.account.uid)}
+    assert after == before - mine
+    assert not [path for path in workspace.directory.iterdir() if path.is_socket() or path.name == "initrd"]
+    record = json.loads((workspace.directory / "runtime.json").read_text())
+    assert record["pids"] == {} and record["supervisorPid"] == 0

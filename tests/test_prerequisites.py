@@ -1,0 +1,138 @@
+"""What a workspace needs of the host, and is not there: start and doctor say what it is and how to get it."""
+
+import subprocess
+
+import pytest
+
+from harness import prefix as installation
+from harness.cli import EXIT_FAILURE, Microagent
+
+
+def missing(microagent, *, says, remedy, env=None):
+    """A start that must fail for want of something, and leave nothing behind."""
+    microagent.json("create", "web")
+    error = microagent.refuses("start", "web", code=EXIT_FAILURE, env=env)
+    assert says in error["message"], error
+    assert remedy in error["remediation"], error
+    status = microagent.json("status", "web")
+    assert status["state"] in ("failed", "prepared") and "pids" not in status
+    assert microagent.json("delete", "web")["deleted"] is True
+    return error
+
+
+def checks(microagent, code, env=None):
+    return {check["name"]: check for check in microagent.json("doctor", code=code, env=env)["checks"]}
+
+
+@pytest.fixture
+def crippled(alone, build, fresh, scratch):
+    """Makes an installation without some of its files."""
+    place = scratch / "crippled"
+
+    def make(**parts):
+        installation.lay_out(build, place, **parts)
+        return Microagent(place, fresh.state, fresh.account)
+
+    yield make
+    mounts = [line.split()[1] for line in open("/proc/mounts", encoding="utf-8") if f" {place}/" in line]
+    for mount in mounts:
+        subprocess.run(["umount", mount], check=True)
+    subprocess.run(["rm", "-r", place], check=True)
+
+
+def test_no_qemu(fresh, guest_image):
+    missing(fresh, says="qemu", remedy="apt-get install qemu-system-x86", env={"PATH": "/nonexistent"})
+
+
+def test_a_qemu_that_is_no_program(fresh, guest_image):
+    missing(fresh, says="MICROAGENT_QEMU", remedy="MICROAGENT_QEMU", env={"MICROAGENT_QEMU": "/etc/passwd"})
+
+
+def test_a_qemu_that_is_something_else(fresh, guest_image):
+    """It starts and ends at once: the workspace fails, and is told why."""
+    fresh.json("create", "web")
+    error = fresh.run("--json", "start", "web", code=None, env={"MICROAGENT_QEMU": "/bin/false"}).error()
+    assert "qemu" in error["message"].lower()
+    assert fresh.json("status", "web")["state"] == "failed"
+
+
+@pytest.mark.parametrize("kept, lost", [(("vmlinuz",), "initramfs"), (("initramfs",), "vmlinuz"), ((), "vmlinuz")])
+def test_no_kernel_or_base_image(crippled, kept, lost):
+    error = missing(crippled(guest_files=kept), says=lost, remedy="make guest")
+    assert error["kind"] == "not_found"
+
+
+@pytest.mark.parametrize("lost", ["microagent-supervisor", "microagent-netd", "microagent-mediator"])
+def test_a_program_is_missing(crippled, guest_image, lost):
+    kept = [program for program in installation.PROGRAMS if program != lost]
+    missing(crippled(programs=kept), says=lost, remedy="one directory")
+
+
+def test_a_kernel_without_content(fresh, guest_image):
+    fresh.json("create", "web")
+    guest = fresh.state / "guest"
+    guest.mkdir()
+    for name in installation.GUEST_FILES:
+        (guest / name).touch()
+    guest.chmod(0o755)
+    error = fresh.refuses("start", "web", code=EXIT_FAILURE)
+    assert str(guest / "vmlinuz") in error["message"] and "make guest" in error["remediation"]
+
+
+def test_a_kernel_that_is_none(fresh, guest_image):
+    """QEMU itself, or the guest's silence, tells; here QEMU refuses to load text."""
+    fresh.json("create", "web")
+    guest = fresh.state / "guest"
+    guest.mkdir()
+    for name in installation.GUEST_FILES:
+        (guest / name).write_text("not a kernel\n" * 1000)
+    guest.chmod(0o755)
+    outcome = fresh.run("--json", "start", "web", "--timeout", "5", code=None, timeout=60)
+    assert outcome.code != 0 and outcome.error()["message"]
+    assert fresh.json("status", "web")["state"] == "failed"
+
+
+def test_doctor_of_a_whole_installation(fresh, guest_image):
+    found = checks(fresh, 0)
+    assert all(check["passed"] for check in found.values() if check["required"]), found
+    assert {"state directory", "disk room", "programs", "QEMU", "guest image", "memory files", "seccomp", "KVM",
+            "namespaces", "ping sockets"} == set(found)
+    text = fresh.run("doctor").text
+    assert "FAILED" not in text
+
+
+def test_doctor_tells_what_is_missing(crippled):
+    microagent = crippled(programs=["microagent", "microagent-supervisor"], guest_files=())
+    found = checks(microagent, EXIT_FAILURE, env={"PATH": "/nonexistent"})
+    for name in ("programs", "QEMU", "guest image"):
+        assert not found[name]["passed"] and found[name]["detail"] and found[name]["remedy"], found[name]
+    text = microagent.run("doctor", code=EXIT_FAILURE, env={"PATH": "/nonexistent"}).text
+    assert "FAILED" in text and "cannot run here" in text
+
+
+def test_doctor_tells_why_kvm_is_not_used(fresh, guest_image):
+    """Whether or not the device is there: it is tried, and a refusal has its reason and is no failure."""
+    kvm = checks(fresh, 0)["KVM"]
+    assert not kvm["required"] and kvm["detail"]
+    if not kvm["passed"]:
+        assert kvm["remedy"] and "emulated" in kvm["detail"]
+
+
+def test_a_kvm_device_that_cannot_run_a_guest(alone, fresh, scratch):
+    """/dev/kvm that opens and is none at all: /dev/null answers no request."""
+    device = scratch / "kvm"
+    device.touch()
+    subprocess.run(["mount", "--bind", "/dev/null", device], check=True)
+    # Only this test may see it: a mount namespace of its own, again.
+    script = f"{'mount --bind /dev/null /dev/kvm' if kvm_exists() else 'true'} && exec \"$@\""
+    words = ["unshare", "--mount", "sh", "-c", script, "sh", "setpriv", f"--reuid={fresh.account.uid}",
+             f"--regid={fresh.account.gid}", "--clear-groups", str(fresh.prefix / "bin" / "microagent"), "--json",
+             "--state-dir", str(fresh.account.home / "kvm-state"), "doctor"]
+    done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=30)
+    subprocess.run(["umount", device], check=True)
+    assert '"name": "KVM"' in done.stdout, (done.stdout, done.stderr)
+    assert "emulated" in done.stdout
+
+
+def kvm_exists():
+    return subprocess.run(["test", "-e", "/dev/kvm"], check=False).returncode == 0
