@@ -6,11 +6,13 @@
 #include "base/check.h"
 #include "base/pieces.h"
 #include "netstack/arp.h"
+#include "netstack/echo_flows.h"
 #include "netstack/environment.h"
 #include "netstack/icmp.h"
 #include "netstack/icmp_errors.h"
 #include "netstack/ip_input.h"
 #include "netstack/tcp_flows.h"
+#include "netstack/udp_flows.h"
 #include "wire/ethernet.h"
 #include "wire/icmp.h"
 #include "wire/ip.h"
@@ -46,6 +48,9 @@ struct Stack::Impl {
   void on_icmp(Packet& packet, bool to_gateway);
   void on_guest_error(const GuestError& error);
   void refuse(const Packet& packet, const IcmpError& error);
+  // Calls `visit` with the table whose kind the number shows; with nothing when there is none.
+  template <typename Visit>
+  void with_datagrams(std::uint64_t number, Visit visit);
 
   static constexpr std::size_t kMaxPieces = 1024;
 
@@ -58,6 +63,8 @@ struct Stack::Impl {
   IpInput ip_input{environment};
   Icmp icmp{environment};
   TcpFlows tcp{environment};
+  UdpFlows udp{environment};
+  EchoFlows echo{environment};
   std::array<iovec, kMaxPieces> pieces;  // the frame's, to be cut
 };
 
@@ -109,6 +116,7 @@ void Stack::Impl::forward(Packet& packet) {
   const bool to_gateway = reach_of(packet.destination, config) == Reach::gateway;
   switch (packet.protocol) {
     case wire::kProtocolTcp: return tcp.on_packet(packet);
+    case wire::kProtocolUdp: return udp.on_packet(packet);
     case wire::kProtocolIcmp:
       if (packet.source.is_ipv4()) return on_icmp(packet, to_gateway);
       break;
@@ -121,13 +129,14 @@ void Stack::Impl::on_icmp(Packet& packet, bool to_gateway) {
   GuestError error;
   switch (icmp.on_packet(packet, to_gateway, error)) {
     case Icmp::Kind::done: return;
-    case Icmp::Kind::echo_elsewhere: ++counters.unsupported; return;
+    case Icmp::Kind::echo_elsewhere: return echo.on_request(packet);
     case Icmp::Kind::error: return on_guest_error(error);
   }
 }
 
 void Stack::Impl::on_guest_error(const GuestError& error) {
   if (error.protocol == wire::kProtocolTcp) tcp.on_icmp_error(error.from, error.to, error.quoted, error.unreachable);
+  if (error.protocol == wire::kProtocolUdp) udp.on_guest_error(error);
 }
 
 // Errors are never answered by errors (RFC 1122, 3.2.2).
@@ -148,48 +157,79 @@ void Stack::on_frame(std::span<const iovec> pieces, std::size_t bytes, const Off
   if (!impl_->environment.severed) impl_->on_frame(pieces, bytes, offload);
 }
 
+template <typename Visit>
+void Stack::Impl::with_datagrams(std::uint64_t number, Visit visit) {
+  if (kind_of(number) == Kind::udp) visit(static_cast<DatagramFlows&>(udp));
+  if (kind_of(number) == Kind::echo) visit(static_cast<DatagramFlows&>(echo));
+}
+
 void Stack::on_splice(FlowId flow, Fd fd) {
-  if (kind_of(flow) == Kind::tcp) impl_->tcp.on_splice(flow, std::move(fd));
+  if (kind_of(flow) == Kind::tcp) return impl_->tcp.on_splice(flow, std::move(fd));
+  impl_->with_datagrams(flow, [&](DatagramFlows& flows) { flows.on_splice(flow, std::move(fd)); });
 }
 
 void Stack::on_refuse(FlowId flow, Refusal refusal) {
-  if (kind_of(flow) == Kind::tcp) impl_->tcp.on_refuse(flow, refusal);
+  if (kind_of(flow) == Kind::tcp) return impl_->tcp.on_refuse(flow, refusal);
+  impl_->with_datagrams(flow, [&](DatagramFlows& flows) { flows.on_refuse(flow, refusal); });
 }
 
 void Stack::on_drop(FlowId flow) {
-  if (kind_of(flow) == Kind::tcp) impl_->tcp.on_drop(flow);
+  if (kind_of(flow) == Kind::tcp) return impl_->tcp.on_drop(flow);
+  impl_->with_datagrams(flow, [&](DatagramFlows& flows) { flows.on_refuse(flow, std::nullopt); });
 }
 
 void Stack::on_peek(FlowId flow, std::size_t limit) {
   if (kind_of(flow) == Kind::tcp) impl_->tcp.on_peek(flow, limit);
 }
 
-void Stack::dial(FlowId flow, Protocol protocol, std::uint16_t guest_port, Fd fd, ByteView) {
-  if (!impl_->environment.severed && protocol == Protocol::tcp) return impl_->tcp.dial(flow, guest_port, std::move(fd));
-  impl_->environment.upcalls.closed(flow, FlowTotals{.end = End::killed});
+void Stack::dial(FlowId flow, Protocol protocol, std::uint16_t guest_port, Fd fd, ByteView first) {
+  const bool severed = impl_->environment.severed;
+  if (!severed && protocol == Protocol::tcp) return impl_->tcp.dial(flow, guest_port, std::move(fd));
+  if (!severed && protocol == Protocol::udp) return impl_->udp.dial(flow, guest_port, std::move(fd), first);
+  impl_->environment.upcalls.closed(flow, FlowTotals{.end = severed ? End::killed : End::refused});
 }
 
-void Stack::kill(FlowId flow) { (void)impl_->tcp.kill(flow); }
+// A dialled flow's number does not show its kind.
+void Stack::kill(FlowId flow) { (void)(impl_->tcp.kill(flow) || impl_->udp.kill(flow) || impl_->echo.kill(flow)); }
 
 void Stack::sever() {
   impl_->environment.severed = true;
   impl_->tcp.kill_all();
+  impl_->udp.kill_all();
+  impl_->echo.kill_all();
 }
 
 void Stack::on_descriptor(std::uint64_t token, std::uint32_t epoll_events) {
-  if (kind_of(token) == Kind::tcp) impl_->tcp.on_descriptor(token, epoll_events);
+  if (kind_of(token) == Kind::tcp) return impl_->tcp.on_descriptor(token, epoll_events);
+  impl_->with_datagrams(token, [&](DatagramFlows& flows) { flows.on_descriptor(token, epoll_events); });
 }
 
-void Stack::on_wire_room() { impl_->tcp.on_wire_room(); }
+void Stack::on_wire_room() {
+  impl_->tcp.on_wire_room();
+  impl_->udp.on_wire_room();
+  impl_->echo.on_wire_room();
+}
 
-void Stack::flush() { impl_->tcp.flush(); }
+void Stack::flush() {
+  impl_->tcp.flush();
+  impl_->udp.flush();
+  impl_->echo.flush();
+}
 
 void Stack::on_time(std::uint64_t now_ns) {
   impl_->environment.now_ns = now_ns;
   impl_->tcp.on_time();
+  impl_->udp.on_time();
+  impl_->echo.on_time();
 }
 
-std::optional<std::uint64_t> Stack::next_deadline() const { return impl_->tcp.next_deadline(); }
+std::optional<std::uint64_t> Stack::next_deadline() const {
+  std::optional<std::uint64_t> next = impl_->tcp.next_deadline();
+  for (const auto other : {impl_->udp.next_deadline(), impl_->echo.next_deadline()}) {
+    if (other && (!next || *other < *next)) next = other;
+  }
+  return next;
+}
 
 Stack::Counters Stack::counters() const { return impl_->counters; }
 

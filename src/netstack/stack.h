@@ -141,6 +141,7 @@ class Stack {
 
   struct Counters {
     std::uint64_t frames_in = 0, frames_out = 0, malformed = 0, unsupported = 0, no_room = 0, spoofed = 0;
+    std::uint64_t dropped = 0;  // datagrams that neither the host nor we could hold
     std::size_t flows = 0;
   };
   Counters counters() const;
