@@ -92,8 +92,8 @@ class Upcalls {
   virtual void first_bytes(FlowId flow, std::span<const iovec> pieces, bool ended) = 0;
   virtual void closed(FlowId flow, const FlowTotals& totals) = 0;
 
-  // Level of interest in a descriptor: edge-triggered epoll on EPOLLIN | EPOLLOUT | EPOLLRDHUP, registered once.
-  // `token` comes back in Stack::on_descriptor. forget() before the descriptor is closed.
+  // Level of interest in a descriptor: edge-triggered epoll on EPOLLIN | EPOLLPRI | EPOLLOUT | EPOLLRDHUP, registered
+  // once. `token` comes back in Stack::on_descriptor. forget() before the descriptor is closed.
   virtual bool watch(int fd, std::uint64_t token) = 0;
   virtual void forget(int fd) = 0;
 };

@@ -11,6 +11,11 @@ namespace microagent::netstack {
 using wire::kTcpAck;
 using wire::kTcpRst;
 
+void abort_descriptor(Fd fd) {
+  const linger now{1, 0};
+  ::setsockopt(fd.get(), SOL_SOCKET, SO_LINGER, &now, sizeof now);
+}
+
 // Both streams have ended and both sides know. Who ended first waits for late segments (RFC 9293, 3.6).
 void TcpFlows::Impl::finish_if_over(TcpConnection& c) {
   if (!c.host_shut || !c.fin_acknowledged) return;
@@ -30,14 +35,10 @@ void TcpFlows::Impl::tell_closed(TcpConnection& c, End how) {
 
 void TcpFlows::Impl::close_host(TcpConnection& c, bool abort) {
   if (!c.fd) return;
-  if (abort && c.is_tcp) {
-    // Close by a reset: the far end learns that the stream was cut.
-    const linger now{1, 0};
-    ::setsockopt(c.fd.get(), SOL_SOCKET, SO_LINGER, &now, sizeof now);
-  }
-  // Bytes left in the queue would turn an orderly close into a reset.
-  if (!abort) consume(c, true);
   env.upcalls.forget(c.fd.get());
+  if (abort) return abort_descriptor(std::move(c.fd));
+  // Bytes left in the queue would turn an orderly close into a reset.
+  consume(c, true);
   c.fd.reset();
 }
 
@@ -70,14 +71,19 @@ void TcpFlows::Impl::reset_by_guest(TcpConnection& c) {
   c.quote.reset();
 }
 
-void TcpFlows::Impl::host_failed(TcpConnection& c, int error) {
-  reset_guest(c, error == ETIMEDOUT ? End::timed_out : End::host_reset);
+// What the far end said before it went is still in the queue, and is delivered first.
+void TcpFlows::Impl::on_host_failure(TcpConnection& c, int error) {
+  c.host_end = error == ETIMEDOUT ? End::timed_out : End::host_reset;
+  if (c.state != TcpState::established) return reset_guest(c, c.host_end);
+  c.host_failed = c.host_readable = true;
+  pump(c);
 }
 
 void TcpFlows::Impl::enter_time_wait(TcpConnection& c) {
   (void)send_control(c, c.snd_nxt, kTcpAck);
   close_host(c, false);
   tell_closed(c, End::finished);
+  by_flow.erase(c.flow);
   c.state = TcpState::time_wait;
   --env.counters.flows;
   c.retransmit_due_ns = kNever;

@@ -5,6 +5,8 @@
 // Guest to host (tcp_receive.cc). A segment's payload goes by sendmsg(2) from guest memory straight into the descriptor,
 // and only what the descriptor took is acknowledged. What it did not take waits in `held`: the window that the guest was
 // given follows the room that the descriptor reports, so this is little, and while it waits the window does not move.
+// When the guest begins to repeat what waits, it is told that its window is closed: a sender waits for a window for
+// ever, but gives up when nothing is acknowledged.
 //
 // Host to guest (tcp_send.cc). The descriptor's receive queue is the retransmission buffer. Bytes are peeked at straight
 // into guest memory, and consumed some time after the guest has acknowledged them:
@@ -14,6 +16,8 @@
 //        ^ front of the socket's queue
 //
 // A byte with sequence number s lies `unconsumed + (s - snd_una)` bytes behind the front of the socket's queue.
+//
+// A descriptor that has failed still holds what its far end said before: that is delivered, and then the guest is reset.
 
 #include <cstdint>
 #include <memory>
@@ -57,13 +61,14 @@ struct TcpConnection {
   bool dialled : 1 = false;         // by us; otherwise the guest opened it
   bool answered : 1 = false;        // spliced or peeked at, or dialled: its end is told
   bool peeked : 1 = false;          // `held` collects first bytes for the verdict
-  bool peek_ended : 1 = false;      // the guest's end of stream was told, too
   bool is_tcp : 1 = false;          // the descriptor is a TCP socket, else AF_UNIX
   bool peeks_at_offset : 1 = false; // SO_PEEK_OFF works on the descriptor
   bool timestamps : 1 = false;      // negotiated (RFC 7323)
   bool sack : 1 = false;            // negotiated (RFC 2018)
   bool host_readable : 1 = false;   // there may be bytes, or an end, to peek at
   bool host_hung_up : 1 = false;    // epoll has told the end of the host's stream
+  bool host_failed : 1 = false;     // the descriptor is broken; host_end says how
+  bool has_urgent : 1 = false;      // there was urgent data, at which a read stops short
   bool host_ended : 1 = false;      // snd_nxt has reached the end of the host's stream: a FIN follows or was sent
   bool fin_sent : 1 = false;        // at fin_at
   bool fin_acknowledged : 1 = false;
@@ -71,8 +76,9 @@ struct TcpConnection {
   bool guest_ended : 1 = false;     // everything up to it has come
   bool host_shut : 1 = false;       // and was passed on by shutdown(2)
   bool guest_ended_first : 1 = false;
+  bool guest_repeats : 1 = false;   // what waits in `held`
   bool owes_ack : 1 = false;
-  bool ack_now : 1 = false;         // may not wait
+  bool owes_empty_ack : 1 = false;  // a segment with payload does not do
   bool in_ack_list : 1 = false;
   bool awaits_room : 1 = false;     // of the guest's receive ring
   bool recovering : 1 = false;      // fast recovery, until `recover` is acknowledged
@@ -82,7 +88,7 @@ struct TcpConnection {
 
   std::uint8_t retries = 0;
   std::uint8_t duplicate_acks = 0;
-  std::uint8_t frames_unacknowledged = 0;
+  End host_end = End::host_reset;
 
   Fd fd;
 
@@ -127,6 +133,7 @@ struct TcpConnection {
   std::uint64_t bytes_out = 0, bytes_in = 0;
 
   std::uint32_t in_flight() const { return span(snd_una, snd_nxt); }
+  bool fin_was_sent() const { return host_ended && snd_max > fin_at; }
   std::size_t held_bytes() const { return held ? held->size() : 0; }
   // Everything before this the descriptor has taken, or it was promised to the guest.
   Seq acknowledgeable() const { return rcv_nxt - (held_bytes() - held_acknowledged); }

@@ -121,9 +121,11 @@ TcpConnection& TcpFlows::Impl::add(const TcpKey& key, FlowId flow, TcpState stat
 void TcpFlows::Impl::remove(TcpConnection& c) {
   if (c.held) release_held(c, c.held->size());
   if (c.out_of_order) c.out_of_order->clear(memory);
+  deadlines.cancel(c.timer);
   const auto key = by_key.find(c.key);
   if (key != by_key.end() && key->second == c.slot) by_key.erase(key);
-  MICROAGENT_CHECK(by_flow.erase(c.flow) == 1);
+  const auto flow = by_flow.find(c.flow);
+  if (flow != by_flow.end() && flow->second == c.slot) by_flow.erase(flow);
   free_slots.push_back(c.slot);
   // Lingering connections have left the count already.
   if (c.state != TcpState::time_wait) --env.counters.flows;
@@ -140,15 +142,12 @@ void TcpFlows::Impl::expire(TcpConnection& c) {
   if (c.state == TcpState::time_wait) return remove(c);
   if (c.retransmit_due_ns <= env.now_ns) {
     c.retransmit_due_ns = kNever;
-    const std::uint32_t generation = c.generation;
     c.probing ? probe(c) : on_retransmission_timeout(c);
-    if (c.state == TcpState::free || c.generation != generation) return;
   } else if (c.idle_due_ns <= env.now_ns) {
     c.idle_due_ns = kNever;
     on_idle(c);
-    if (c.state == TcpState::free) return;
   }
-  set_timer(c);
+  if (c.state != TcpState::free) set_timer(c);
 }
 
 void TcpFlows::Impl::on_segment(const TcpKey& key, Packet& packet) {
@@ -178,18 +177,23 @@ void TcpFlows::Impl::on_segment(const TcpKey& key, Packet& packet) {
       return;
     case TcpState::syn_sent: return on_syn_sent(*c, segment);
     case TcpState::syn_received:
-      if (on_syn_received(*c, segment)) on_established(*c, segment);
+      if (!on_syn_received(*c, segment)) return;
+      on_established(*c, segment);
+      // What the host has said meanwhile, even if the segment itself was no good.
+      if (c->state == TcpState::established) pump(*c);
       return;
     case TcpState::established: return on_established(*c, segment);
     case TcpState::time_wait:
-      if (!segment.rst) send_control(*c, c->snd_nxt, wire::kTcpAck);
+      // Its FIN again, or an old segment: it is told where we stand, but empty segments not without end.
+      if (segment.rst || (segment.length() == 0 && !may_challenge(*c))) return;
+      (void)send_control(*c, c->snd_nxt, wire::kTcpAck);
       return;
   }
 }
 
 // RFC 9293, 3.10.7.1.
 void TcpFlows::Impl::on_segment_of_nobody(const TcpKey& key, const TcpSegment& segment) {
-  if (segment.rst) return;
+  if (segment.rst || env.severed) return;
   if (segment.has_ack) return send_reset(key, segment.ack, Seq(), wire::kTcpRst);
   send_reset(key, Seq(), segment.seq + segment.length(), wire::kTcpRst | wire::kTcpAck);
 }
@@ -219,7 +223,9 @@ void TcpFlows::on_icmp_error(const wire::IpAddress& from, const wire::IpAddress&
 }
 
 void TcpFlows::on_splice(FlowId flow, Fd fd) {
-  if (TcpConnection* c = impl_->find_flow(flow)) impl_->splice(*c, std::move(fd));
+  TcpConnection* c = impl_->find_flow(flow);
+  // Nothing when the flow has ended, which was told before this verdict came.
+  c == nullptr ? abort_descriptor(std::move(fd)) : impl_->splice(*c, std::move(fd));
 }
 
 void TcpFlows::on_refuse(FlowId flow, Refusal refusal) {
@@ -258,24 +264,29 @@ void TcpFlows::on_descriptor(std::uint64_t token, std::uint32_t epoll_events) {
   if (c == nullptr || !c->fd) return;
   if ((epoll_events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0) c->host_readable = true;
   if ((epoll_events & EPOLLRDHUP) != 0) c->host_hung_up = true;
+  if ((epoll_events & EPOLLPRI) != 0) c->has_urgent = true;
   if ((epoll_events & EPOLLERR) != 0) {
     int error = 0;
     socklen_t size = sizeof error;
     if (::getsockopt(c->fd.get(), SOL_SOCKET, SO_ERROR, &error, &size) == 0 && error != 0) {
-      return impl_->host_failed(*c, error);
+      return impl_->on_host_failure(*c, error);
     }
   }
-  if ((epoll_events & EPOLLOUT) != 0 && c->held_bytes() > 0 && !c->peeked && !impl_->drain_held(*c)) return;
+  const bool may_drain = (epoll_events & EPOLLOUT) != 0 && c->held_bytes() > 0 && !c->host_failed;
+  if (may_drain && !impl_->drain_held(*c)) return;
   impl_->pump(*c);
 }
 
 void TcpFlows::on_wire_room() {
+  impl_->send_owed_resets();
   // Those that find no room again come to the end of the queue.
   for (std::size_t waiting = impl_->without_room.size(); waiting > 0; --waiting) {
     TcpConnection* c = impl_->find_token(impl_->without_room.front());
     impl_->without_room.pop_front();
     if (c == nullptr) continue;
     c->awaits_room = false;
+    if (c->state == TcpState::syn_sent || c->state == TcpState::syn_received) impl_->send_handshake(*c);
+    if (c->recovering) impl_->recover(*c);
     impl_->pump(*c);
   }
 }
@@ -283,15 +294,9 @@ void TcpFlows::on_wire_room() {
 void TcpFlows::flush() { impl_->send_owed_acks(); }
 
 void TcpFlows::on_time() {
-  impl_->deadlines.run(
-      impl_->env.now_ns,
-      [this](std::uint64_t token) -> Timer* {
-        TcpConnection* c = impl_->find_token(token);
-        return c == nullptr ? nullptr : &c->timer;
-      },
-      [this](std::uint64_t token) {
-        if (TcpConnection* c = impl_->find_token(token)) impl_->expire(*c);
-      });
+  impl_->deadlines.run(impl_->env.now_ns, [this](std::uint64_t token) {
+    if (TcpConnection* c = impl_->find_token(token)) impl_->expire(*c);
+  });
 }
 
 std::optional<std::uint64_t> TcpFlows::next_deadline() const { return impl_->deadlines.next(); }

@@ -26,6 +26,12 @@ bool is_tcp_socket(int fd) {
   return ::getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &size) == 0 && domain != AF_UNIX;
 }
 
+// Urgent data is data (RFC 6093, 5): without this the kernel takes a byte out of the stream that we count.
+void keep_urgent_inline(int fd) {
+  const int on = 1;
+  ::setsockopt(fd, SOL_SOCKET, SO_OOBINLINE, &on, sizeof on);
+}
+
 bool enable_peek_offset(int fd) {
   const int offset = 0;
   return ::setsockopt(fd, SOL_SOCKET, SO_PEEK_OFF, &offset, sizeof offset) == 0;
@@ -55,7 +61,7 @@ void TcpFlows::Impl::learn_syn(TcpConnection& c, const TcpSegment& syn) {
   c.snd_scale = syn.options.window_scale.value_or(0);
   c.rcv_scale = syn.options.window_scale ? kReceiveScale : std::uint8_t{0};
   const auto ours = static_cast<std::uint16_t>(env.output.mtu_payload(c.key.guest.address) - sizeof(wire::TcpHeader));
-  const std::uint16_t mss = std::clamp(syn.options.mss.value_or(kDefaultMss), kMinMss, ours);
+  const std::uint16_t mss = std::min(std::max(syn.options.mss.value_or(kDefaultMss), kMinMss), ours);
   c.mss = static_cast<std::uint16_t>(mss - (c.timestamps ? 12 : 0));
   c.snd_wnd = c.max_wnd = syn.window;
   c.snd_wl1 = syn.seq;
@@ -70,7 +76,7 @@ void TcpFlows::Impl::accept(TcpConnection& c) {
   c.state = TcpState::syn_received;
   c.answered = true;
   c.quote.reset();
-  send_syn(c, kTcpSyn | kTcpAck);
+  send_handshake(c);
   c.idle_due_ns = env.now_ns + kHandshakeNs;
   restart_retransmission(c);
 }
@@ -78,11 +84,12 @@ void TcpFlows::Impl::accept(TcpConnection& c) {
 // From here on the descriptor is watched.
 bool TcpFlows::Impl::adopt(TcpConnection& c, Fd fd) {
   c.is_tcp = is_tcp_socket(fd.get());
+  if (c.is_tcp) keep_urgent_inline(fd.get());
   c.peeks_at_offset = (!c.is_tcp || env.config.sockets_peek_at_offset) && enable_peek_offset(fd.get());
   c.read_size = kFirstRead;
   c.fd = std::move(fd);
   if (env.upcalls.watch(c.fd.get(), token_of(c))) return true;
-  c.fd.reset();
+  abort_descriptor(std::move(c.fd));
   return false;
 }
 
@@ -90,16 +97,16 @@ void TcpFlows::Impl::splice(TcpConnection& c, Fd fd) {
   if (c.fd || c.state == TcpState::time_wait) return;  // never said twice by an honest mediator
   c.answered = true;
   if (c.state == TcpState::abandoned) {
-    c.fd = std::move(fd);
+    abort_descriptor(std::move(fd));
     return end(c, End::guest_reset);
   }
   if (!adopt(c, std::move(fd))) return reset_guest(c, End::no_resources);
   if (c.state == TcpState::opening) return accept(c);
   // After a peek: what was kept goes first.
   c.peeked = false;
-  if (!drain_held(c)) return;
-  owe_ack(c, false);
-  if (c.state == TcpState::established) pump(c);
+  if (c.state != TcpState::established || !drain_held(c)) return;
+  owe_ack(c, true);
+  pump(c);
 }
 
 void TcpFlows::Impl::refuse(TcpConnection& c, Refusal refusal) {
@@ -124,9 +131,12 @@ void TcpFlows::Impl::peek(TcpConnection& c, std::size_t limit) {
 }
 
 void TcpFlows::Impl::dial(FlowId flow, std::uint16_t guest_port, Fd fd) {
-  const auto fail = [&](End how) { env.upcalls.closed(flow, FlowTotals{.end = how}); };
+  const auto fail = [&](End how) {
+    abort_descriptor(std::move(fd));
+    env.upcalls.closed(flow, FlowTotals{.end = how});
+  };
   if (env.severed) return fail(End::killed);
-  if (env.full()) return fail(End::no_resources);
+  if (env.full() || find_flow(flow) != nullptr) return fail(End::no_resources);
   TcpKey key{{guest_address(env.config, wire::IpAddress::Family::ipv4), guest_port},
              {gateway_address(env.config, wire::IpAddress::Family::ipv4), 0}};
   constexpr unsigned kPorts = kLastDialPort - kFirstDialPort + 1;
@@ -149,8 +159,12 @@ void TcpFlows::Impl::send_dial(TcpConnection& c) {
   c.snd_una = c.iss;
   c.snd_nxt = c.snd_max = c.iss + 1;
   c.round_trip = {};
-  send_syn(c, kTcpSyn);
+  send_handshake(c);
   restart_retransmission(c);
+}
+
+void TcpFlows::Impl::send_handshake(TcpConnection& c) {
+  send_syn(c, c.state == TcpState::syn_sent ? kTcpSyn : static_cast<std::uint8_t>(kTcpSyn | kTcpAck));
 }
 
 // A service may listen on the guest's 127.0.0.1 only: the second and last try (the guest allows it, route_localnet).
@@ -183,7 +197,7 @@ void TcpFlows::Impl::on_syn_sent(TcpConnection& c, const TcpSegment& segment) {
   if (!good_ack) {
     // Both have opened at once (3.5, figure 8).
     c.state = TcpState::syn_received;
-    send_syn(c, kTcpSyn | kTcpAck);
+    send_handshake(c);
     return restart_retransmission(c);
   }
   c.snd_una = c.iss + 1;
@@ -194,21 +208,21 @@ void TcpFlows::Impl::on_syn_sent(TcpConnection& c, const TcpSegment& segment) {
 }
 
 bool TcpFlows::Impl::on_syn_received(TcpConnection& c, const TcpSegment& segment) {
-  if (segment.syn && !segment.rst) {
-    // Our SYN|ACK was lost (or, in a simultaneous open, this is the guest's). Anything else in SYN is not ours.
-    if (segment.seq == c.irs && segment.has_ack && segment.ack == c.iss + 1) return establish(c, segment), false;
-    if (segment.seq == c.irs) send_syn(c, kTcpSyn | kTcpAck);
-    return false;
+  const bool good_ack = segment.has_ack && segment.ack == c.iss + 1;
+  if (segment.syn && segment.seq == c.irs && !segment.rst) {
+    // Our SYN|ACK was lost, or the guest's crossed it in a simultaneous open.
+    if (!good_ack) return send_handshake(c), false;
+    establish(c, segment);
+    return pump(c), false;
   }
   if (segment.rst) {
     if (segment.seq == c.rcv_nxt) reset_by_guest(c);
     return false;
   }
+  // RFC 5961, 4: a guest that has begun anew answers with its reset.
+  if (segment.syn || !in_window(c, segment)) return challenge(c), false;
   if (!segment.has_ack) return false;
-  if (segment.ack <= c.snd_una || segment.ack > c.snd_max) {
-    send_reset(c.key, segment.ack, Seq(), kTcpRst);
-    return false;
-  }
+  if (!good_ack) return send_reset(c.key, segment.ack, Seq(), kTcpRst), false;
   establish(c, segment);
   return true;
 }
@@ -216,6 +230,7 @@ bool TcpFlows::Impl::on_syn_received(TcpConnection& c, const TcpSegment& segment
 void TcpFlows::Impl::establish(TcpConnection& c, const TcpSegment& segment) {
   c.state = TcpState::established;
   c.retries = 0;
+  c.round_trip.reset_backoff();
   c.snd_una = max(c.snd_una, c.iss + 1);
   c.snd_wnd = segment.window << (segment.syn ? 0 : c.snd_scale);
   c.max_wnd = std::max(c.max_wnd, c.snd_wnd);

@@ -4,6 +4,7 @@
 // tcp_receive.cc takes what the guest sends, tcp_send.cc sends it what the host says, tcp_recovery.cc repeats what was
 // lost, tcp_output.cc writes segments, tcp_close.cc ends them.
 
+#include <array>
 #include <deque>
 #include <unordered_map>
 #include <vector>
@@ -26,6 +27,9 @@ struct TcpSegment {
 
   std::uint32_t length() const { return static_cast<std::uint32_t>(bytes) + (syn ? 1U : 0U) + (fin ? 1U : 0U); }
 };
+
+// Closes by a reset where it is a TCP socket: its far end learns that the stream was cut.
+void abort_descriptor(Fd fd);
 
 struct TcpFlows::Impl {
   static constexpr std::uint64_t kMillisecondNs = 1'000'000, kSecondNs = 1'000'000'000;
@@ -82,6 +86,7 @@ struct TcpFlows::Impl {
   void on_syn_sent(TcpConnection& c, const TcpSegment& segment);
   // False when the segment did not complete the handshake.
   bool on_syn_received(TcpConnection& c, const TcpSegment& segment);
+  void send_handshake(TcpConnection& c);
   void establish(TcpConnection& c, const TcpSegment& segment);
   bool adopt(TcpConnection& c, Fd fd);
   void splice(TcpConnection& c, Fd fd);
@@ -93,59 +98,86 @@ struct TcpFlows::Impl {
 
   // --- From the guest (tcp_receive.cc).
   void on_established(TcpConnection& c, TcpSegment& segment);
-  bool acceptable(const TcpConnection& c, const TcpSegment& segment) const;
-  bool timestamp_acceptable(TcpConnection& c, const TcpSegment& segment);
-  // Each of the following is false when the connection is no more.
+  // False when the segment is to be ignored; what has to be answered was.
+  bool accept_segment(TcpConnection& c, const TcpSegment& segment);
+  bool in_window(const TcpConnection& c, const TcpSegment& segment) const;
+  void take_window(TcpConnection& c, const TcpSegment& segment);
+  void take_round_trip(TcpConnection& c, const TcpSegment& segment);
+  void trim(TcpConnection& c, TcpSegment& segment);
+  void keep_out_of_order(TcpConnection& c, const TcpSegment& segment);
+  // Each of the following is false when the connection is over.
   bool on_ack(TcpConnection& c, const TcpSegment& segment);
+  bool on_acknowledged(TcpConnection& c, const TcpSegment& segment);
   bool on_payload(TcpConnection& c, TcpSegment& segment);
   bool deliver(TcpConnection& c, std::span<const iovec> pieces, std::size_t bytes);
+  bool deliver_out_of_order(TcpConnection& c);
   bool drain_held(TcpConnection& c);
   bool pass_on_end(TcpConnection& c);
-  void hold(TcpConnection& c, std::span<const iovec> pieces, std::size_t bytes);
+  bool hold(TcpConnection& c, std::span<const iovec> pieces, std::size_t skip, std::size_t bytes);
   void release_held(TcpConnection& c, std::size_t bytes);
   std::uint32_t window_of(TcpConnection& c);
   void look_at_room(TcpConnection& c);
+  bool may_challenge(TcpConnection& c);
   void challenge(TcpConnection& c);
 
   // --- To the guest (tcp_send.cc).
   void pump(TcpConnection& c);
+  // How much of what follows snd_nxt the guest and the path take now.
+  std::uint32_t allowance(const TcpConnection& c) const;
+  void pass_over_reported(TcpConnection& c);
+  void begin_probing(TcpConnection& c);
   enum class Sent : std::uint8_t { some, nothing, ended, gone };
   Sent send_data(TcpConnection& c, std::uint32_t most);
+  Sent on_nothing_to_send(TcpConnection& c, int error);
+  void finish_data(TcpConnection& c, Seq seq, std::uint32_t bytes, std::uint8_t flags);
+  void adapt_read_size(TcpConnection& c, std::uint32_t bytes);
   void set_queue_offset(TcpConnection& c, std::uint32_t offset);
   ssize_t peek_at(TcpConnection& c, std::uint32_t offset, std::span<iovec> pieces);
+  ssize_t peek_from_front(TcpConnection& c, std::uint32_t offset, std::span<iovec> pieces);
   std::uint32_t segment_limit(const TcpConnection& c) const;
   void send_fin(TcpConnection& c);
   void consume(TcpConnection& c, bool all);
   void await_room(TcpConnection& c);
 
   // --- What was lost (tcp_recovery.cc).
-  void on_sack(TcpConnection& c, const TcpSegment& segment);
+  // Whether it told anything new.
+  bool on_sack(TcpConnection& c, const TcpSegment& segment);
   void on_duplicate_ack(TcpConnection& c);
   void enter_recovery(TcpConnection& c);
   void recover(TcpConnection& c);
-  bool retransmit(TcpConnection& c, Seq at, std::uint32_t bytes);
+  // How much of [at, at + bytes) was sent again, the guest's FIN counted.
+  std::uint32_t retransmit(TcpConnection& c, Seq at, std::uint32_t bytes);
   void on_retransmission_timeout(TcpConnection& c);
   void probe(TcpConnection& c);
   void restart_retransmission(TcpConnection& c);
   void on_idle(TcpConnection& c);
+  void give_up(TcpConnection& c);
 
   // --- Segments (tcp_output.cc).
   std::uint32_t timestamp(const TcpConnection& c) const;
   std::size_t encode_header(TcpConnection& c, Seq seq, std::uint8_t flags, MutableBytes out);
   std::size_t header_bytes(const TcpConnection& c) const;
-  void note_ack_sent(TcpConnection& c);
+  void note_ack_sent(TcpConnection& c, bool empty);
   bool send_control(TcpConnection& c, Seq seq, std::uint8_t flags);  // no payload
   void send_syn(TcpConnection& c, std::uint8_t flags);
   void send_reset(const TcpKey& key, Seq seq, Seq ack, std::uint8_t flags);
-  void owe_ack(TcpConnection& c, bool now);
+  struct Reset {
+    TcpKey key;
+    Seq seq, ack;
+    std::uint8_t flags;
+  };
+  bool try_reset(const Reset& reset);
+  // `empty`: a repeated or early segment, whose acknowledgement tells the guest something by itself (RFC 5681, 4.2).
+  void owe_ack(TcpConnection& c, bool empty);
   void send_owed_acks();
+  void send_owed_resets();
 
   // --- Ending (tcp_close.cc). The connection is no more, or lingers in time_wait.
   void finish_if_over(TcpConnection& c);
   void end(TcpConnection& c, End how);
   void reset_guest(TcpConnection& c, End how);
   void reset_by_guest(TcpConnection& c);
-  void host_failed(TcpConnection& c, int error);
+  void on_host_failure(TcpConnection& c, int error);
   void close_host(TcpConnection& c, bool abort);
   void tell_closed(TcpConnection& c, End how);
   void enter_time_wait(TcpConnection& c);
@@ -161,8 +193,10 @@ struct TcpFlows::Impl {
   std::vector<std::uint64_t> owed_acks;     // tokens
   std::deque<std::uint64_t> without_room;   // tokens
   std::deque<std::uint64_t> time_waits;     // tokens, oldest first
+  std::deque<Reset> owed_resets;            // that found no room
   std::uint16_t next_dial_port = 0;
   std::vector<std::uint8_t> scratch;        // bytes that are read only to be forgotten
+  std::array<iovec, 1024> peek_pieces;
 };
 
 }  // namespace microagent::netstack

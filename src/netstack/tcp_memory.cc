@@ -25,7 +25,9 @@ void append_part(std::vector<std::uint8_t>& out, std::span<const iovec> pieces, 
 
 }  // namespace
 
-void HeldBytes::append(std::span<const iovec> pieces) { append_part(bytes_, pieces, 0, total_bytes(pieces)); }
+void HeldBytes::append(std::span<const iovec> pieces, std::size_t skip, std::size_t bytes) {
+  append_part(bytes_, pieces, skip, bytes);
+}
 
 void HeldBytes::drop_front(std::size_t bytes) {
   start_ += bytes;
@@ -56,9 +58,12 @@ bool OutOfOrder::add(Seq at, std::span<const iovec> pieces, std::size_t size, Me
   if (!budget.take(whole - held)) return false;
   bytes_ += whole - held;
 
+  // A range that only grows at its end, as most do, grows in place.
+  const bool grows = joined > 0 && first->at == start;
   Held merged{start, {}, ++additions_};
-  merged.bytes.reserve(whole);
-  for (auto range = first;; ++range) {
+  if (grows) merged.bytes = std::move(first->bytes);
+  else merged.bytes.reserve(whole);
+  for (auto range = grows ? std::next(first) : first;; ++range) {
     // The gap before this range, or behind the last one, comes from the new segment.
     const Seq from = merged.end();
     const Seq to = range == last ? stop : range->at;
@@ -78,10 +83,13 @@ ByteView OutOfOrder::front(Seq next) const {
   return known >= held.bytes.size() ? ByteView() : ByteView(held.bytes).subspan(known);
 }
 
-void OutOfOrder::take_front(MemoryBudget& budget) {
-  budget.give_back(ranges_.front().bytes.size());
-  bytes_ -= ranges_.front().bytes.size();
-  ranges_.erase(ranges_.begin());
+void OutOfOrder::forget_before(Seq next, MemoryBudget& budget) {
+  const auto first_kept = std::ranges::find_if(ranges_, [next](const Held& held) { return held.end() > next; });
+  for (auto range = ranges_.begin(); range != first_kept; ++range) {
+    budget.give_back(range->bytes.size());
+    bytes_ -= range->bytes.size();
+  }
+  ranges_.erase(ranges_.begin(), first_kept);
 }
 
 void OutOfOrder::clear(MemoryBudget& budget) {

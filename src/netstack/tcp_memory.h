@@ -39,7 +39,8 @@ class HeldBytes {
   bool empty() const { return size() == 0; }
   ByteView view() const { return ByteView(bytes_).subspan(start_); }
 
-  void append(std::span<const iovec> pieces);
+  // The `bytes` bytes of `pieces` behind their first `skip`.
+  void append(std::span<const iovec> pieces, std::size_t skip, std::size_t bytes);
   void drop_front(std::size_t bytes);
 
  private:
@@ -59,9 +60,10 @@ class OutOfOrder {
   // Keeps what of [at, at + pieces) is not held yet. False when nothing was kept for want of room.
   bool add(Seq at, std::span<const iovec> pieces, std::size_t size, MemoryBudget& budget);
 
-  // What begins at or before `next`: its bytes from `next` on. Empty when there is a gap. Then take_front().
+  // Lets go of every range that ends before or at `next`.
+  void forget_before(Seq next, MemoryBudget& budget);
+  // What begins at or before `next`: its bytes from `next` on. Empty when there is a gap.
   ByteView front(Seq next) const;
-  void take_front(MemoryBudget& budget);
   void clear(MemoryBudget& budget);
 
   // The held ranges, the one that changed last first (RFC 2018, 4). At most `blocks.size()`; returns how many.

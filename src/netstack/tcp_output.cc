@@ -34,7 +34,8 @@ std::size_t TcpFlows::Impl::header_bytes(const TcpConnection& c) const {
   return sizeof(wire::TcpHeader) + (c.timestamps ? 12 : 0);
 }
 
-// The header with its options; returns its size. Acknowledges what may be acknowledged now, and gives the window.
+// The header with its options; returns its size. Acknowledges what may be acknowledged now, and gives the window:
+// note_ack_sent() follows when it goes out.
 std::size_t TcpFlows::Impl::encode_header(TcpConnection& c, Seq seq, std::uint8_t flags, MutableBytes out) {
   wire::TcpOptions options;
   if (c.timestamps) options.timestamps = wire::TcpTimestamps{timestamp(c), c.ts_recent};
@@ -60,21 +61,22 @@ std::size_t TcpFlows::Impl::encode_header(TcpConnection& c, Seq seq, std::uint8_
   header.window = window_field(window_of(c), c.rcv_scale);
   std::memcpy(out.data(), &header, sizeof header);
   std::memcpy(out.data() + sizeof header, option_bytes.data(), option_count);
-  note_ack_sent(c);
   return sizeof header + option_count;
 }
 
-void TcpFlows::Impl::note_ack_sent(TcpConnection& c) {
+void TcpFlows::Impl::note_ack_sent(TcpConnection& c, bool empty) {
   c.last_ack_sent = c.acknowledgeable();
-  c.owes_ack = c.ack_now = false;
-  c.frames_unacknowledged = 0;
+  c.owes_empty_ack &= !empty;
+  c.owes_ack = c.owes_empty_ack;
 }
 
 bool TcpFlows::Impl::send_control(TcpConnection& c, Seq seq, std::uint8_t flags) {
   HeaderBytes header;
   const std::size_t size = encode_header(c, seq, flags, header);
-  return env.output.send(addresses_of(c.key), wire::kProtocolTcp, MutableBytes(header).first(size),
-                         wire::kTcpChecksumOffset, {});
+  const bool sent = env.output.send(addresses_of(c.key), wire::kProtocolTcp, MutableBytes(header).first(size),
+                                    wire::kTcpChecksumOffset, {});
+  if (sent) note_ack_sent(c, flags == kTcpAck);
+  return sent;
 }
 
 // SYN or SYN|ACK, at iss, with our options (those that the guest has offered, in an answer).
@@ -100,30 +102,38 @@ void TcpFlows::Impl::send_syn(TcpConnection& c, std::uint8_t flags) {
   HeaderBytes bytes;
   std::memcpy(bytes.data(), &header, sizeof header);
   std::memcpy(bytes.data() + sizeof header, option_bytes.data(), option_count);
-  if (answer) note_ack_sent(c);
-  // Lost for want of room, it is sent again by its timer or when the guest repeats itself.
-  (void)env.output.send(addresses_of(c.key), wire::kProtocolTcp, MutableBytes(bytes).first(sizeof header + option_count),
-                        wire::kTcpChecksumOffset, {});
+  const bool sent =
+      env.output.send(addresses_of(c.key), wire::kProtocolTcp, MutableBytes(bytes).first(sizeof header + option_count),
+                      wire::kTcpChecksumOffset, {});
+  if (!sent) await_room(c);
 }
 
 void TcpFlows::Impl::send_reset(const TcpKey& key, Seq seq, Seq ack, std::uint8_t flags) {
-  wire::TcpHeader header;
-  header.source_port = key.remote.port;
-  header.destination_port = key.guest.port;
-  header.sequence = seq.value();
-  header.acknowledgment = (flags & kTcpAck) != 0 ? ack.value() : 0;
-  header.flags = flags;
-  HeaderBytes bytes;
-  std::memcpy(bytes.data(), &header, sizeof header);
-  // Lost for want of room, it is sent again when the guest speaks again.
-  (void)env.output.send(addresses_of(key), wire::kProtocolTcp, MutableBytes(bytes).first(sizeof header),
-                        wire::kTcpChecksumOffset, {});
+  const Reset reset{key, seq, ack, flags};
+  // A guest that only listens would wait for ever for one that is lost.
+  if (!try_reset(reset) && owed_resets.size() < env.config.max_flows) owed_resets.push_back(reset);
 }
 
-// `now`: an out-of-order or repeated segment, whose acknowledgement tells the guest something (RFC 5681, 4.2).
-void TcpFlows::Impl::owe_ack(TcpConnection& c, bool now) {
+bool TcpFlows::Impl::try_reset(const Reset& reset) {
+  wire::TcpHeader header;
+  header.source_port = reset.key.remote.port;
+  header.destination_port = reset.key.guest.port;
+  header.sequence = reset.seq.value();
+  header.acknowledgment = (reset.flags & kTcpAck) != 0 ? reset.ack.value() : 0;
+  header.flags = reset.flags;
+  HeaderBytes bytes;
+  std::memcpy(bytes.data(), &header, sizeof header);
+  return env.output.send(addresses_of(reset.key), wire::kProtocolTcp, MutableBytes(bytes).first(sizeof header),
+                         wire::kTcpChecksumOffset, {});
+}
+
+void TcpFlows::Impl::send_owed_resets() {
+  while (!owed_resets.empty() && try_reset(owed_resets.front())) owed_resets.pop_front();
+}
+
+void TcpFlows::Impl::owe_ack(TcpConnection& c, bool empty) {
   c.owes_ack = true;
-  c.ack_now |= now;
+  c.owes_empty_ack |= empty;
   if (c.in_ack_list) return;
   c.in_ack_list = true;
   owed_acks.push_back(token_of(c));
@@ -135,10 +145,11 @@ void TcpFlows::Impl::send_owed_acks() {
     TcpConnection* c = find_token(token);
     if (c == nullptr) continue;
     c->in_ack_list = false;
-    if (!c->owes_ack || c->state != TcpState::established) continue;
+    const bool may_speak = c->state == TcpState::established || c->state == TcpState::syn_received;
+    if (!c->owes_ack || !may_speak) continue;
     if (send_control(*c, c->snd_nxt, kTcpAck)) continue;
     // The ring is full; it is owed until the next batch.
-    c->owes_ack = c->in_ack_list = true;
+    c->in_ack_list = true;
     owed_acks[kept++] = token;
   }
   owed_acks.resize(kept);

@@ -11,7 +11,6 @@ namespace microagent::netstack {
 using wire::kTcpAck;
 using wire::kTcpFin;
 using wire::kTcpPsh;
-using wire::kTcpSyn;
 
 namespace {
 
@@ -26,7 +25,8 @@ void TcpFlows::Impl::restart_retransmission(TcpConnection& c) {
   set_timer(c);
 }
 
-void TcpFlows::Impl::on_sack(TcpConnection& c, const TcpSegment& segment) {
+bool TcpFlows::Impl::on_sack(TcpConnection& c, const TcpSegment& segment) {
+  const std::uint32_t known = c.scoreboard ? c.scoreboard->bytes() : 0;
   for (const wire::SackBlock& block : std::span(segment.options.sack).first(segment.options.sack_count)) {
     const Seq left(block.left), right(block.right);
     // What is no part of what is under way tells nothing (among it RFC 2883's reports of duplicates).
@@ -35,15 +35,15 @@ void TcpFlows::Impl::on_sack(TcpConnection& c, const TcpSegment& segment) {
     if (!c.scoreboard) c.scoreboard = std::make_unique<Scoreboard>();
     c.scoreboard->add({left, right});
   }
+  return c.scoreboard && c.scoreboard->bytes() > known;
 }
 
 void TcpFlows::Impl::on_duplicate_ack(TcpConnection& c) {
   if (c.recovering || c.snd_nxt < c.snd_max) return;
   if (c.duplicate_acks < kDuplicateAcks) ++c.duplicate_acks;
-  const bool far_ahead = c.scoreboard && !c.scoreboard->empty() &&
-                         span(c.snd_una, c.scoreboard->highest()) > std::uint32_t{kDuplicateAcks} * c.mss;
-  // Few segments, each of them large: three duplicates may never come, but what is reported is far ahead.
-  if (c.duplicate_acks >= kDuplicateAcks || (far_ahead && c.duplicate_acks > 1)) enter_recovery(c);
+  // RFC 6675, 4: a few large segments bring few duplicates, but report as much.
+  const bool lost = c.scoreboard && c.scoreboard->bytes() > (kDuplicateAcks - 1U) * c.mss;
+  if (c.duplicate_acks >= kDuplicateAcks || lost) enter_recovery(c);
 }
 
 void TcpFlows::Impl::enter_recovery(TcpConnection& c) {
@@ -70,49 +70,44 @@ void TcpFlows::Impl::recover(TcpConnection& c) {
     if (reported) gap = c.scoreboard->next_gap(from);
     else if (first) gap = Scoreboard::Range{c.snd_una, min(c.snd_una + c.mss, c.snd_max)};
     if (!gap || gap->left >= c.snd_max) return;
-    const std::uint32_t room = std::max<std::uint32_t>(c.mss, c.congestion.window() - std::min(under_way, c.congestion.window()));
+    const std::uint32_t left = c.congestion.window() - std::min(under_way, c.congestion.window());
+    const std::uint32_t room = std::max<std::uint32_t>(c.mss, left);
     const std::uint32_t bytes = std::min({span(gap->left, gap->right), room, segment_limit(c)});
-    if (!retransmit(c, gap->left, bytes)) return;
-    c.retransmit_next = gap->left + bytes;
+    const std::uint32_t sent = retransmit(c, gap->left, bytes);
+    if (sent == 0) return;
+    c.retransmit_next = gap->left + sent;
   }
 }
 
-// Sends [at, at + bytes) again. False when the guest has no room, or the descriptor nothing.
-bool TcpFlows::Impl::retransmit(TcpConnection& c, Seq at, std::uint32_t bytes) {
+// 0 when the guest has no room.
+std::uint32_t TcpFlows::Impl::retransmit(TcpConnection& c, Seq at, std::uint32_t bytes) {
   const bool reaches_fin = c.fin_sent && at + bytes > c.fin_at;
   const std::uint32_t payload = reaches_fin ? span(at, c.fin_at) : bytes;
-  if (payload == 0) return send_control(c, c.fin_at, kTcpFin | kTcpAck);
-  const std::size_t header_size = header_bytes(c);
-  if (!env.output.begin({c.key.remote.address, c.key.guest.address}, wire::kProtocolTcp, header_size, payload)) {
+  if (payload == 0) return send_control(c, c.fin_at, kTcpFin | kTcpAck) ? 1 : 0;
+  if (!env.output.begin({c.key.remote.address, c.key.guest.address}, wire::kProtocolTcp, header_bytes(c), payload)) {
     await_room(c);
-    return false;
+    return 0;
   }
   const ssize_t count = peek_at(c, c.unconsumed + span(c.snd_una, at), env.output.payload());
   if (count <= 0) {
     env.output.abandon();
-    return false;
+    return 0;
   }
   const auto found = static_cast<std::uint32_t>(count);
-  std::array<std::uint8_t, Output::kMaxTransportHeader> header;
   const bool with_fin = reaches_fin && found == payload;
-  const auto flags = static_cast<std::uint8_t>(kTcpAck | kTcpPsh | (with_fin ? kTcpFin : 0));
-  const std::size_t encoded = encode_header(c, at, flags, header);
-  env.output.finish(MutableBytes(header).first(encoded), wire::kTcpChecksumOffset, found,
-                    {found > c.mss ? c.mss : std::uint16_t{0}});
+  finish_data(c, at, found, static_cast<std::uint8_t>(kTcpAck | kTcpPsh | (with_fin ? kTcpFin : 0)));
   if (c.retransmit_due_ns == kNever) restart_retransmission(c);
-  return true;
+  return found + (with_fin ? 1 : 0);
 }
 
 void TcpFlows::Impl::on_retransmission_timeout(TcpConnection& c) {
   const bool handshake = c.state == TcpState::syn_sent || c.state == TcpState::syn_received;
   if (!handshake && (c.state != TcpState::established || c.in_flight() == 0)) return;
-  if (++c.retries > (handshake ? kHandshakeRetries : kRetries)) {
-    return handshake ? end(c, End::timed_out) : reset_guest(c, End::timed_out);
-  }
+  if (++c.retries > (handshake ? kHandshakeRetries : kRetries)) return give_up(c);
   c.round_trip.back_off();
   c.timing = false;
   if (handshake) {
-    send_syn(c, c.state == TcpState::syn_sent ? kTcpSyn : static_cast<std::uint8_t>(kTcpSyn | kTcpAck));
+    send_handshake(c);
     return restart_retransmission(c);
   }
   // From the oldest byte again, slowly. What the guest has reported is passed over the first time; a guest that still
@@ -132,21 +127,25 @@ void TcpFlows::Impl::on_retransmission_timeout(TcpConnection& c) {
 void TcpFlows::Impl::probe(TcpConnection& c) {
   c.round_trip.back_off();
   if (c.retries < kRetries) ++c.retries;
-  const bool gone = env.now_ns - c.last_heard_ns > kIdleNs;
-  if (gone) return reset_guest(c, End::timed_out);
+  if (env.now_ns - c.last_heard_ns > kIdleNs) return give_up(c);
   (void)send_control(c, c.snd_una - 1, kTcpAck);
   restart_retransmission(c);
 }
 
+// A guest that has never answered to a dial has refused it, as its caller sees it (flow/messages.h).
+void TcpFlows::Impl::give_up(TcpConnection& c) {
+  reset_guest(c, c.dialled && c.state != TcpState::established ? End::refused : End::timed_out);
+}
+
 void TcpFlows::Impl::on_idle(TcpConnection& c) {
-  if (c.state == TcpState::syn_sent || c.state == TcpState::syn_received) return end(c, End::timed_out);
+  if (c.state == TcpState::syn_sent || c.state == TcpState::syn_received) return give_up(c);
   if (c.state != TcpState::established) return;
   const std::uint64_t silent_ns = env.now_ns - c.last_heard_ns;
   if (silent_ns < kIdleNs) {
     c.idle_due_ns = c.last_heard_ns + kIdleNs;
     return;
   }
-  if (silent_ns >= kIdleNs + kKeepAlives * kKeepAliveNs) return reset_guest(c, End::timed_out);
+  if (silent_ns >= kIdleNs + kKeepAlives * kKeepAliveNs) return give_up(c);
   (void)send_control(c, c.snd_una - 1, kTcpAck);
   c.idle_due_ns = env.now_ns + kKeepAliveNs;
 }

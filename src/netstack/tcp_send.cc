@@ -6,6 +6,7 @@
 #include <cerrno>
 
 #include "base/check.h"
+#include "base/pieces.h"
 #include "netstack/tcp_impl.h"
 #include "wire/ip.h"
 
@@ -17,8 +18,19 @@ using wire::kTcpPsh;
 
 namespace {
 
-constexpr std::size_t kScratch = 64 * 1024;
-constexpr std::size_t kMaxIov = 1024;  // UIO_MAXIOV
+constexpr std::size_t kScratch = 256 * 1024;
+// Of the 1024 pieces that one system call takes (UIO_MAXIOV): those of a frame, and those that skip what lies before.
+constexpr std::size_t kMaxPlaces = 896, kMaxSkips = 128;
+
+ssize_t peek_now(int fd, std::span<iovec> pieces) {
+  msghdr message{};
+  message.msg_iov = pieces.data();
+  message.msg_iovlen = pieces.size();
+  for (;;) {
+    const ssize_t count = ::recvmsg(fd, &message, MSG_PEEK | MSG_DONTWAIT);
+    if (count >= 0 || errno != EINTR) return count;
+  }
+}
 
 }  // namespace
 
@@ -35,46 +47,62 @@ std::uint32_t TcpFlows::Impl::segment_limit(const TcpConnection& c) const {
 void TcpFlows::Impl::await_room(TcpConnection& c) {
   if (c.awaits_room) return;
   c.awaits_room = true;
+  // A guest that never gives room may still open connections and lose them.
+  if (without_room.size() > 2 * slots.size()) {
+    std::erase_if(without_room, [this](std::uint64_t token) { return find_token(token) == nullptr; });
+  }
   without_room.push_back(token_of(c));
+}
+
+std::uint32_t TcpFlows::Impl::allowance(const TcpConnection& c) const {
+  const std::uint32_t flight = c.in_flight();
+  const std::uint32_t reported = c.scoreboard ? std::min(flight, c.scoreboard->bytes()) : 0;
+  const std::uint32_t under_way = flight - reported;
+  const std::uint32_t by_guest = c.snd_wnd > flight ? c.snd_wnd - flight : 0;
+  const std::uint32_t by_path = c.congestion.window() > under_way ? c.congestion.window() - under_way : 0;
+  return std::min(by_guest, by_path);
+}
+
+// After a timeout, what the guest holds already is not sent again.
+void TcpFlows::Impl::pass_over_reported(TcpConnection& c) {
+  if (c.snd_nxt >= c.snd_max || !c.scoreboard || c.scoreboard->empty()) return;
+  const auto gap = c.scoreboard->next_gap(c.snd_nxt);
+  c.snd_nxt = gap ? gap->left : max(c.snd_nxt, c.scoreboard->highest());
+}
+
+// A closed window opens by an acknowledgement that may be lost (RFC 9293, 3.8.6.1).
+void TcpFlows::Impl::begin_probing(TcpConnection& c) {
+  if (c.probing) return;
+  c.probing = true;
+  restart_retransmission(c);
 }
 
 void TcpFlows::Impl::pump(TcpConnection& c) {
   while (c.state == TcpState::established && c.fd && !c.peeked && !c.awaits_room) {
-    if (c.host_ended && c.snd_nxt == c.fin_at) {
-      if (!c.fin_sent) send_fin(c);
-      return;
-    }
-    // After a timeout, what the guest holds already is passed over.
-    std::uint32_t most = std::min(segment_limit(c), c.read_size);
-    if (c.snd_nxt < c.snd_max && c.scoreboard && !c.scoreboard->empty()) {
-      const auto gap = c.scoreboard->next_gap(c.snd_nxt);
-      c.snd_nxt = gap ? gap->left : max(c.snd_nxt, c.scoreboard->highest());
-      if (gap) most = std::min(most, span(gap->left, gap->right));
-    }
-    if (!c.host_readable && c.snd_nxt >= c.snd_max) return;
+    pass_over_reported(c);
+    const bool at_end = c.host_ended && c.snd_nxt >= c.fin_at;
+    if (at_end && c.host_failed) return reset_guest(c, c.host_end);
+    if (at_end && c.fin_sent) return;
+    if (!at_end && !c.host_readable && c.snd_nxt >= c.snd_max) return;
 
     const std::uint32_t flight = c.in_flight();
-    std::uint32_t under_way = flight;
-    if (c.scoreboard) under_way -= std::min(flight, c.scoreboard->bytes());
-    const std::uint32_t by_guest = c.snd_wnd > flight ? c.snd_wnd - flight : 0;
-    const std::uint32_t by_path = c.congestion.window() > under_way ? c.congestion.window() - under_way : 0;
-    const std::uint32_t allowed = std::min(by_guest, by_path);
-    if (allowed == 0 && flight == 0) {
-      // A closed window opens by an acknowledgement that may be lost (RFC 9293, 3.8.6.1).
-      if (!c.probing) {
-        c.probing = true;
-        c.retransmit_due_ns = env.now_ns + c.round_trip.timeout_ns();
-        set_timer(c);
-      }
+    const std::uint32_t allowed = allowance(c);
+    if (allowed == 0 && flight == 0) return begin_probing(c);
+    if (at_end) {
+      if (c.snd_wnd > flight) send_fin(c);
       return;
     }
     // No silly windows: rather a full segment later than crumbs now (RFC 9293, 3.8.6.2.1).
     if (allowed < std::min<std::uint32_t>(c.mss, c.max_wnd / 2) && flight > 0) return;
-    switch (send_data(c, std::min(most, allowed))) {
-      case Sent::some: break;
+    std::uint32_t most = std::min({segment_limit(c), c.read_size, allowed});
+    if (c.snd_nxt < c.snd_max && c.scoreboard) {
+      if (const auto gap = c.scoreboard->next_gap(c.snd_nxt)) most = std::min(most, span(gap->left, gap->right));
+    }
+    switch (send_data(c, most)) {
+      case Sent::some:
+      case Sent::ended: break;
       case Sent::nothing:
       case Sent::gone: return;
-      case Sent::ended: break;
     }
   }
 }
@@ -85,51 +113,70 @@ TcpFlows::Impl::Sent TcpFlows::Impl::send_data(TcpConnection& c, std::uint32_t m
     await_room(c);
     return Sent::nothing;
   }
-  const ssize_t count = peek_at(c, c.unconsumed + c.in_flight(), env.output.payload());
+  auto places = env.output.payload();
+  if (places.size() > kMaxPlaces) {
+    places = places.first(kMaxPlaces);
+    most = static_cast<std::uint32_t>(total_bytes(places));
+  }
+  const ssize_t count = peek_at(c, c.unconsumed + c.in_flight(), places);
   if (count <= 0) {
     const int error = errno;
     env.output.abandon();
-    c.host_readable = false;
-    if (count == 0) {
-      c.host_ended = true;
-      c.fin_at = c.snd_nxt;
-      return Sent::ended;
-    }
-    if (error == EAGAIN || error == EWOULDBLOCK) return Sent::nothing;
-    return host_failed(c, error), Sent::gone;
+    return on_nothing_to_send(c, count == 0 ? 0 : error);
   }
 
   const auto bytes = static_cast<std::uint32_t>(count);
-  // A short answer means that there was no more, and after the host has hung up that there never will be.
-  const bool drained = bytes < most;
-  if (drained) c.host_readable = c.host_hung_up;
-  if (bytes == c.read_size) c.read_size = std::min(4 * c.read_size, std::max(segment_limit(c), kFirstRead));
-  else if (bytes < c.read_size / 4) c.read_size = std::max(c.read_size / 2, kFirstRead);
-  const bool last = drained && c.host_hung_up && c.snd_nxt + bytes >= c.snd_max;
+  adapt_read_size(c, bytes);
+  // A short answer means that there was no more, and after the host has hung up that there never will be. (But a read
+  // stops short at urgent data too.)
+  const bool drained = bytes < most && !c.has_urgent;
+  if (drained) c.host_readable = c.host_hung_up || c.host_failed;
+  const bool last = drained && c.host_hung_up && !c.host_failed && c.snd_nxt + bytes >= c.snd_max;
   if (last) {
     c.host_readable = false;
     c.host_ended = c.fin_sent = true;
     c.fin_at = c.snd_nxt + bytes;
   }
-  std::array<std::uint8_t, Output::kMaxTransportHeader> header;
   const auto flags = static_cast<std::uint8_t>(kTcpAck | (drained ? kTcpPsh : 0) | (last ? kTcpFin : 0));
-  const std::size_t encoded = encode_header(c, c.snd_nxt, flags, header);
-  MICROAGENT_CHECK(encoded == header_size);
-  env.output.finish(MutableBytes(header).first(encoded), wire::kTcpChecksumOffset, bytes,
-                    {bytes > c.mss ? c.mss : std::uint16_t{0}});
+  finish_data(c, c.snd_nxt, bytes, flags);
 
   const bool nothing_before = c.in_flight() == 0;
-  const Seq end = c.snd_nxt + bytes + (last ? 1 : 0);
+  const Seq data_end = c.snd_nxt + bytes, end = data_end + (last ? 1 : 0);
   if (!c.timing && !c.timestamps && c.snd_nxt >= c.snd_max) {
     c.timing = true;
     c.timed_at = c.snd_nxt;
     c.timed_ns = env.now_ns;
   }
-  if (end > c.snd_max) c.bytes_in += span(max(c.snd_nxt, c.snd_max), c.snd_nxt + bytes);
+  if (data_end > c.snd_max) c.bytes_in += span(max(c.snd_nxt, c.snd_max), data_end);
   c.snd_nxt = end;
   c.snd_max = max(c.snd_max, end);
   if (nothing_before || c.retransmit_due_ns == kNever) restart_retransmission(c);
   return Sent::some;
+}
+
+TcpFlows::Impl::Sent TcpFlows::Impl::on_nothing_to_send(TcpConnection& c, int error) {
+  c.host_readable = false;
+  if (c.host_failed) return reset_guest(c, c.host_end), Sent::gone;
+  if (error == EAGAIN || error == EWOULDBLOCK) return Sent::nothing;
+  if (error != 0) return on_host_failure(c, error), Sent::gone;
+  c.host_ended = true;
+  c.fin_at = c.snd_nxt;
+  return Sent::ended;
+}
+
+// A stream of small messages does not ask the guest for buffers of 64 KiB.
+void TcpFlows::Impl::adapt_read_size(TcpConnection& c, std::uint32_t bytes) {
+  if (bytes == c.read_size) c.read_size = std::min(4 * c.read_size, std::max(segment_limit(c), kFirstRead));
+  else if (bytes < c.read_size / 4) c.read_size = std::max(c.read_size / 2, kFirstRead);
+}
+
+// Writes the header of the segment that was begun, its first `bytes` bytes of payload filled in.
+void TcpFlows::Impl::finish_data(TcpConnection& c, Seq seq, std::uint32_t bytes, std::uint8_t flags) {
+  std::array<std::uint8_t, Output::kMaxTransportHeader> header;
+  const std::size_t encoded = encode_header(c, seq, flags, header);
+  env.output.finish(MutableBytes(header).first(encoded), wire::kTcpChecksumOffset, bytes,
+                    {bytes > c.mss ? c.mss : std::uint16_t{0}});
+  note_ack_sent(c, false);
 }
 
 void TcpFlows::Impl::send_fin(TcpConnection& c) {
@@ -150,33 +197,24 @@ void TcpFlows::Impl::set_queue_offset(TcpConnection& c, std::uint32_t offset) {
 
 // Peeks at what lies `offset` bytes behind the front of the queue. As recvmsg(2): 0 at the end of the stream.
 ssize_t TcpFlows::Impl::peek_at(TcpConnection& c, std::uint32_t offset, std::span<iovec> pieces) {
-  msghdr message{};
-  if (c.peeks_at_offset) {
-    set_queue_offset(c, offset);
-    message.msg_iov = pieces.data();
-    message.msg_iovlen = std::min(pieces.size(), kMaxIov);
-    ssize_t count = 0;
-    do {
-      count = ::recvmsg(c.fd.get(), &message, MSG_PEEK | MSG_DONTWAIT);
-    } while (count < 0 && errno == EINTR);
-    if (count > 0) c.queue_offset += static_cast<std::uint32_t>(count);
-    return count;
-  }
-  // Linux before 6.9: what lies before is read along and forgotten.
+  if (!c.peeks_at_offset) return peek_from_front(c, offset, pieces);
+  set_queue_offset(c, offset);
+  const ssize_t count = peek_now(c.fd.get(), pieces);
+  if (count > 0) c.queue_offset += static_cast<std::uint32_t>(count);
+  return count;
+}
+
+// Linux before 6.9: what lies before is read along and forgotten.
+ssize_t TcpFlows::Impl::peek_from_front(TcpConnection& c, std::uint32_t offset, std::span<iovec> pieces) {
+  static_assert(kMaxSkips * kScratch > Congestion::kMaxWindow + 2 * kConsumeStep);
   scratch.resize(kScratch);
-  std::vector<iovec> whole;
-  for (std::size_t left = offset; left > 0 && whole.size() < kMaxIov / 2;) {
-    const std::size_t part = std::min(left, kScratch);
-    whole.push_back({scratch.data(), part});
-    left -= part;
+  std::size_t used = 0;
+  for (std::size_t left = offset; left > 0; left -= peek_pieces[used++].iov_len) {
+    MICROAGENT_CHECK(used < kMaxSkips);
+    peek_pieces[used] = iovec{scratch.data(), std::min(left, kScratch)};
   }
-  whole.insert(whole.end(), pieces.begin(), pieces.end());
-  message.msg_iov = whole.data();
-  message.msg_iovlen = std::min(whole.size(), kMaxIov);
-  ssize_t count = 0;
-  do {
-    count = ::recvmsg(c.fd.get(), &message, MSG_PEEK | MSG_DONTWAIT);
-  } while (count < 0 && errno == EINTR);
+  std::ranges::copy(pieces, peek_pieces.begin() + static_cast<std::ptrdiff_t>(used));
+  const ssize_t count = peek_now(c.fd.get(), std::span(peek_pieces).first(used + pieces.size()));
   if (count < 0 || offset == 0) return count;
   if (count > static_cast<ssize_t>(offset)) return count - static_cast<ssize_t>(offset);
   if (c.host_hung_up) return 0;
@@ -184,11 +222,11 @@ ssize_t TcpFlows::Impl::peek_at(TcpConnection& c, std::uint32_t offset, std::spa
   return -1;
 }
 
-// Takes what the guest has acknowledged off the socket's queue: in large steps, since each is a system call and opens
-// the host's window.
+// Takes what the guest has acknowledged off the socket's queue: each time a system call, so in steps as large as what
+// is still under way. When nothing is, then all of it: the host may wait for the room.
 void TcpFlows::Impl::consume(TcpConnection& c, bool all) {
-  const std::uint32_t step = c.in_flight() == 0 ? kConsumeStep / 8 : kConsumeStep;
-  if (c.unconsumed == 0 || (!all && c.unconsumed < step)) return;
+  const std::uint32_t step = all ? 0 : std::min(c.in_flight(), kConsumeStep);
+  if (c.unconsumed < step) return;
   while (c.unconsumed > 0) {
     ssize_t count = 0;
     if (c.is_tcp) {

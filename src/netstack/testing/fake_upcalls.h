@@ -11,7 +11,7 @@
 namespace microagent::netstack::testing {
 
 // Remembers what the stack asked for. A test answers afterwards, or from within by `on_open`.
-class FakeUpcalls final : public Upcalls {
+class FakeUpcalls : public Upcalls {
  public:
   struct Opened {
     FlowId flow = 0;
