@@ -90,7 +90,7 @@ def nothing_is_written(microagent):
 @pytest.mark.parametrize("mapping", BAD_MAPPINGS)
 def test_a_malformed_mapping_is_refused(fresh, mapping):
     error = fresh.refuses("create", "web", "--publish=" + mapping)
-    assert error["kind"] == "usage" and error["message"].startswith("--publish ")
+    assert error["kind"] == "usage" and error["message"].startswith("--publish")
     assert nothing_is_written(fresh)
 
 

@@ -126,16 +126,6 @@ def test_strangers_beside_the_workspaces_are_left_alone(created):
     assert stranger.exists()
 
 
-def test_a_link_in_place_of_a_file_is_not_followed(created, scratch):
-    path = created.workspaces / "web" / "workspace.json"
-    elsewhere = scratch / "elsewhere.json"
-    elsewhere.write_text(path.read_text())
-    path.unlink()
-    path.symlink_to(elsewhere)
-    error = created.refuses("status", "web", code=EXIT_FAILURE)
-    assert str(path) in error["message"]
-
-
 def test_everything_is_private(created):
     for path in [created.state, *created.state.rglob("*")]:
         mode = stat.S_IMODE(path.lstat().st_mode)

@@ -51,11 +51,11 @@ class SpecReader {
                            {"hostPort", [&](const auto& v) { host_port = yaml_.scalar(v); }},
                            {"guestPort", [&](const auto& v) { guest_port = yaml_.scalar(v); }}});
     if (!yaml_.status()) return;
-    if (!host_port || !guest_port) return yaml_.reject(value, "a forward needs hostPort and guestPort");
+    if (!host_port || !guest_port) return yaml_.reject(value, "a forward needs hostPort and guestPort", "write both");
 
     const auto text = [](const auto& part) { return part ? part->value : std::string(); };
     const auto forwards = expand({text(protocol), text(host), host_port->value, guest_port->value});
-    if (!forwards) return yaml_.reject(value, forwards.error().message);
+    if (!forwards) return yaml_.reject(value, forwards.error().message, forwards.error().remediation);
     for (const Forward& forward : *forwards) spec_.forwards.push_back({forward, yaml_.place(value)});
   }
 
@@ -87,15 +87,18 @@ class SpecReader {
 
 tl::unexpected<Error> not_yaml(std::string_view file, const YAML::Exception& error) {
   const int line = error.mark.is_null() ? 1 : error.mark.line + 1;
-  return fail(ErrorKind::usage, fmt::format("{}:{}: is not YAML: {}", file, line, error.msg));
+  return fail(ErrorKind::usage, fmt::format("{}:{}: is not YAML: {}", file, line, error.msg),
+              "correct it; YAML is indented with spaces, and quotes what holds a colon");
 }
 
 }  // namespace
 
 Result<Declaration> load_spec(const std::filesystem::path& path) {
   const auto text = read_file(path, kMaxSpec);
-  if (!text) return fail(text.error());
-  return parse_spec(*text, path.string());
+  if (text) return parse_spec(*text, path.string());
+  Error error = text.error();
+  if (error.remediation.empty()) error.remediation = "give the path of a spec that you may read";
+  return fail(std::move(error));
 }
 
 Result<Declaration> parse_spec(std::string_view text, std::string_view file) {

@@ -71,7 +71,11 @@ Result<fs::path> state_root(const std::optional<std::string>& flag) {
 }
 
 Result<Store> Store::open(fs::path root) {
-  if (Status made = make_directories(root); !made) return fail(made.error());
+  if (Status made = make_directories(root); !made) {
+    Error error = made.error();
+    if (error.remediation.empty()) error.remediation = kRemedy;
+    return fail(std::move(error));
+  }
   if (Status usable = check_root(root); !usable) return fail(usable.error());
   for (const char* part : {"locks", "workspaces"}) {
     if (Status made = make_directories(root / part); !made) return fail(made.error());

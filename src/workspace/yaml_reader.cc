@@ -37,7 +37,7 @@ void YamlReader::read_entries(const YamlValue& value,
     if (!expect(key, entry.first.IsScalar(), "a map with plain keys")) return;
     const std::string& name = entry.first.Scalar();
     if (!seen.insert(name).second)
-      return reject({entry.first, join(value.path, name), line}, "the key stands here twice");
+      return reject({entry.first, join(value.path, name), line}, "the key stands here twice", "keep one of them");
     // yaml-cpp finds an empty value where the next thing begins.
     handle(name, {entry.second, join(value.path, name), entry.second.IsNull() ? line : line_of(entry.second)});
     if (!status_) return;
@@ -65,7 +65,7 @@ void YamlReader::reject(const YamlValue& value, std::string_view why, std::strin
 }
 
 bool YamlReader::expect(const YamlValue& value, bool right, std::string_view what) {
-  if (!right) reject(value, fmt::format("is not {}", what));
+  if (!right) reject(value, fmt::format("is not {}", what), fmt::format("write {} there", what));
   return right;
 }
 
