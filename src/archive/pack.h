@@ -50,9 +50,9 @@ class Packer {
   std::vector<std::string> pending_;  // still to be packed, relative to the root; the next one last
   std::string blocks_;                // headers and padding
   std::vector<std::uint8_t> chunk_;
-  Fd file_;                           // whose content is being packed
+  Fd file_;  // whose content is being packed
   std::string file_label_;
-  std::uint64_t left_ = 0;            // of it
+  std::uint64_t left_ = 0;  // of it
   std::size_t padding_ = 0;
   bool ended_ = false;
 };

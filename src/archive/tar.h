@@ -15,7 +15,7 @@
 namespace microagent::archive {
 
 inline constexpr std::size_t kBlock = 512;
-inline constexpr std::size_t kMaxPath = 4095;          // PATH_MAX without its NUL
+inline constexpr std::size_t kMaxPath = 4095;            // PATH_MAX without its NUL
 inline constexpr std::size_t kMaxExtension = 64 * 1024;  // of one extended header or long name
 inline constexpr std::uint64_t kMaxSize = std::uint64_t{1} << 62;
 
@@ -26,14 +26,14 @@ struct Entry {
   EntryType type = EntryType::file;
   std::uint32_t mode = 0;  // permissions: 07777
   std::uint32_t uid = 0, gid = 0;
-  std::int64_t mtime = 0;   // seconds
-  std::uint64_t size = 0;   // of a file
-  std::string link;         // target of a symlink; for a hard link another entry's path
+  std::int64_t mtime = 0;  // seconds
+  std::uint64_t size = 0;  // of a file
+  std::string link;        // target of a symlink; for a hard link another entry's path
   bool operator==(const Entry&) const = default;
 };
 
-// The header of an entry, extended where ustar's fields do not suffice; whole blocks. Content follows, filled up to whole
-// blocks with zeros. Path and link at most kMaxPath, without NUL.
+// The header of an entry, extended where ustar's fields do not suffice; whole blocks. Content follows, filled up to
+// whole blocks with zeros. Path and link at most kMaxPath, without NUL.
 std::string encode_header(const Entry& entry);
 
 // What ends an archive.
@@ -102,12 +102,12 @@ class TarParser {
   TarSink& sink_;
   State state_ = State::header;
   TarError error_ = TarError::none;
-  std::vector<std::uint8_t> block_;     // the part of a header block, or of an extension, that has come
-  std::uint64_t left_ = 0;              // of content, extension or padding
-  std::size_t padding_ = 0;             // behind the content or extension
+  std::vector<std::uint8_t> block_;  // the part of a header block, or of an extension, that has come
+  std::uint64_t left_ = 0;           // of content, extension or padding
+  std::size_t padding_ = 0;          // behind the content or extension
   char extension_type_ = 0;
-  Extension extension_;                 // for the next entry
-  bool zero_block_ = false;             // the last header block was all zeros
+  Extension extension_;      // for the next entry
+  bool zero_block_ = false;  // the last header block was all zeros
 };
 
 }  // namespace microagent::archive

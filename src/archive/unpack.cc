@@ -174,8 +174,8 @@ Status Unpacker::clear_place(const Place& place, const std::string& path) const 
 }
 
 Status Unpacker::make_file(const Place& place, const std::string& path) {
-  file_.reset(::openat(place.directory.get(), place.name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
-                       0600));
+  file_.reset(
+      ::openat(place.directory.get(), place.name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
   if (!file_) return fail_errno(errno, "cannot make " + path);
   return {};
 }
@@ -204,7 +204,8 @@ Status Unpacker::make_hard_link(const Place& place, const std::string& path, con
   if (!target) return fail(target.error());
   const Fd object = open_beneath(base_.get(), *target, O_PATH | O_NOFOLLOW);
   struct stat status {};
-  if (!object || ::fstat(object.get(), &status) != 0) return fail_errno(errno, "cannot link " + path + " to " + *target);
+  if (!object || ::fstat(object.get(), &status) != 0)
+    return fail_errno(errno, "cannot link " + path + " to " + *target);
   if (!S_ISREG(status.st_mode)) return fail_errno(EPERM, "cannot link " + path + " to " + *target);
   const std::string source = "/proc/self/fd/" + std::to_string(object.get());
   if (::linkat(AT_FDCWD, source.c_str(), place.directory.get(), place.name.c_str(), AT_SYMLINK_FOLLOW) == 0) return {};

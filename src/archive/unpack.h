@@ -21,9 +21,9 @@ struct UnpackOptions {
 //   destination is a directory: into it, under the archive's own names;
 //   destination does not exist, or is a file and the archive's first entry too: the first entry becomes the destination
 //   itself, in the directory that must be there for it.
-// An archive whose first entry is "." is content without a name: it goes into the destination, which is made if need be.
-// Files and links that are in the way are replaced. Directories that are there already are filled and otherwise left as
-// they are.
+// An archive whose first entry is "." is content without a name: it goes into the destination, which is made if need
+// be. Files and links that are in the way are replaced. Directories that are there already are filled and otherwise
+// left as they are.
 class Unpacker final : private TarSink {
  public:
   Unpacker(std::string destination, const UnpackOptions& options)
@@ -65,13 +65,13 @@ class Unpacker final : private TarSink {
   std::string destination_;
   UnpackOptions options_;
   TarParser parser_{*this};
-  Status status_;                        // what went wrong here, not in the archive
-  Fd base_;                              // everything lies below it
-  bool base_made_ = false;               // here
+  Status status_;                          // what went wrong here, not in the archive
+  Fd base_;                                // everything lies below it
+  bool base_made_ = false;                 // here
   std::string renamed_from_, renamed_to_;  // the first component of every path, where it gets another name
-  Entry entry_;                          // the one being made
-  Fd file_;                              // when it is a file
-  std::string path_;                     // below the base
+  Entry entry_;                            // the one being made
+  Fd file_;                                // when it is a file
+  std::string path_;                       // below the base
   std::vector<OpenDirectory> open_directories_;
 };
 

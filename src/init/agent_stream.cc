@@ -54,7 +54,8 @@ void AgentStream::open() {
   frames_ = {};
   outgoing_.push_front(hello());
   hellos_ = 1;
-  const Status watched = loop_.watch(stream_.get(), EPOLLIN | EPOLLOUT, [this](std::uint32_t events) { on_events(events); });
+  const Status watched =
+      loop_.watch(stream_.get(), EPOLLIN | EPOLLOUT, [this](std::uint32_t events) { on_events(events); });
   if (!watched) lose();
 }
 
@@ -82,7 +83,8 @@ void AgentStream::on_events(std::uint32_t events) {
 void AgentStream::flush() {
   while (!outgoing_.empty()) {
     const auto& frame = outgoing_.front();
-    const ssize_t count = ::send(stream_.get(), frame.data() + sent_, frame.size() - sent_, MSG_DONTWAIT | MSG_NOSIGNAL);
+    const ssize_t count =
+        ::send(stream_.get(), frame.data() + sent_, frame.size() - sent_, MSG_DONTWAIT | MSG_NOSIGNAL);
     if (count < 0 && (errno == EAGAIN || errno == EINTR)) break;
     if (count <= 0) return lose();
     sent_ += static_cast<std::size_t>(count);

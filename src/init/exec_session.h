@@ -78,8 +78,8 @@ class ExecSession {
   std::vector<std::uint8_t> outgoing_;  // for the stream; at most one frame of output and the small ones
 
   ProcessSpec spec_;
-  pid_t pid_ = -1;        // while the command lives
-  bool begun_ = false;    // a request has been taken
+  pid_t pid_ = -1;      // while the command lives
+  bool begun_ = false;  // a request has been taken
   bool terminal_ = false;
   Fd verdict_;
   Source output_{{}, wire::FrameType::output}, error_output_{{}, wire::FrameType::error_output};

@@ -63,8 +63,8 @@ Status Guest::prepare() {
   if (Status mounted = mount_file_systems(); !mounted) return mounted;
   ::signal(SIGPIPE, SIG_IGN);
   // The last four are how busybox and kernel ask a PID 1 for the end.
-  auto signals = Signals::heed(loop_, {SIGCHLD, SIGTERM, SIGINT, SIGUSR1, SIGUSR2},
-                               [this](int signal) { on_signal(signal); });
+  auto signals =
+      Signals::heed(loop_, {SIGCHLD, SIGTERM, SIGINT, SIGUSR1, SIGUSR2}, [this](int signal) { on_signal(signal); });
   if (!signals) return fail(signals.error());
   signals_ = std::move(*signals);
   if (::setrlimit(RLIMIT_NOFILE, &kOwnOpenFiles) != 0) return fail_errno(errno, "cannot raise the limit of open files");
@@ -72,9 +72,8 @@ Status Guest::prepare() {
   if (!config) return fail(config.error());
   config_ = std::move(*config);
   environment_ = workspace_environment(config_.env);
-  auto watch = ResultWatch::open(loop_, wire::kResultPath, [this] {
-    agent_.send(wire::encode_frame(FrameType::result_ready, ByteView()));
-  });
+  auto watch = ResultWatch::open(loop_, wire::kResultPath,
+                                 [this] { agent_.send(wire::encode_frame(FrameType::result_ready, ByteView())); });
   if (!watch) return fail(watch.error());
   result_watch_ = std::move(*watch);
   return write_host_files(config_);

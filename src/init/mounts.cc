@@ -42,11 +42,8 @@ struct Link {
 };
 
 constexpr Link kLinks[] = {
-    {"/proc/self/fd", "/dev/fd"},
-    {"/proc/self/fd/0", "/dev/stdin"},
-    {"/proc/self/fd/1", "/dev/stdout"},
-    {"/proc/self/fd/2", "/dev/stderr"},
-    {"/proc/self/mounts", "/etc/mtab"},
+    {"/proc/self/fd", "/dev/fd"},       {"/proc/self/fd/0", "/dev/stdin"},  {"/proc/self/fd/1", "/dev/stdout"},
+    {"/proc/self/fd/2", "/dev/stderr"}, {"/proc/self/mounts", "/etc/mtab"},
 };
 
 Status mount_one(const Mount& mount) {

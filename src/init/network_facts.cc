@@ -69,16 +69,14 @@ Result<wire::GuestFacts> read_facts(int device) {
   auto socket = NetlinkSocket::open(0);
   if (!socket) return fail(socket.error());
   wire::GuestFacts facts;
-  Status listed = socket->dump({RTM_GETADDR, 0, ifaddrmsg{}}, [&](std::uint16_t type, ByteView body) {
-    take_address(type, body, device, facts);
-  });
+  Status listed = socket->dump({RTM_GETADDR, 0, ifaddrmsg{}},
+                               [&](std::uint16_t type, ByteView body) { take_address(type, body, device, facts); });
   if (!listed) return fail(listed.error());
   for (const int family : {AF_INET, AF_INET6}) {
     rtmsg request{};
     request.rtm_family = static_cast<std::uint8_t>(family);
-    listed = socket->dump({RTM_GETROUTE, 0, request}, [&](std::uint16_t type, ByteView body) {
-      take_route(type, body, device, facts);
-    });
+    listed = socket->dump({RTM_GETROUTE, 0, request},
+                          [&](std::uint16_t type, ByteView body) { take_route(type, body, device, facts); });
     if (!listed) return fail(listed.error());
   }
   auto resolvers = read_resolvers();

@@ -157,7 +157,8 @@ int become(const ProcessSpec& spec, char* const* argv, char* const* environment)
   ::setsid();
   reset_signals();
   (void)::setrlimit(RLIMIT_NOFILE, &kOpenFiles);  // lower than init's own, which cannot fail
-  if (const int error = arrange_descriptors(spec.streams, ends, verdict); error != 0) give_up(Stage::descriptors, error);
+  if (const int error = arrange_descriptors(spec.streams, ends, verdict); error != 0)
+    give_up(Stage::descriptors, error);
   if (::chdir(spec.workdir.c_str()) != 0) give_up(Stage::workdir, errno);
   if (spec.body) {
     ::close(kVerdictPlace);

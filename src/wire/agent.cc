@@ -57,7 +57,9 @@ bool is_variable(std::string_view text) {
   return equals != std::string_view::npos && equals != 0;
 }
 
-ByteView bytes_of_text(std::string_view text) { return {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()}; }
+ByteView bytes_of_text(std::string_view text) {
+  return {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()};
+}
 
 bool write_text(Writer& writer, std::string_view text) {
   if (text.size() > kMaxFrame) return false;
@@ -167,8 +169,8 @@ std::optional<ExecRequest> parse_exec(ByteView payload) {
 
 std::optional<std::vector<std::uint8_t>> encode_copy(const CopyRequest& request) {
   if (request.path.size() >= kMaxFrame) return std::nullopt;
-  std::vector<std::uint8_t> payload{static_cast<std::uint8_t>((request.keep_owner ? kKeepOwner : 0) |
-                                                              (request.follow ? kFollow : 0))};
+  std::vector<std::uint8_t> payload{
+      static_cast<std::uint8_t>((request.keep_owner ? kKeepOwner : 0) | (request.follow ? kFollow : 0))};
   payload.insert(payload.end(), request.path.begin(), request.path.end());
   return payload;
 }

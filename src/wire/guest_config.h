@@ -1,8 +1,9 @@
 #pragma once
 
-// What the host tells the guest's init, and what init reports back: lines of key=value, values percent-encoded where they
-// hold control characters or '%'. A list is the same key again. The supervisor puts the text into the initramfs as /microagent/config (an
-// appended cpio archive); init sends GuestFacts in its ready frame, and the mediator parses it as hostile input.
+// What the host tells the guest's init, and what init reports back: lines of key=value, values percent-encoded where
+// they hold control characters or '%'. A list is the same key again. The supervisor puts the text into the initramfs as
+// /microagent/config (an appended cpio archive); init sends GuestFacts in its ready frame, and the mediator parses it
+// as hostile input.
 
 #include <cstdint>
 #include <optional>
@@ -14,8 +15,8 @@
 namespace microagent::wire {
 
 struct GuestNetwork {
-  std::string mac;                  // which device to configure: 02:xx:...
-  std::string ip;                   // CIDR, 192.168.64.2/24
+  std::string mac;  // which device to configure: 02:xx:...
+  std::string ip;   // CIDR, 192.168.64.2/24
   std::string gateway;
   std::vector<std::string> dns;     // of either family, at most 8
   std::vector<std::string> routes;  // "CIDR via IP", at most 64; a default route unless one is listed

@@ -70,9 +70,9 @@ TEST(GuestConfig, RefusesALineThatIsCut) {
 }
 
 TEST(GuestConfig, RefusesUnknownKeysRepetitionsAndBadEscapes) {
-  for (const char* text : {"colour=red\n", "network.colour=red\n", "network.=x\n", "hostname=a\nhostname=b\n", "hostname=\n",
-                           "hostname\n", "hostname=%\n", "hostname=%4\n", "hostname=%4g\n", "hostname=% 1\n",
-                           "hostname=a\tb\n", "\n"}) {
+  for (const char* text :
+       {"colour=red\n", "network.colour=red\n", "network.=x\n", "hostname=a\nhostname=b\n", "hostname=\n", "hostname\n",
+        "hostname=%\n", "hostname=%4\n", "hostname=%4g\n", "hostname=% 1\n", "hostname=a\tb\n", "\n"}) {
     EXPECT_FALSE(parse_guest_config(text)) << text;
   }
 }
@@ -112,13 +112,31 @@ TEST(GuestFacts, RefuseALineThatIsCut) {
 }
 
 TEST(GuestFacts, RefuseWhatIsNoAddress) {
-  for (const char* text :
-       {"ip=evil\n", "ip=192.168.64.2\n", "ip=192.168.64.2/33\n", "ip=192.168.64.2/\n", "ip=192.168.64.2/024\n",
-        "ip=192.168.64.2/24 \n", "ip=::1/64\n", "ip=192.168.64.2%00/24\n", "subnet=192.168.64.0\n", "gateway=host\n",
-        "gateway=192.168.64.1/24\n", "gateway=::1\n", "gateway=192.168.064.1\n", "ip6=192.168.64.2/24\n",
-        "ip6=::1/129\n", "gateway6=fe80::1%25eth0\n", "dns=resolver\n", "dns=192.0.2.1%0a\n",
-        "route=192.0.2.0/24\n", "route=192.0.2.0/24 via\n", "route=192.0.2.0/24 via ::1\n", "route=::/0 via 192.0.2.1\n",
-        "route=evil via evil\n", "hostname=web\n", "ip=192.0.2.1/24\nip=192.0.2.2/24\n"}) {
+  for (const char* text : {"ip=evil\n",
+                           "ip=192.168.64.2\n",
+                           "ip=192.168.64.2/33\n",
+                           "ip=192.168.64.2/\n",
+                           "ip=192.168.64.2/024\n",
+                           "ip=192.168.64.2/24 \n",
+                           "ip=::1/64\n",
+                           "ip=192.168.64.2%00/24\n",
+                           "subnet=192.168.64.0\n",
+                           "gateway=host\n",
+                           "gateway=192.168.64.1/24\n",
+                           "gateway=::1\n",
+                           "gateway=192.168.064.1\n",
+                           "ip6=192.168.64.2/24\n",
+                           "ip6=::1/129\n",
+                           "gateway6=fe80::1%25eth0\n",
+                           "dns=resolver\n",
+                           "dns=192.0.2.1%0a\n",
+                           "route=192.0.2.0/24\n",
+                           "route=192.0.2.0/24 via\n",
+                           "route=192.0.2.0/24 via ::1\n",
+                           "route=::/0 via 192.0.2.1\n",
+                           "route=evil via evil\n",
+                           "hostname=web\n",
+                           "ip=192.0.2.1/24\nip=192.0.2.2/24\n"}) {
     EXPECT_FALSE(parse_guest_facts(text)) << text;
   }
   EXPECT_TRUE(parse_guest_facts(""));
