@@ -26,10 +26,18 @@ endif()
 # The folders that handle guest bytes on the data path build without exceptions.
 set(MICROAGENT_NO_EXCEPTIONS base wire archive flow virtio netstack netd init)
 
+# The folders that know Boost.Asio.
+set(MICROAGENT_ASYNC mediator supervisor tls http credentials)
+
 function(microagent_flags target folder)
   target_link_libraries(${target} PUBLIC microagent_options)
   if(folder IN_LIST MICROAGENT_NO_EXCEPTIONS)
     target_compile_options(${target} PRIVATE -fno-exceptions)
+    microagent_precompiled(${target} plain)
+  elseif(folder IN_LIST MICROAGENT_ASYNC)
+    microagent_precompiled(${target} async)
+  else()
+    microagent_precompiled(${target} common)
   endif()
 endfunction()
 
@@ -56,6 +64,11 @@ function(microagent_test folder)
   add_executable(${folder}_test ${arg_SOURCES})
   target_link_libraries(${folder}_test PRIVATE microagent_options microagent_${folder} ${arg_LINK}
     GTest::gmock GTest::gtest_main)
+  if(folder IN_LIST MICROAGENT_ASYNC)
+    microagent_precompiled(${folder}_test async_test)
+  else()
+    microagent_precompiled(${folder}_test test)
+  endif()
   set_target_properties(${folder}_test PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
   gtest_discover_tests(${folder}_test TEST_PREFIX "unit/${folder}." PROPERTIES LABELS unit DISCOVERY_TIMEOUT 60)
 endfunction()
