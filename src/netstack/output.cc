@@ -40,6 +40,15 @@ void store_be16(std::uint8_t* at, std::uint16_t value) {
   std::memcpy(at, &wire_value, sizeof wire_value);
 }
 
+// Where the guest listens for it: RFC 894 and RFC 2464, 7, for what is not for one.
+wire::MacAddress mac_of(const wire::IpAddress& destination, const Config& config) {
+  const auto& bytes = destination.bytes;
+  if (!destination.is_ipv4() && bytes[0] == 0xff) return {0x33, 0x33, bytes[12], bytes[13], bytes[14], bytes[15]};
+  constexpr std::array<std::uint8_t, 4> kEverybody{0xff, 0xff, 0xff, 0xff};
+  if (destination.is_ipv4() && destination.octets() == kEverybody) return {0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
+  return config.guest_mac;
+}
+
 // A UDP checksum of zero would say that there is none (RFC 768).
 std::uint16_t stored_value(const wire::Checksum& sum, std::uint8_t protocol) {
   const std::uint16_t value = sum.value();
@@ -160,7 +169,7 @@ void Output::commit(ByteView header, std::size_t payload_bytes, const Offload& o
   MICROAGENT_CHECK(header.size() == transport_header_bytes_);
   const std::size_t network_bytes = network_header_bytes();
   std::array<std::uint8_t, kMaxHeaders> headers;
-  const wire::EthernetHeader ethernet{config_.guest_mac, config_.gateway_mac,
+  const wire::EthernetHeader ethernet{mac_of(addresses_.destination, config_), config_.gateway_mac,
                                       addresses_.source.is_ipv4() ? wire::kEtherTypeIpv4 : wire::kEtherTypeIpv6};
   std::memcpy(headers.data(), &ethernet, sizeof ethernet);
   encode_network_header(MutableBytes(headers).subspan(kEthernetBytes, network_bytes), header.size() + payload_bytes);

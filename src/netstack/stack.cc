@@ -6,6 +6,7 @@
 #include "base/check.h"
 #include "base/pieces.h"
 #include "netstack/arp.h"
+#include "netstack/dhcp.h"
 #include "netstack/echo_flows.h"
 #include "netstack/environment.h"
 #include "netstack/icmp.h"
@@ -13,6 +14,7 @@
 #include "netstack/ip_input.h"
 #include "netstack/tcp_flows.h"
 #include "netstack/udp_flows.h"
+#include "netstack/udp_input.h"
 #include "wire/ethernet.h"
 #include "wire/icmp.h"
 #include "wire/ip.h"
@@ -26,6 +28,11 @@ constexpr std::uint16_t kMinMtu6 = 1280;  // RFC 8200, 5
 // Whether a frame is for the gateway: its own address, or a group's.
 bool is_for_gateway(const wire::MacAddress& destination, const Config& config) {
   return destination == config.gateway_mac || (destination[0] & 1) != 0;
+}
+
+bool is_for_dhcp(const Packet& packet) {
+  return packet.source.is_ipv4() && packet.protocol == wire::kProtocolUdp &&
+         udp_destination_port(packet) == wire::kDhcpServerPort;
 }
 
 }  // namespace
@@ -62,6 +69,7 @@ struct Stack::Impl {
   Arp arp{environment};
   IpInput ip_input{environment};
   Icmp icmp{environment};
+  Dhcp dhcp{environment};
   TcpFlows tcp{environment};
   UdpFlows udp{environment};
   EchoFlows echo{environment};
@@ -107,7 +115,10 @@ void Stack::Impl::on_packet(Packet& packet) {
       if (packet.hop_limit > 1) return forward(packet);
       return refuse(packet, time_exceeded(wire::kIcmpInTransit, packet.source.family));
     case Reach::absent: return refuse(packet, error_of(Refusal::host_unreachable, packet.source.family));
-    case Reach::everybody: ++counters.unsupported; return;
+    case Reach::everybody:
+      if (is_for_dhcp(packet)) return dhcp.on_packet(packet);
+      ++counters.unsupported;
+      return;
     case Reach::nowhere: ++counters.malformed; return;
   }
 }
@@ -116,7 +127,9 @@ void Stack::Impl::forward(Packet& packet) {
   const bool to_gateway = reach_of(packet.destination, config) == Reach::gateway;
   switch (packet.protocol) {
     case wire::kProtocolTcp: return tcp.on_packet(packet);
-    case wire::kProtocolUdp: return udp.on_packet(packet);
+    case wire::kProtocolUdp:
+      if (to_gateway && is_for_dhcp(packet)) return dhcp.on_packet(packet);
+      return udp.on_packet(packet);
     case wire::kProtocolIcmp:
       if (packet.source.is_ipv4()) return on_icmp(packet, to_gateway);
       break;

@@ -2,8 +2,8 @@
 
 #include <cstring>
 
-#include "base/pieces.h"
 #include "base/siphash.h"
+#include "netstack/udp_input.h"
 #include "wire/ip.h"
 #include "wire/udp.h"
 
@@ -12,6 +12,8 @@ namespace {
 
 constexpr std::uint16_t kDnsPort = 53;
 constexpr std::array<std::uint8_t, 4> kLoopback{127, 0, 0, 1};
+
+bool is_loopback(const wire::IpAddress& address) { return address == wire::IpAddress::ipv4(kLoopback); }
 
 }  // namespace
 
@@ -24,29 +26,21 @@ UdpFlows::UdpFlows(Environment& environment)
 }
 
 void UdpFlows::on_packet(Packet& packet) {
-  wire::UdpHeader header;
   const Quote quote = quote_of(packet);
-  if (packet.bytes < sizeof header || !checksum_ok(packet)) {
+  const auto datagram = take_udp(packet);
+  if (!datagram) {
     ++environment_.counters.malformed;
     return;
   }
-  auto payload = take_front(packet.payload, sizeof header, reinterpret_cast<std::uint8_t*>(&header));
-  const std::size_t length = header.length;
-  if (length < sizeof header || length > packet.bytes || header.source_port == 0 || header.destination_port == 0) {
-    ++environment_.counters.malformed;
-    return;
-  }
-  const std::size_t payload_bytes = length - sizeof header;
-  payload = keep_front(payload, payload_bytes);
-  const DatagramKey key{{packet.source, header.source_port}, {packet.destination, header.destination_port}};
+  const DatagramKey key{{packet.source, datagram->source_port}, {packet.destination, datagram->destination_port}};
   // From its loopback the guest only answers.
-  if (packet.source.octets() == kLoopback && packet.source.is_ipv4() && table_.find(key) == nullptr) {
+  if (is_loopback(packet.source) && table_.find(key) == nullptr) {
     ++environment_.counters.spoofed;
     return;
   }
   take_datagram(key, packet, quote,
-                HostDatagram{.payload = payload,
-                             .payload_bytes = payload_bytes,
+                HostDatagram{.payload = datagram->payload,
+                             .payload_bytes = datagram->payload_bytes,
                              .hop_limit = packet.hop_limit,
                              .dont_fragment = packet.dont_fragment});
 }
@@ -59,7 +53,7 @@ void UdpFlows::on_guest_error(const GuestError& error) {
   send_batch();
   DatagramFlow* flow = table_.find({{error.to, header.destination_port}, {error.from, header.source_port}});
   if (flow == nullptr || flow->state != DatagramState::live) return;
-  const bool first_try = flow->dialled && !flow->answered && flow->pending && error.to.octets() != kLoopback;
+  const bool first_try = flow->dialled && !flow->answered && flow->pending && !is_loopback(error.to);
   if (!first_try) return end(*flow, flow->dialled && !flow->answered ? End::refused : End::guest_reset);
   // Perhaps its service listens on its loopback only.
   const DatagramKey loopback{{wire::IpAddress::ipv4(kLoopback), flow->key.guest.port}, flow->key.remote};
