@@ -119,8 +119,9 @@ def test_ping_of_the_gateway(guest):
 
 
 def test_names(guest):
-    answer = guest.shell("nslookup www.example")
-    assert net.SERVER in answer and net.SERVER6 in answer
+    # One question at a time: busybox mixes answers up when two of its questions get the same identifier.
+    assert net.SERVER in guest.shell("nslookup -type=a www.example")
+    assert net.SERVER6 in guest.shell("nslookup -type=aaaa www.example")
     assert guest.shell("wget -q -O - http://www.example/").strip() == "hello from the internet"
     assert guest.shell("wget -q -O - http://alias.example/").strip() == "hello from the internet"
     answer = guest.shell("nslookup -type=a two.example")
@@ -144,7 +145,8 @@ def test_an_answer_too_long_for_a_datagram(guest):
 @pytest.mark.parametrize("address", [net.HOST, "192.168.64.1", "10.0.0.1", "169.254.169.254", "192.168.64.77"])
 def test_the_inside_is_denied_at_once(guest, address):
     outcome = guest.exec("nc", address, "80", code=1, timeout=20)
-    assert "refused" in outcome.err_text.lower() or "unreachable" in outcome.err_text.lower(), outcome
+    said = outcome.err_text.lower()
+    assert any(word in said for word in ("refused", "unreachable", "no route")), outcome
 
 
 def test_a_denial_is_recorded(guest):
@@ -156,7 +158,7 @@ def test_a_denial_is_recorded(guest):
 def test_a_name_that_leads_inside(guest):
     """The answer is delivered, the connection is not."""
     assert "10.9.8.7" in guest.shell("nslookup -type=a inside.example")
-    guest.exec("wget", "-q", "-T", "10", "-O", "-", "http://inside.example/", code=1, timeout=20)
+    guest.exec("wget", "-q", "-O", "-", "http://inside.example/", code=1, timeout=20)
     guest.wait_for_record(event="egress_internal_deny", dst="10.9.8.7:80")
 
 

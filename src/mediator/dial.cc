@@ -22,12 +22,16 @@ struct SocketAddress {
   const sockaddr* get() const { return reinterpret_cast<const sockaddr*>(&storage); }
 };
 
+// A ping socket has no port, but with port 0 it has no peer for getpeername(2) either (Linux, inet_getname()).
+constexpr std::uint16_t kPingPort = 1;
+
 SocketAddress socket_address(const Target& target) {
+  const std::uint16_t port = target.protocol == flow::Protocol::icmp_echo ? kPingPort : target.port;
   SocketAddress address;
   if (target.address.family == policy::Address::Family::ipv4) {
     sockaddr_in ipv4{};
     ipv4.sin_family = AF_INET;
-    ipv4.sin_port = htons(target.port);
+    ipv4.sin_port = htons(port);
     std::memcpy(&ipv4.sin_addr, target.address.bytes.data(), sizeof ipv4.sin_addr);
     std::memcpy(&address.storage, &ipv4, sizeof ipv4);
     address.size = sizeof ipv4;
@@ -35,7 +39,7 @@ SocketAddress socket_address(const Target& target) {
   }
   sockaddr_in6 ipv6{};
   ipv6.sin6_family = AF_INET6;
-  ipv6.sin6_port = htons(target.port);
+  ipv6.sin6_port = htons(port);
   ipv6.sin6_scope_id = target.scope;
   std::memcpy(&ipv6.sin6_addr, target.address.bytes.data(), sizeof ipv6.sin6_addr);
   std::memcpy(&address.storage, &ipv6, sizeof ipv6);

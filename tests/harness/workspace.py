@@ -116,6 +116,7 @@ class Workspace:
         for log in ("events.jsonl", "supervisor.log", "console.log", "egress.jsonl"):
             path = self.directory / log
             if path.exists():
-                text = "\n".join(path.read_bytes().decode(errors="replace").splitlines()[-25:])
+                lines = path.read_bytes().decode(errors="replace").splitlines()[-10:]
+                text = "\n".join(line.split(',"prev":')[0] for line in lines)
                 parts.append(f"-- {self.name}/{log}\n{text}")
         return "\n".join(parts)

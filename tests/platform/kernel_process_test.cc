@@ -17,22 +17,13 @@
 #include <array>
 #include <cstdio>
 #include <cstdlib>
-#include <functional>
 #include <string>
 
 #include "base/fd.h"
+#include "own_network.h"
 
 namespace microagent::platform {
 namespace {
-
-// Runs `work` in a child and gives what it returned; -1 when a signal ended it.
-int in_child(const std::function<int()>& work) {
-  const pid_t child = ::fork();
-  if (child == 0) ::_exit(work());
-  int status = 0;
-  ::waitpid(child, &status, 0);
-  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-}
 
 TEST(NetworkNamespace, OfAnOrdinaryUserIsEmpty) {
   const int outcome = in_child([] {

@@ -1,9 +1,8 @@
-// Sockets: descriptors that travel, ping sockets, locks.
+// Sockets: descriptors that travel, what a peer is, files of memory, locks.
 
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <gtest/gtest.h>
-#include <netinet/ip_icmp.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/mman.h>
@@ -84,43 +83,6 @@ TEST(SeqPacket, TellsWhenAPacketOrItsDescriptorsWereCut) {
   EXPECT_NE(receive_message(pair.two, 4, CMSG_SPACE(sizeof(int))) & MSG_TRUNC, 0);
   ASSERT_TRUE(send_with_descriptor(pair.one, "x", 0));
   EXPECT_NE(receive_message(pair.two, 4, 0) & MSG_CTRUNC, 0) << "a descriptor without room is told, and closed";
-}
-
-TEST(PingSocket, IdentifierIsTheKernelsAndTheAnswerItsOwn) {
-  const Fd ping(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, IPPROTO_ICMP));
-  if (!ping) {
-    ASSERT_TRUE(errno == EACCES || errno == EPERM);
-    GTEST_SKIP() << "net.ipv4.ping_group_range leaves this user out; guests cannot ping here";
-  }
-  sockaddr_in loopback{};
-  loopback.sin_family = AF_INET;
-  loopback.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  ASSERT_EQ(::connect(ping.get(), reinterpret_cast<sockaddr*>(&loopback), sizeof loopback), 0);
-  icmphdr request{};
-  request.type = ICMP_ECHO;
-  request.un.echo.id = htons(0x1234);
-  request.un.echo.sequence = htons(7);
-  ASSERT_EQ(::send(ping.get(), &request, sizeof request, 0), static_cast<ssize_t>(sizeof request));
-  pollfd polled{ping.get(), POLLIN, 0};
-  ASSERT_EQ(::poll(&polled, 1, 1000), 1);
-  icmphdr answer{};
-  const auto size = static_cast<ssize_t>(sizeof answer);
-  ASSERT_EQ(::recv(ping.get(), &answer, sizeof answer, 0), size) << "without an IP header";
-  EXPECT_EQ(answer.type, ICMP_ECHOREPLY);
-  EXPECT_EQ(ntohs(answer.un.echo.sequence), 7);
-  EXPECT_NE(ntohs(answer.un.echo.id), 0x1234) << "the kernel writes its own, so ours must be put back";
-}
-
-TEST(PingSocket, TakesNothingButEchoRequests) {
-  const Fd ping(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, IPPROTO_ICMP));
-  if (!ping) GTEST_SKIP() << "no ping sockets for this user";
-  sockaddr_in loopback{};
-  loopback.sin_family = AF_INET;
-  loopback.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  icmphdr redirect{};
-  redirect.type = ICMP_REDIRECT;
-  const auto* to = reinterpret_cast<sockaddr*>(&loopback);
-  EXPECT_EQ(::sendto(ping.get(), &redirect, sizeof redirect, 0, to, sizeof loopback), -1);
 }
 
 TEST(UdpSocket, AClosedPortIsAnErrorOfTheConnectedSocket) {

@@ -60,7 +60,9 @@ TEST(Qemu, CanConfineItself) {
   EXPECT_THAT(run_qemu("-help").output, HasSubstr("-sandbox"));
   const Outcome confined = run_qemu(
       "-sandbox on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny -machine none -accel tcg "
-      "-nodefaults -display none -monitor stdio </dev/null");
+      "-nodefaults -display none -S -qmp stdio <<'END'\n"
+      R"({"execute": "qmp_capabilities"} {"execute": "quit"})"
+      "\nEND");
   EXPECT_EQ(confined.status, 0) << confined.output;
 }
 
