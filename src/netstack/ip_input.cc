@@ -41,6 +41,10 @@ std::optional<std::size_t> checksum_offset_of(std::uint8_t protocol) {
   }
 }
 
+bool asks_for_offload(const Offload& offload) {
+  return (offload.flags & wire::kNetHeaderNeedsCsum) != 0 || offload.gso_type != wire::kNetHeaderGsoNone;
+}
+
 }  // namespace
 
 Reach reach_of(const wire::IpAddress& destination, const Config& config) {
@@ -97,8 +101,12 @@ std::optional<Packet> IpInput::take_ipv4(std::span<iovec> pieces, std::size_t by
   packet.offload = offload;
   packet.network_header = ByteView(header_).first(header_bytes);
   if (!has_good_source(packet)) return ++counters.spoofed, std::nullopt;
-  if ((header.flags_and_offset & (wire::kIpv4MoreFragments | wire::kIpv4OffsetMask)) != 0) {
-    return ++counters.unsupported, std::nullopt;
+  const bool more = (header.flags_and_offset & wire::kIpv4MoreFragments) != 0;
+  const std::size_t offset = (header.flags_and_offset & wire::kIpv4OffsetMask) * wire::kFragmentUnit;
+  if (more || offset != 0) {
+    // Nothing can be left to do for a part of a datagram.
+    if (asks_for_offload(offload)) return malformed();
+    return fragments_.add(packet, {header.identification, offset, more});
   }
   if (!offload_fits(packet, sizeof(wire::EthernetHeader) + header_bytes)) return malformed();
   packet.checksum_left_out = (offload.flags & wire::kNetHeaderNeedsCsum) != 0;

@@ -5,6 +5,7 @@
 #include <span>
 
 #include "netstack/environment.h"
+#include "netstack/fragments.h"
 #include "netstack/packet.h"
 
 namespace microagent::netstack {
@@ -19,19 +20,23 @@ enum class Reach : std::uint8_t {
 };
 Reach reach_of(const wire::IpAddress& destination, const Config& config);
 
-// Copies the IP header of a frame out of guest memory, once, and judges it.
+// Copies the IP header of a frame out of guest memory, once, and judges it; joins fragments.
 class IpInput {
  public:
-  explicit IpInput(Environment& environment) : environment_(environment) {}
+  explicit IpInput(Environment& environment) : environment_(environment), fragments_(environment) {}
 
   // `pieces` are what follows the Ethernet header, `bytes` in all. The packet's header is good until the next call.
-  // Nothing: dropped, and counted why.
+  // Nothing: dropped, and counted why, or a fragment of what is not whole yet.
   std::optional<Packet> take_ipv4(std::span<iovec> pieces, std::size_t bytes, const Offload& offload);
+
+  void on_time() { fragments_.on_time(); }
+  std::optional<std::uint64_t> next_deadline() const { return fragments_.next_deadline(); }
 
  private:
   bool has_good_source(const Packet& packet) const;
 
   Environment& environment_;
+  Fragments fragments_;
   std::array<std::uint8_t, 60> header_{};
 };
 

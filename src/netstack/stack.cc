@@ -231,6 +231,7 @@ void Stack::flush() {
 
 void Stack::on_time(std::uint64_t now_ns) {
   impl_->environment.now_ns = now_ns;
+  impl_->ip_input.on_time();
   impl_->tcp.on_time();
   impl_->udp.on_time();
   impl_->echo.on_time();
@@ -238,7 +239,7 @@ void Stack::on_time(std::uint64_t now_ns) {
 
 std::optional<std::uint64_t> Stack::next_deadline() const {
   std::optional<std::uint64_t> next = impl_->tcp.next_deadline();
-  for (const auto other : {impl_->udp.next_deadline(), impl_->echo.next_deadline()}) {
+  for (const auto other : {impl_->udp.next_deadline(), impl_->echo.next_deadline(), impl_->ip_input.next_deadline()}) {
     if (other && (!next || *other < *next)) next = other;
   }
   return next;
