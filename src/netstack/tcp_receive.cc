@@ -15,17 +15,30 @@ namespace {
 
 constexpr std::size_t kMaxIov = 1024;  // UIO_MAXIOV
 
-// How many bytes the descriptor took; 0 when it is full; -1 with errno when it failed.
-ssize_t send_to_host(int fd, std::span<const iovec> pieces) {
+ssize_t send_some(int fd, std::span<const iovec> pieces) {
   msghdr message{};
   message.msg_iov = const_cast<iovec*>(pieces.data());
-  message.msg_iovlen = std::min(pieces.size(), kMaxIov);
+  message.msg_iovlen = pieces.size();
   for (;;) {
     const ssize_t sent = ::sendmsg(fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
     if (sent >= 0) return sent;
     if (errno == EAGAIN || errno == EWOULDBLOCK) return 0;
     if (errno != EINTR) return -1;
   }
+}
+
+// How many bytes the descriptor took: less than all only when it is full. -1 with errno when it failed.
+ssize_t send_to_host(int fd, std::span<const iovec> pieces) {
+  if (pieces.size() <= kMaxIov) return send_some(fd, pieces);
+  ssize_t all = 0;
+  for (; !pieces.empty(); pieces = pieces.subspan(std::min(pieces.size(), kMaxIov))) {
+    const auto some = pieces.first(std::min(pieces.size(), kMaxIov));
+    const ssize_t sent = send_some(fd, some);
+    if (sent < 0) return sent;
+    all += sent;
+    if (static_cast<std::size_t>(sent) < total_bytes(some)) break;
+  }
+  return all;
 }
 
 iovec piece_of(ByteView bytes) { return {const_cast<std::uint8_t*>(bytes.data()), bytes.size()}; }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <deque>
 #include <memory>
 #include <optional>
@@ -20,6 +21,7 @@ class FakeWire final : public Wire {
   std::optional<std::size_t> frames_of_room;  // nothing: without end
   std::size_t piece_bytes = 0;                // 0: every frame is one piece
   std::uint64_t refused = 0;                  // reservations that found no room
+  std::size_t largest_reservation = 0;
 
   Abilities abilities() const override { return can; }
 
@@ -31,6 +33,7 @@ class FakeWire final : public Wire {
     }
     // Of exactly this size and anew each time, so that a sanitizer sees every byte written outside.
     bytes_ = bytes;
+    largest_reservation = std::max(largest_reservation, bytes);
     buffer_ = std::make_unique<std::uint8_t[]>(bytes);
     pieces_.clear();
     const std::size_t step = piece_bytes == 0 ? bytes : piece_bytes;

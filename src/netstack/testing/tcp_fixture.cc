@@ -168,6 +168,12 @@ Segment TcpFixture::only() {
   return segments.empty() ? Segment{.flags = 0} : segments.front();
 }
 
+Segment TcpFixture::last() {
+  auto segments = seen();
+  EXPECT_FALSE(segments.empty());
+  return segments.empty() ? Segment{.flags = 0} : segments.back();
+}
+
 Segment TcpFixture::expect_ack(std::uint32_t ack) {
   const Segment segment = only();
   EXPECT_EQ(segment.flags, kAck);
@@ -203,10 +209,16 @@ FlowId TcpFixture::open(const wire::TcpOptions& options) {
 
 void TcpFixture::splice(FlowId flow, SocketPair pair) {
   descriptor = pair.ours.get();
-  host = std::move(pair.host);
+  take_host(std::move(pair.host));
   flows->on_splice(flow, std::move(pair.ours));
   flows->flush();
   watch_new();
+}
+
+void TcpFixture::take_host(Fd end) {
+  // That of an earlier connection lives on.
+  if (host) earlier_hosts_.push_back(std::move(host));
+  host = std::move(end);
 }
 
 Segment TcpFixture::finish_handshake() {
@@ -240,7 +252,7 @@ FlowId TcpFixture::establish_peeked(std::size_t limit) {
 Segment TcpFixture::dial(FlowId flow, std::uint16_t guest_port) {
   SocketPair pair = make_tcp_pair();
   descriptor = pair.ours.get();
-  host = std::move(pair.host);
+  take_host(std::move(pair.host));
   flows->dial(flow, guest_port, std::move(pair.ours));
   flows->flush();
   watch_new();

@@ -65,6 +65,7 @@ class TcpFixture : public ::testing::Test, protected TestEnvironment {
   // another connection.
   std::vector<Segment> seen();
   Segment only();
+  Segment last();
   void expect_silence() { EXPECT_EQ(seen().size(), 0U); }
   // One empty segment that acknowledges so much.
   Segment expect_ack(std::uint32_t ack);
@@ -137,8 +138,10 @@ class TcpFixture : public ::testing::Test, protected TestEnvironment {
 
  private:
   void watch_new();
+  void take_host(Fd end);
 
   Fd epoll_;
+  std::vector<Fd> earlier_hosts_;
   std::map<int, std::uint64_t> polled_;
 };
 
