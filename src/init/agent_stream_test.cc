@@ -1,6 +1,7 @@
 #include "init/agent_stream.h"
 
 #include <gtest/gtest.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 
 #include <array>
@@ -19,8 +20,10 @@ class AgentStreamTest : public testing::Test {
     if (!answers_) return fail_errno(ECONNRESET, "nobody answers");
     std::array<int, 2> ends{};
     EXPECT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends.data()), 0);
+    leave();
     host_.reset(ends[0]);
     reader_ = {};
+    EXPECT_TRUE(loop_.watch(host_.get(), EPOLLIN, [this](std::uint32_t) { hear(); }));
     return Fd(ends[1]);
   }
 
@@ -28,19 +31,22 @@ class AgentStreamTest : public testing::Test {
   bool until(Fact fact) {
     bool late = false;
     const Loop::Timer timer = loop_.after(std::chrono::seconds(10), [&] { late = true; });
-    while (!fact() && !late) {
-      loop_.step();
-      hear();
-    }
+    while (!fact() && !late) loop_.step();
     loop_.cancel(timer);
     return fact();
   }
 
+  // The host ends the connection.
+  void leave() {
+    if (host_) loop_.forget(host_.get());
+    host_.reset();
+  }
+
   void hear() {
     std::array<std::uint8_t, 4096> chunk;
-    const ssize_t count = host_ ? ::recv(host_.get(), chunk.data(), chunk.size(), MSG_DONTWAIT) : -1;
+    const ssize_t count = ::recv(host_.get(), chunk.data(), chunk.size(), MSG_DONTWAIT);
     if (count == 0) ended_ = true;
-    if (count <= 0) return;
+    if (count <= 0) return loop_.change(host_.get(), 0);
     reader_.feed(ByteView(chunk).first(static_cast<std::size_t>(count)));
     while (const auto frame = reader_.next()) {
       if (frame->type == FrameType::hello) heard_ += "hello ";
@@ -70,7 +76,7 @@ TEST_F(AgentStreamTest, ConnectsAgainAndSaysNothingTwice) {
   stream_.open();
   say("one");
   ASSERT_TRUE(until([&] { return heard_ == "hello one "; }));
-  host_.reset();
+  leave();
   ASSERT_TRUE(until([&] { return heard_ == "hello one hello "; }));
   EXPECT_EQ(attempts_, 2);
   say("two");
@@ -101,7 +107,7 @@ TEST_F(AgentStreamTest, IsFinishedOnceTheHostHasEverything) {
   ASSERT_TRUE(until([&] { return ended_; }));
   EXPECT_EQ(heard_, "hello last words ");
   EXPECT_FALSE(stream_.finished());
-  host_.reset();
+  leave();
   EXPECT_TRUE(until([&] { return stream_.finished(); }));
   EXPECT_EQ(attempts_, 1);
 }
