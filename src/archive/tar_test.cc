@@ -127,7 +127,7 @@ TEST(Tar, NoticesACutAnywhere) {
     if (length % kBlock != 0) EXPECT_EQ(error, TarError::truncated) << length;
   }
   EXPECT_EQ(parse(archive.substr(0, 2 * kBlock)), TarError::truncated);  // a file's header without its content
-  EXPECT_EQ(parse(extension('L', "long name")), TarError::truncated);   // which belongs to an entry
+  EXPECT_EQ(parse(extension('L', "long name")), TarError::truncated);    // which belongs to an entry
 }
 
 TEST(Tar, TakesWhatIsBehindTheEndForPadding) {
