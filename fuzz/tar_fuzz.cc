@@ -1,5 +1,5 @@
-// Tar streams: the fuzzer's first byte says in what pieces the rest arrives. Every entry must be one that can be written
-// again, and no more content come out than went in.
+// Tar streams: the fuzzer's first byte says in what pieces the rest arrives. Every entry must be one that can be
+// written again, and no more content come out than went in.
 
 #include <algorithm>
 
