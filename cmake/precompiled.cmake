@@ -1,6 +1,6 @@
-# Precompiled headers. Half of a cold build went into reading fmt, nlohmann::json, Boost.Asio and GoogleTest again for each
-# file; now each set is read once. They hold no header of ours. A file still names all it needs: -DMICROAGENT_PCH=OFF,
-# which the fuzz preset sets, builds without them.
+# Precompiled headers. Half of a cold build went into reading fmt, nlohmann::json, Boost.Asio and GoogleTest again for
+# each file; now each set is read once. They hold no header of ours. A file still names all it needs:
+# -DMICROAGENT_PCH=OFF, which the fuzz preset sets, builds without them.
 
 option(MICROAGENT_PCH "Precompile the headers of the standard library and of other projects" ON)
 

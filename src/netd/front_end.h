@@ -6,8 +6,8 @@
 
 namespace microagent::netd {
 
-// What carries the guest's Ethernet frames: a vhost-user device (net_port.h) or a tap (tap_port.h). Towards the stack it
-// is a wire; towards the loop it is a queue that is emptied in batches.
+// What carries the guest's Ethernet frames: a vhost-user device (net_port.h) or a tap (tap_port.h). Towards the stack
+// it is a wire; towards the loop it is a queue that is emptied in batches.
 class FrontEnd : public netstack::Wire {
  public:
   // Gives the stack at most `budget` frames of the guest; returns how many. Fewer means that there are no more. The

@@ -27,7 +27,8 @@ void Outbox::drain() {
 }
 
 bool Outbox::send(const Entry& entry) {
-  const Status sent = std::visit([&](const auto& body) { return channel_.send(entry.flow, body, -1, entry.trailing); }, entry.body);
+  const Status sent =
+      std::visit([&](const auto& body) { return channel_.send(entry.flow, body, -1, entry.trailing); }, entry.body);
   if (sent) return true;
   if (sent.error().retryable()) return false;
   broken_ = true;

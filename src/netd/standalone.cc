@@ -177,8 +177,9 @@ Result<Standalone::Channels> Standalone::start(std::span<char*> words) {
   flow::Channel first(Fd(::dup(supervisor->second.get())));
   const bool told = first.send(0, *configure) && first.send(0, flow::Attach{flow::Device::tap}, tap->get());
   tap->reset();
-  Status served = told ? Permissive(std::move(mediator->second), std::move(supervisor->second), std::move(permissive)).run()
-                       : fail(ErrorKind::permanent, "netd does not take its tap");
+  Status served =
+      told ? Permissive(std::move(mediator->second), std::move(supervisor->second), std::move(permissive)).run()
+           : fail(ErrorKind::permanent, "netd does not take its tap");
   if (!served) log_error("{}", served.error().message);
   ::_exit(served ? EXIT_SUCCESS : EXIT_FAILURE);
 }

@@ -11,8 +11,8 @@
 
 namespace microagent::netd {
 
-// A tap device as a front end (Linux, Documentation/networking/tuntap.rst): one frame a read(2) or write(2), each behind
-// a virtio_net_hdr, so that frames of 64 KiB with segmentation and checksums left out cross it whatever its MTU.
+// A tap device as a front end (Linux, Documentation/networking/tuntap.rst): one frame a read(2) or write(2), each
+// behind a virtio_net_hdr, so that frames of 64 KiB with segmentation and checksums left out cross it whatever its MTU.
 class TapPort final : public FrontEnd {
  public:
   // Takes a tap descriptor that is set up already (open_tap). Fails when it cannot be watched.

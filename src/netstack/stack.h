@@ -84,11 +84,11 @@ class Upcalls {
  public:
   virtual ~Upcalls() = default;
 
-  // The guest wants a flow. Exactly one of Stack::on_splice, on_refuse and on_drop follows, perhaps before this returns;
-  // for TCP perhaps on_peek before it.
+  // The guest wants a flow. Exactly one of Stack::on_splice, on_refuse and on_drop follows, perhaps before this
+  // returns; for TCP perhaps on_peek before it.
   virtual void open(FlowId flow, Protocol protocol, const Endpoint& guest, const Endpoint& destination) = 0;
-  // More of what the guest sends on a flow that is peeked at; `ended` when that was all. The pieces are valid during the
-  // call only.
+  // More of what the guest sends on a flow that is peeked at; `ended` when that was all. The pieces are valid during
+  // the call only.
   virtual void first_bytes(FlowId flow, std::span<const iovec> pieces, bool ended) = 0;
   virtual void closed(FlowId flow, const FlowTotals& totals) = 0;
 
@@ -108,9 +108,9 @@ class Stack {
   Stack(const Stack&) = delete;
   Stack& operator=(const Stack&) = delete;
 
-  // One frame from the guest. `pieces` point into guest memory (the guest may change it at any moment; headers are copied
-  // out once, then validated, then used). The span is read during the call only, the memory until flush(), so that
-  // datagrams can go out in batches.
+  // One frame from the guest. `pieces` point into guest memory (the guest may change it at any moment; headers are
+  // copied out once, then validated, then used). The span is read during the call only, the memory until flush(), so
+  // that datagrams can go out in batches.
   void on_frame(std::span<const iovec> pieces, std::size_t bytes, const Offload& offload);
 
   // Answers to open(). A splice owns `fd`: a connected nonblocking TCP, UDP, ping or AF_UNIX (stream for TCP, seqpacket
@@ -122,7 +122,8 @@ class Stack {
   void on_peek(FlowId flow, std::size_t limit);
 
   // Opens a stream or conversation to a guest port, from the gateway's address: first at the guest's address, then, if
-  // that is refused, at the guest's 127.0.0.1 (the guest allows it by route_localnet). `first` is the first datagram (UDP).
+  // that is refused, at the guest's 127.0.0.1 (the guest allows it by route_localnet). `first` is the first datagram
+  // (UDP).
   void dial(FlowId flow, Protocol protocol, std::uint16_t guest_port, Fd fd, ByteView first);
 
   void kill(FlowId flow);

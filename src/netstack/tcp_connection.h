@@ -2,14 +2,14 @@
 
 // One TCP connection of the guest (RFC 9293), whose far end is a host descriptor.
 //
-// Guest to host (tcp_receive.cc). A segment's payload goes by sendmsg(2) from guest memory straight into the descriptor,
-// and only what the descriptor took is acknowledged. What it did not take waits in `held`: the window that the guest was
-// given follows the room that the descriptor reports, so this is little, and while it waits the window does not move.
-// When the guest begins to repeat what waits, it is told that its window is closed: a sender waits for a window for
-// ever, but gives up when nothing is acknowledged.
+// Guest to host (tcp_receive.cc). A segment's payload goes by sendmsg(2) from guest memory straight into the
+// descriptor, and only what the descriptor took is acknowledged. What it did not take waits in `held`: the window that
+// the guest was given follows the room that the descriptor reports, so this is little, and while it waits the window
+// does not move. When the guest begins to repeat what waits, it is told that its window is closed: a sender waits for a
+// window for ever, but gives up when nothing is acknowledged.
 //
-// Host to guest (tcp_send.cc). The descriptor's receive queue is the retransmission buffer. Bytes are peeked at straight
-// into guest memory, and consumed some time after the guest has acknowledged them:
+// Host to guest (tcp_send.cc). The descriptor's receive queue is the retransmission buffer. Bytes are peeked at
+// straight into guest memory, and consumed some time after the guest has acknowledged them:
 //
 //     consumed        snd_una            snd_nxt        snd_max
 //        |--unconsumed--|-----in flight-----|              |        (snd_nxt < snd_max only after a timeout)
@@ -17,7 +17,8 @@
 //
 // A byte with sequence number s lies `unconsumed + (s - snd_una)` bytes behind the front of the socket's queue.
 //
-// A descriptor that has failed still holds what its far end said before: that is delivered, and then the guest is reset.
+// A descriptor that has failed still holds what its far end said before: that is delivered, and then the guest is
+// reset.
 
 #include <cstdint>
 #include <memory>

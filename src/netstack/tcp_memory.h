@@ -1,7 +1,7 @@
 #pragma once
 
-// Bytes of guests that wait in our memory: those that a host descriptor has not taken yet, and those that arrived before
-// their turn. All of one stack draw on one budget.
+// Bytes of guests that wait in our memory: those that a host descriptor has not taken yet, and those that arrived
+// before their turn. All of one stack draw on one budget.
 
 #include <sys/uio.h>
 

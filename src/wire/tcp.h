@@ -53,8 +53,8 @@ struct TcpOptions {
 // Nothing when an option's length is impossible or leaves the header (RFC 9293, 3.2). Unknown options are passed over.
 std::optional<TcpOptions> parse_tcp_options(ByteView bytes);
 
-// Writes the options, padded to a multiple of 4, and returns how many bytes that are. They must fit into kMaxTcpOptions:
-// three SACK blocks beside timestamps, four without.
+// Writes the options, padded to a multiple of 4, and returns how many bytes that are. They must fit into
+// kMaxTcpOptions: three SACK blocks beside timestamps, four without.
 std::size_t encode_tcp_options(const TcpOptions& options, std::array<std::uint8_t, kMaxTcpOptions>& out);
 
 }  // namespace microagent::wire

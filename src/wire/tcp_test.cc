@@ -57,8 +57,9 @@ TEST(TcpOptions, AreNeverReadBeyondAnyPrefix) {
 }
 
 TEST(TcpOptions, OfImpossibleLengthAreRefused) {
-  for (const Bytes& bytes : {Bytes{2, 0, 0, 0}, Bytes{2, 1, 0, 0}, Bytes{2, 5, 0, 0, 0, 0}, Bytes{2, 4, 5}, Bytes{3, 2},
-                             Bytes{8, 9, 0, 0, 0, 0, 0, 0, 0}, Bytes{5, 9, 0, 0, 0, 0, 0, 0, 0}, Bytes{5, 2}, Bytes{99}}) {
+  for (const Bytes& bytes :
+       {Bytes{2, 0, 0, 0}, Bytes{2, 1, 0, 0}, Bytes{2, 5, 0, 0, 0, 0}, Bytes{2, 4, 5}, Bytes{3, 2},
+        Bytes{8, 9, 0, 0, 0, 0, 0, 0, 0}, Bytes{5, 9, 0, 0, 0, 0, 0, 0, 0}, Bytes{5, 2}, Bytes{99}}) {
     EXPECT_FALSE(parse_tcp_options(bytes)) << int{bytes[0]} << " " << bytes.size();
   }
 }

@@ -1,5 +1,5 @@
-// Ping sockets (icmp(7), SOCK_DGRAM with IPPROTO_ICMP), by which guests ping without privilege. Each in a network of its
-// own, where they are granted.
+// Ping sockets (icmp(7), SOCK_DGRAM with IPPROTO_ICMP), by which guests ping without privilege. Each in a network of
+// its own, where they are granted.
 
 #include <arpa/inet.h>
 #include <gtest/gtest.h>
