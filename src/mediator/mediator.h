@@ -10,6 +10,7 @@
 #include "mediator/host_addresses.h"
 #include "mediator/judge.h"
 #include "mediator/log_limit.h"
+#include "mediator/mediation_channel.h"
 #include "mediator/netd_link.h"
 #include "mediator/records.h"
 #include "mediator/supervisor_link.h"
@@ -37,6 +38,7 @@ class Mediator {
     flow::Open open;
     std::uint64_t audit_flow = 0;  // 0: nothing to record at its end
     bool spliced = false;          // false: netd waits for the verdict
+    bool mediation = false;        // one of the mediation channel's
   };
 
   Mediator(asio::io_context& io, Config config, dns::ResolverList resolvers, audit::Writer audit,
@@ -51,6 +53,7 @@ class Mediator {
 
   asio::awaitable<void> tell(flow::FlowId id, flow::Open open);
   asio::awaitable<void> tell_upstream(flow::FlowId id, flow::Open open, Judgement judgement);
+  asio::awaitable<void> tell_mediation(flow::FlowId id, flow::Open open, Judgement judgement);
   void serve(flow::FlowId id, const flow::Open& open, Result<Fd> guests_end);
   void splice(flow::FlowId id, Fd fd);
   void deny(flow::FlowId id, const flow::Open& open, const Judgement& judgement);
@@ -67,6 +70,7 @@ class Mediator {
   std::unique_ptr<NetdLink> netd_;
   GuestAgent agent_;
   DnsService dns_;
+  std::optional<MediationChannel> mediation_;
   std::unordered_map<flow::FlowId, Flow> flows_;
   LogLimit warnings_;
 };
