@@ -11,10 +11,11 @@
 namespace microagent::mediator {
 namespace {
 
-Judgement judge_vsock(const Config& config, const flow::Endpoint& destination) {
+Judgement judge_vsock(const Config& config, const flow::Open& open) {
+  const flow::Endpoint& destination = open.destination;
   const bool to_host = vsock_cid(destination) == wire::kHostCid;
   Judgement judgement;
-  if (to_host && destination.port == wire::kAgentHostPort) {
+  if (to_host && destination.port == wire::kAgentHostPort && open.packets == 0) {
     judgement.service = Service::agent;
     return judgement;
   }
@@ -40,7 +41,7 @@ Judgement denied(std::string reason, std::string rule) {
 }
 
 Judgement judge(const Config& config, const policy::Surroundings& surroundings, const flow::Open& open) {
-  if (open.protocol == flow::Protocol::vsock) return judge_vsock(config, open.destination);
+  if (open.protocol == flow::Protocol::vsock) return judge_vsock(config, open);
   if (!config.network) return denied("isolated", "network mode isolated");
   const bool has_port = open.protocol == flow::Protocol::tcp || open.protocol == flow::Protocol::udp;
   if (!has_port && open.protocol != flow::Protocol::icmp_echo) return denied("unknown protocol", "protocols");

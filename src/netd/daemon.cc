@@ -148,7 +148,7 @@ bool Daemon::watch(int fd, std::uint64_t token) {
   return poller_.watch(fd, EPOLLIN | EPOLLPRI | EPOLLOUT | EPOLLRDHUP, Source::net_flow, token);
 }
 
-void Daemon::open_vsock(flow::FlowId flow, VsockPorts ports) {
+void Daemon::open_vsock(flow::FlowId flow, VsockPorts ports, VsockKind kind) {
   const auto endpoint = [](std::uint64_t cid, std::uint32_t port) {
     flow::Endpoint out;
     const auto number = static_cast<std::uint32_t>(cid);
@@ -161,6 +161,7 @@ void Daemon::open_vsock(flow::FlowId flow, VsockPorts ports) {
   wanted.guest = endpoint(configured_->guest_cid, ports.guest);
   wanted.destination = endpoint(wire::kHostCid, ports.host);
   wanted.protocol = flow::Protocol::vsock;
+  wanted.packets = kind == VsockKind::packets ? 1 : 0;
   if (!peers_.open(flow, wanted)) vsock_->flows.on_refuse(flow, true);
 }
 

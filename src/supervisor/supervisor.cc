@@ -126,6 +126,15 @@ asio::awaitable<Ending> Supervisor::shut_down() {
                                                timeout.count())};
 }
 
+void Supervisor::note_mediation(const GuestFacts::Mediation& mediation) {
+  const workspace::Signal& known = journal_.record().readiness["mediationReady"];
+  if (!known.observed_at.empty() && known.ready == mediation.ready && known.error == mediation.error) return;
+  const std::string target = charge_.manifest.mediation ? charge_.manifest.mediation->target : std::string();
+  if (mediation.ready) log_info("the mediation target {} can be reached", target);
+  else log_warning("the mediation target {} cannot be reached: {}", target, mediation.error);
+  journal_.set_signal("mediationReady", mediation.ready, target, mediation.error);
+}
+
 void Supervisor::note_facts() {
   const GuestFacts& facts = mediator_link_->facts();
   workspace::Runtime& record = journal_.record();
@@ -138,7 +147,7 @@ void Supervisor::note_facts() {
     record.exit_code = facts.exit_code;
     journal_.set_signal("resultReady", true, fmt::format("the entrypoint ended with code {}", *facts.exit_code));
   }
-  if (facts.mediation) journal_.set_signal("mediationReady", facts.mediation->ready, {}, facts.mediation->error);
+  if (facts.mediation) note_mediation(*facts.mediation);
 }
 
 }  // namespace microagent::supervisor
