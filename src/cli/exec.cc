@@ -7,9 +7,9 @@
 #include <cstdlib>
 
 #include "cli/command.h"
+#include "cli/descriptors.h"
 #include "cli/exec_session.h"
 #include "cli/exec_stream.h"
-#include "cli/output_sink.h"
 #include "cli/terminal.h"
 
 namespace microagent::cli {
@@ -133,7 +133,6 @@ Result<ExecPlan> plan_exec(const Context& context, const ExecOptions& options) {
   }
   ExecPlan plan;
   plan.request = std::move(*encoded);
-  if (wants_input(options)) plan.input = STDIN_FILENO;
   if (options.terminal) plan.terminal = STDIN_FILENO;
   if (options.timeout) plan.timeout = std::chrono::milliseconds(static_cast<std::int64_t>(*options.timeout * 1000));
   return plan;
@@ -141,8 +140,10 @@ Result<ExecPlan> plan_exec(const Context& context, const ExecOptions& options) {
 
 Result<int> exec(const Context& context, const ExecOptions& options) {
   if (Status valid = check(context, options); !valid) return fail(valid.error());
-  const auto plan = plan_exec(context, options);
+  auto plan = plan_exec(context, options);
   if (!plan) return fail(plan.error());
+  InputSource input(STDIN_FILENO);
+  if (wants_input(options)) plan->input = &input;
   auto stream = open_exec_stream(context, options.name);
   if (!stream) return fail(stream.error());
   if (context.out.json()) return run_for_programs(context, options, std::move(*stream), *plan);

@@ -58,7 +58,7 @@ class Session {
 
   Result<ExecEnd> run() {
     queue(plan_.kind, plan_.request);
-    if (plan_.input < 0) end_input();
+    if (plan_.input == nullptr) end_input();
     while (!end_) {
       if (Status done = step(); !done) return fail(done.error());
     }
@@ -82,13 +82,15 @@ class Session {
   // Waits for whatever comes first and deals with it. With a `taker` the guest is not listened to.
   Status wait(int taker) {
     const bool hungry = input_open_ && on_their_way_ + kChunk <= wire::kInputWindow;
+    const int input = hungry ? plan_.input->descriptor() : -1;
+    const bool input_is_there = hungry && input < 0;
     const int wanted = (taker < 0 ? POLLIN : 0) | (outgoing_.empty() ? 0 : POLLOUT);
     // A descriptor of which nothing is wanted would still tell of its hang-up, again and again.
     std::array<pollfd, 4> polled{{{wanted != 0 ? stream_.get() : -1, static_cast<short>(wanted), 0},
                                   {signals_.fd(), POLLIN, 0},
-                                  {hungry ? plan_.input : -1, POLLIN, 0},
+                                  {input, POLLIN, 0},
                                   {taker, POLLOUT, 0}}};
-    if (::poll(polled.data(), polled.size(), milliseconds_left()) < 0) {
+    if (::poll(polled.data(), polled.size(), input_is_there ? 0 : milliseconds_left()) < 0) {
       if (errno == EINTR) return {};
       return fail_errno(errno, "cannot wait for the guest");
     }
@@ -97,7 +99,9 @@ class Session {
       return {};
     }
     if (polled[1].revents != 0) on_signal();
-    if (polled[2].revents != 0) on_input();
+    if (polled[2].revents != 0 || input_is_there) {
+      if (Status read = on_input(); !read) return read;
+    }
     if (polled[3].revents != 0) return pass_on();
     if ((polled[0].revents & POLLOUT) != 0) send();
     if (taker < 0 && (polled[0].revents & (POLLIN | POLLHUP | POLLERR)) != 0) return receive();
@@ -127,14 +131,15 @@ class Session {
     if (++signal_count_ == kMaxSignals) end_ = ExecEnd{128 + *signal, {}, false};
   }
 
-  void on_input() {
+  Status on_input() {
     std::array<std::uint8_t, kChunk> chunk;
-    const ssize_t count = ::read(plan_.input, chunk.data(), chunk.size());
-    if (count < 0 && (errno == EINTR || errno == EAGAIN)) return;
-    // An input that cannot be read has nothing more to say.
-    if (count <= 0) return end_input();
-    on_their_way_ += static_cast<std::size_t>(count);
-    queue(FrameType::input, ByteView(chunk).first(static_cast<std::size_t>(count)));
+    const auto count = plan_.input->read(chunk);
+    if (!count) return fail(count.error());
+    if (!*count) return {};
+    if (**count == 0) return end_input(), Status();
+    on_their_way_ += **count;
+    queue(FrameType::input, ByteView(chunk).first(**count));
+    return {};
   }
 
   void end_input() {

@@ -32,11 +32,22 @@ class ExecSink {
   virtual Result<std::size_t> take(wire::FrameType stream, ByteView bytes) = 0;
 };
 
+// Where the command's input comes from.
+class ExecSource {
+ public:
+  virtual ~ExecSource() = default;
+  // What must be readable before read(); -1 when there is nothing to wait for.
+  virtual int descriptor() const = 0;
+  // Fills some of `room`: how many bytes, 0 at the end, nothing when none are there at the moment. An error ends the
+  // session.
+  virtual Result<std::optional<std::size_t>> read(MutableBytes room) = 0;
+};
+
 // What one stream is to do.
 struct ExecPlan {
   wire::FrameType kind = wire::FrameType::exec;  // or put or get
   std::vector<std::uint8_t> request;             // the payload of that first frame
-  int input = -1;                                // -1: the command finds its input at its end
+  ExecSource* input = nullptr;                   // none: the command finds its input at its end
   int terminal = -1;                             // whose size the guest's terminal is to follow
   std::optional<std::chrono::milliseconds> timeout;
 };

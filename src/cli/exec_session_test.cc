@@ -11,7 +11,7 @@
 #include <csignal>
 #include <cstring>
 
-#include "cli/output_sink.h"
+#include "cli/descriptors.h"
 
 namespace microagent::cli {
 namespace {
@@ -54,7 +54,8 @@ class ExecSessionTest : public testing::Test {
     wire::ExecRequest request;
     request.argv = argv;
     plan_.request = wire::encode_exec(request).value();
-    if (plan_.input < 0) plan_.input = input_.get();
+    InputSource input(input_.get());
+    if (input_) plan_.input = &input;
     return run_exec(std::move(host_), plan_, sink_);
   }
 
@@ -217,8 +218,6 @@ TEST_F(ExecSessionTest, OutputThatNobodyTakesMakesTheGuestWait) {
   ASSERT_EQ(::pipe2(ends, O_CLOEXEC), 0);
   const Fd reading(ends[0]), writing(ends[1]);
   plan_.timeout = std::chrono::milliseconds(500);
-  input_.reset(::open("/dev/null", O_RDONLY | O_CLOEXEC));
-  plan_.input = input_.get();
   wire::ExecRequest request;
   request.argv = {"yes"};
   plan_.request = wire::encode_exec(request).value();
@@ -271,7 +270,6 @@ TEST_F(ExecSessionTest, GigabytesPassThroughInOrder) {
   {
     const Fd writing(ends[1]);
     OutputSink sink(writing.get(), writing.get());
-    plan_.input = input_.get();
     plan_.request = wire::encode_exec({.argv = {"cat"}, .env = {}, .workdir = {}}).value();
     const auto end = run_exec(std::move(host_), plan_, sink);
     ASSERT_TRUE(end) << end.error().message;

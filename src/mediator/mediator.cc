@@ -6,6 +6,7 @@
 #include "mediator/dial.h"
 #include "mediator/mediation_records.h"
 #include "mediator/spawn.h"
+#include "wire/agent.h"
 
 namespace microagent::mediator {
 namespace {
@@ -40,9 +41,15 @@ Mediator::Mediator(asio::io_context& io, Config config, dns::ResolverList resolv
       host_addresses_(std::move(host_addresses)),
       supervisor_(std::move(supervisor)),
       netd_(std::move(netd)),
-      agent_(io.get_executor(), !config_.network, [this](const nlohmann::json& message) { supervisor_.send(message); }),
+      agent_(io.get_executor(), !config_.network, [this](const nlohmann::json& message) { on_agent_message(message); }),
       dns_(io.get_executor(), std::move(resolvers), audit_) {
   if (config_.network) surroundings_.subnet = config_.network->subnet;
+  if (!config_.result_file.empty()) {
+    result_.emplace(
+        io.get_executor(), config_.result_file,
+        [this](Fd stream) { netd_->dial_vsock(wire::kExecGuestPort, std::move(stream)); },
+        [this](const Result<std::size_t>& kept) { on_result(kept); });
+  }
   if (config_.mediation) {
     mediation_.emplace(io.get_executor(), config_.mediation->target, [this](bool reached, const std::string& error) {
       supervisor_.send({{"type", "mediation"}, {"ready", reached}, {"error", error}});
@@ -99,7 +106,19 @@ std::string Mediator::on_open(flow::FlowId id, const flow::Open& open) {
   return {};
 }
 
+void Mediator::on_agent_message(const nlohmann::json& message) {
+  if (message.value("type", "") != "result_ready") return supervisor_.send(message);
+  if (result_) result_->on_written();
+}
+
+void Mediator::on_result(const Result<std::size_t>& kept) {
+  if (kept) return supervisor_.send({{"type", "result_ready"}, {"bytes", *kept}, {"error", ""}});
+  warnings_.warn(kept.error().message);
+  supervisor_.send({{"type", "result_ready"}, {"bytes", 0}, {"error", kept.error().message}});
+}
+
 void Mediator::on_closed(flow::FlowId id, const flow::Closed& closed) {
+  if ((id & flow::kDialledBit) != 0) return;  // the stream itself has told
   const auto found = flows_.find(id);
   // A flow whose verdict is still to come ends by its verdict, so this changes nothing.
   if (found == flows_.end() || !found->second.spliced) return warnings_.warn("netd closed a flow that was not spliced");

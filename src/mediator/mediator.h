@@ -13,6 +13,7 @@
 #include "mediator/mediation_channel.h"
 #include "mediator/netd_link.h"
 #include "mediator/records.h"
+#include "mediator/result_fetch.h"
 #include "mediator/supervisor_link.h"
 
 namespace microagent::mediator {
@@ -59,6 +60,8 @@ class Mediator {
   void deny(flow::FlowId id, const flow::Open& open, const Judgement& judgement);
   void refuse(flow::FlowId id, flow::Protocol protocol, flow::Refusal refusal);
   bool record(std::uint64_t audit_flow, const Record& record);
+  void on_agent_message(const nlohmann::json& message);
+  void on_result(const Result<std::size_t>& kept);
   void end(std::string_view why);
 
   asio::io_context& io_;
@@ -71,6 +74,7 @@ class Mediator {
   GuestAgent agent_;
   DnsService dns_;
   std::optional<MediationChannel> mediation_;
+  std::optional<ResultFetch> result_;
   std::unordered_map<flow::FlowId, Flow> flows_;
   LogLimit warnings_;
 };

@@ -86,6 +86,7 @@ std::string mediator_config(const workspace::Manifest& manifest, const std::file
   Json config = {{"workspace", manifest.name},
                  {"mode", workspace::to_string(manifest.network.mode)},
                  {"auditFile", audit_file.string()},
+                 {"resultFile", (audit_file.parent_path() / workspace::kResultFile).string()},
                  {"allow", manifest.egress.allow}};
   if (manifest.network.mode == workspace::NetworkMode::user) {
     const auto network = workspace::effective(manifest.network);

@@ -45,6 +45,7 @@ class Supervisor final : public ControlHandler {
   // ControlHandler
   asio::awaitable<Status> stop(std::chrono::seconds timeout) override;
   asio::awaitable<Status> kill() override;
+  asio::awaitable<void> wait() override;
   asio::awaitable<Result<Fd>> open_exec() override;
 
   asio::awaitable<void> live();
@@ -71,6 +72,7 @@ class Supervisor final : public ControlHandler {
   asio::awaitable<Status> await_end();
 
   void note_facts();
+  void note_result(const GuestFacts& facts);
   void note_mediation(const GuestFacts::Mediation& mediation);
   std::array<std::optional<ChildEnd>, 3> ends() const;
   bool all_ended() const;

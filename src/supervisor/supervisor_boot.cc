@@ -69,6 +69,8 @@ Status Supervisor::provide() {
     record.readiness[name] = {};
   }
   if (Status entered = journal_.enter(State::starting, ""); !entered) return entered;
+  // The result of an earlier life is none of this one's.
+  ::unlinkat(charge_.directory.get(), workspace::kResultFile, 0);
   auto control = ControlServer::open(io_.get_executor(), charge_.directory.get(), *this, changes_);
   if (!control) return fail(control.error());
   control_ = std::move(*control);

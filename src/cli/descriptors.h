@@ -6,6 +6,18 @@
 
 namespace microagent::cli {
 
+// Reads a descriptor that other processes may share. One that cannot be read is at its end.
+class InputSource final : public ExecSource {
+ public:
+  explicit InputSource(int fd) : fd_(fd) {}
+
+  int descriptor() const override { return fd_; }
+  Result<std::optional<std::size_t>> read(MutableBytes room) override;
+
+ private:
+  int fd_;
+};
+
 // Writes to descriptors that other processes may share, so without making them nonblocking: a write is as large as is
 // sure not to block once poll(2) said that there is room.
 class OutputSink final : public ExecSink {

@@ -1,4 +1,4 @@
-#include "cli/output_sink.h"
+#include "cli/descriptors.h"
 
 #include <limits.h>
 #include <sys/stat.h>
@@ -8,6 +8,12 @@
 #include <cerrno>
 
 namespace microagent::cli {
+
+Result<std::optional<std::size_t>> InputSource::read(MutableBytes room) {
+  const ssize_t count = ::read(fd_, room.data(), room.size());
+  if (count < 0 && (errno == EINTR || errno == EAGAIN)) return std::nullopt;
+  return static_cast<std::size_t>(std::max<ssize_t>(count, 0));
+}
 
 // pipe(7): a pipe with room has room for PIPE_BUF bytes. A regular file always takes everything.
 OutputSink::Outlet::Outlet(int descriptor) : fd(descriptor), step(PIPE_BUF) {
