@@ -103,9 +103,10 @@ TEST_F(CopyTest, AGuestsLinkLeadsNowhere) {
   file("outside/secret", "untouched");
   fs::create_directory(top_ / "copy");
   for (const std::string& target : {(top_ / "outside").string(), std::string("../outside")}) {
-    const Status done = unpack(entry({.path = "link", .type = archive::EntryType::symlink, .mode = 0777, .link = target}) +
-                                   entry({.path = "link/secret", .mode = 0644}, "overwritten") + archive::encode_end(),
-                               top_ / "copy");
+    const Status done =
+        unpack(entry({.path = "link", .type = archive::EntryType::symlink, .mode = 0777, .link = target}) +
+                   entry({.path = "link/secret", .mode = 0644}, "overwritten") + archive::encode_end(),
+               top_ / "copy");
     EXPECT_FALSE(done) << target;
     EXPECT_EQ(content(top_ / "outside/secret"), "untouched");
     EXPECT_EQ(std::distance(fs::directory_iterator(top_ / "outside"), {}), 1);

@@ -89,7 +89,8 @@ Status check(const Context& context, const Copy& copy) {
                 "leave --json out, or give a path");
   }
   if (!copy.to_guest && ::isatty(STDOUT_FILENO) == 1) {
-    return fail(ErrorKind::usage, "-: an archive is nothing for a terminal", "lead standard output to a file or a pipe");
+    return fail(ErrorKind::usage, "-: an archive is nothing for a terminal",
+                "lead standard output to a file or a pipe");
   }
   if (copy.to_guest && ::isatty(STDIN_FILENO) == 1) {
     return fail(ErrorKind::usage, "-: an archive does not come from a terminal", "lead a tar stream to standard input");
@@ -107,9 +108,8 @@ Result<int> cp(const Context& context, const CpOptions& options) {
       copy->to_guest ? put(context, *copy, options, std::move(*plan)) : get(context, *copy, options, *plan);
   if (!done) return fail(done.error());
   if (!context.out.json()) return 0;
-  if (Status told = context.out.record({{"workspace", copy->guest.workspace},
-                                        {"source", options.source},
-                                        {"destination", options.destination}});
+  if (Status told = context.out.record(
+          {{"workspace", copy->guest.workspace}, {"source", options.source}, {"destination", options.destination}});
       !told) {
     return fail(told.error());
   }

@@ -55,8 +55,8 @@ void add_network(Table& table, const Manifest& manifest, const Runtime& runtime)
 void add_mediation(Table& table, const Manifest& manifest) {
   if (!manifest.mediation) return;
   const workspace::Mediation& channel = *manifest.mediation;
-  table.add({"mediation", fmt::format("{}, {}", workspace::describe(channel),
-                                      channel.required ? "required" : "optional")});
+  table.add(
+      {"mediation", fmt::format("{}, {}", workspace::describe(channel), channel.required ? "required" : "optional")});
 }
 
 std::string readiness(const Runtime& runtime) {

@@ -33,9 +33,7 @@ class OutputSink final : public ExecSink {
     int fd;
     std::size_t step;  // bytes of one write
   };
-  const Outlet& of(wire::FrameType stream) const {
-    return stream == wire::FrameType::output ? output_ : error_output_;
-  }
+  const Outlet& of(wire::FrameType stream) const { return stream == wire::FrameType::output ? output_ : error_output_; }
 
   Outlet output_, error_output_;
 };

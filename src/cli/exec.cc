@@ -108,7 +108,8 @@ void describe_terminal(wire::ExecRequest& request) {
     request.rows = size->rows;
     request.columns = size->columns;
   }
-  const bool told = std::ranges::any_of(request.env, [](const std::string& entry) { return entry.starts_with("TERM="); });
+  const bool told =
+      std::ranges::any_of(request.env, [](const std::string& entry) { return entry.starts_with("TERM="); });
   const char* kind = std::getenv("TERM");
   if (!told && kind != nullptr) request.env.push_back(fmt::format("TERM={}", kind));
 }
@@ -166,7 +167,8 @@ void add_exec(Commands& commands) {
   command->footer(
       "The command stands behind --: microagent exec [OPTIONS] NAME -- COMMAND [ARGUMENT...]\n\n"
       "What stands behind -- goes to the guest as it is; no shell reads it. Standard output and error are the\n"
-      "command's, and so is the exit code: 128 and its number for a signal, 126 or 127 when it cannot be run. Standard\n"
+      "command's, and so is the exit code: 128 and its number for a signal, 126 or 127 when it cannot be run. "
+      "Standard\n"
       "input is passed on from a pipe or a file, and from a terminal with -i or -t. With -t every key goes to the\n"
       "command, Ctrl-C too. However this program ends, the command ends with it. With --json the output comes in\n"
       "one record.\n\n"

@@ -80,8 +80,7 @@ Result<int> start(const Context& context, const StartOptions& options) {
     return fail(std::move(error));
   }
   const Progress progress(context.out, options.name);
-  const auto started =
-      supervisor::start(subject->store, options.name, std::chrono::seconds(options.timeout), progress);
+  const auto started = supervisor::start(subject->store, options.name, std::chrono::seconds(options.timeout), progress);
   if (!started || (!options.wait && !options.wait_timeout)) return finish(context, *subject, started);
   return wait_for_end(context, subject->store, subject->manifest, options.wait_timeout);
 }

@@ -25,8 +25,8 @@ tl::unexpected<Error> no_result(const std::string& name, const Runtime& runtime)
   return fail(ErrorKind::not_found, std::move(message), "a guest leaves it in /run/microagent/result");
 }
 
-Status tell(const Context& context, const std::string& name, const Runtime& runtime,
-            const std::filesystem::path& path, const std::string& content) {
+Status tell(const Context& context, const std::string& name, const Runtime& runtime, const std::filesystem::path& path,
+            const std::string& content) {
   if (!context.out.json()) return context.out.text(content);
   nlohmann::json record = result_record(content);
   record["workspace"] = name;
@@ -53,8 +53,8 @@ Result<int> result(const Context& context, const ResultOptions& options) {
 }  // namespace
 
 void add_result(Commands& commands) {
-  auto [command, options] = commands.add<ResultOptions>("result", "Show what a workspace's guest has left as its result",
-                                                        result);
+  auto [command, options] =
+      commands.add<ResultOptions>("result", "Show what a workspace's guest has left as its result", result);
   require_name(*command, options->name);
   command->footer(
       "A guest writes its result to /run/microagent/result, at most 16 MiB. The host keeps it as soon as it is there,\n"

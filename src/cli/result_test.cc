@@ -1,6 +1,6 @@
-#include "cli/result_record.h"
-
 #include <gtest/gtest.h>
+
+#include "cli/result_record.h"
 
 namespace microagent::cli {
 namespace {

@@ -27,8 +27,7 @@ Result<RawTerminal> RawTerminal::enter(int fd) {
   return terminal;
 }
 
-RawTerminal::RawTerminal(RawTerminal&& other) noexcept
-    : fd_(std::exchange(other.fd_, -1)), before_(other.before_) {}
+RawTerminal::RawTerminal(RawTerminal&& other) noexcept : fd_(std::exchange(other.fd_, -1)), before_(other.before_) {}
 
 RawTerminal::~RawTerminal() {
   if (fd_ >= 0) ::tcsetattr(fd_, TCSADRAIN, &before_);

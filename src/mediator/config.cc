@@ -79,7 +79,8 @@ Result<Network> parse_network(const Json& object) {
 Result<Config> parse_config(std::string_view json) {
   const Json object = Json::parse(json, nullptr, false);
   if (!object.is_object()) return bad("all of it", "a JSON object is wanted");
-  if (auto status = only_keys(object, "", {"workspace", "mode", "auditFile", "allow", "network", "mediation", "resultFile"});
+  if (auto status =
+          only_keys(object, "", {"workspace", "mode", "auditFile", "allow", "network", "mediation", "resultFile"});
       !status) {
     return fail(status.error());
   }

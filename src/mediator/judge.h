@@ -10,11 +10,11 @@
 namespace microagent::mediator {
 
 enum class Service {
-  none,      // denied
-  upstream,  // dial the destination
-  dns,       // our forwarder answers
-  agent,     // the guest's init speaks with us
-  mediation, // the mediation channel's target is dialled
+  none,       // denied
+  upstream,   // dial the destination
+  dns,        // our forwarder answers
+  agent,      // the guest's init speaks with us
+  mediation,  // the mediation channel's target is dialled
 };
 
 struct Judgement {

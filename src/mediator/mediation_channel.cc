@@ -22,7 +22,8 @@ tl::unexpected<Error> bad(std::string_view key, std::string_view why) {
 template <typename T>
 bool read_number(const Json& object, const char* key, T& out) {
   const auto found = object.find(key);
-  if (found == object.end() || !found->is_number_unsigned() || !std::in_range<T>(found->get<std::uint64_t>())) return false;
+  if (found == object.end() || !found->is_number_unsigned() || !std::in_range<T>(found->get<std::uint64_t>()))
+    return false;
   out = found->get<T>();
   return true;
 }

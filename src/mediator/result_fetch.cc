@@ -113,7 +113,8 @@ asio::awaitable<Status> ResultFetch::receive(Descriptor& stream, ResultArchive& 
         if (!archive.feed(next->payload)) co_return failed(archive.error());
         continue;
       }
-      if (next->type != FrameType::exited && next->type != FrameType::exec_failed) co_return failed("it broke the protocol");
+      if (next->type != FrameType::exited && next->type != FrameType::exec_failed)
+        co_return failed("it broke the protocol");
       if (const Status end = judge_end(*next); !end) co_return end;
       if (!archive.finish()) co_return failed(archive.error());
       co_return Status();

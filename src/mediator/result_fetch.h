@@ -1,7 +1,7 @@
 #pragma once
 
-// The guest's result (wire::kResultPath), fetched over its exec service when it says that the file has been written, and
-// kept in the workspace's directory, where it can be read after the guest's end.
+// The guest's result (wire::kResultPath), fetched over its exec service when it says that the file has been written,
+// and kept in the workspace's directory, where it can be read after the guest's end.
 
 #include <filesystem>
 #include <functional>
@@ -33,8 +33,8 @@ class ResultArchive final : private archive::TarSink {
   std::string content_, error_;
 };
 
-// Fetches one result at a time, and no more often than once a kSpacing however often the guest asks for it. Must outlive
-// its event loop's run.
+// Fetches one result at a time, and no more often than once a kSpacing however often the guest asks for it. Must
+// outlive its event loop's run.
 class ResultFetch {
  public:
   static constexpr std::chrono::milliseconds kPatience{60'000};

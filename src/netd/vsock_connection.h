@@ -10,7 +10,8 @@
 // is empty.
 //
 // Host to guest: data is read from the host's socket straight into buffers of the guest, never more than the guest's
-// credit, so nothing is ever held here: a message waits in the socket until there is room for all of it. The host's end of sending is told by a shutdown packet after the last byte.
+// credit, so nothing is ever held here: a message waits in the socket until there is room for all of it. The host's
+// end of sending is told by a shutdown packet after the last byte.
 //
 // This class keeps the state and moves the bytes between socket and memory; VsockFlows sends and receives the packets.
 

@@ -29,9 +29,9 @@ class VsockUpcalls {
 
 // All vsock streams of one guest. Answers what the guest's packets ask, asks for verdicts, moves data.
 //
-// Everything is bounded: connections by kMaxConnections, bytes held for the host by each one's credit, which is large for
-// kMaxLargeBuffers of them and small for the rest (128 MiB when all wait for hosts that do not read), and resets that
-// belong to no connection by not reading further packets while kMaxReplies of them wait for a buffer of the guest.
+// Everything is bounded: connections by kMaxConnections, bytes held for the host by each one's credit, which is large
+// for kMaxLargeBuffers of them and small for the rest (128 MiB when all wait for hosts that do not read), and resets
+// that belong to no connection by not reading further packets while kMaxReplies of them wait for a buffer of the guest.
 class VsockFlows {
  public:
   static constexpr std::size_t kMaxConnections = 4096;

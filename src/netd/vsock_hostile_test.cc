@@ -122,7 +122,7 @@ TEST_F(VsockHostileTest, UnknownOperationAndType) {
   send(odd);
   expect_reset_and_gone(flow::End::guest_reset);
   odd = header(VsockOp::request);
-  odd.type = 2;
+  odd.type = 3;
   send(odd);
   EXPECT_EQ(only().op(), VsockOp::reset);
 }
@@ -272,8 +272,11 @@ TEST_F(VsockHostileTest, CreditTakenBackStopsTheHostsDataAndNothingElse) {
   send(update);
   host_writes("data");
   EXPECT_EQ(only().op(), VsockOp::credit_request);
-  // Our own bookkeeping goes on without credit.
-  send_data("out");
+  // The guest's own data goes on all the same.
+  VsockHeader data = header(VsockOp::rw);
+  data.buffer_size = 0;
+  data.length = 3;
+  send(data, "out");
   EXPECT_EQ(host_reads(), "out");
   update.buffer_size = 2;
   send(update);

@@ -152,7 +152,6 @@ TEST_F(VsockPacketsTest, AResetIsOfTheTypeThatWasAskedFor) {
   EXPECT_EQ(only().header.type, wire::kVsockSeqpacketType);
 }
 
-
 // A driver that did not negotiate the feature has streams only.
 TEST(VsockStreamsOnly, ASeqpacketRequestIsReset) {
   const wire::VsockConfig config{kCid};

@@ -159,12 +159,12 @@ Result<workspace::Runtime> wait(const workspace::Store& store, const std::string
   for (;;) {
     auto runtime = store.load_settled_runtime(name);
     if (!runtime || !workspace::is_alive(runtime->state) || runtime->exit_code) return runtime;
-    const auto left = std::min(std::chrono::ceil<std::chrono::seconds>(deadline - LineReader::Clock::now()), kLongestAsk);
+    const auto left = std::chrono::ceil<std::chrono::seconds>(deadline - LineReader::Clock::now());
     if (left <= std::chrono::seconds(0)) {
       return fail(ErrorKind::transient, fmt::format("workspace {} has not ended within {} s", name, limit.count()),
                   "wait longer");
     }
-    const auto answer = ask(store, name, {ControlRequest::Command::wait, {}}, left);
+    const auto answer = ask(store, name, {ControlRequest::Command::wait, {}}, std::min(left, kLongestAsk));
     // Timed out, or a supervisor that is gone: both are found above. One that is only about to listen, or to be gone,
     // gives no sign of it.
     if (!answer) std::this_thread::sleep_for(kBetweenStates);

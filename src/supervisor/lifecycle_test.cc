@@ -294,7 +294,8 @@ TEST_F(Lifecycle, DoesNotBootWithoutARequiredMediationTarget) {
   const auto failed = begin("unreached");
   ASSERT_FALSE(failed);
   EXPECT_EQ(failed.error().kind, ErrorKind::transient);
-  EXPECT_EQ(failed.error().message, "--mediation 2048=127.0.0.1:9900: the target cannot be reached: Connection refused");
+  EXPECT_EQ(failed.error().message,
+            "--mediation 2048=127.0.0.1:9900: the target cannot be reached: Connection refused");
   EXPECT_FALSE(fs::exists(directory() / "console.log")) << "the guest did not boot";
   EXPECT_EQ(record().state, State::failed);
   EXPECT_THAT(remains(), testing::IsEmpty());

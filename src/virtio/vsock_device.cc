@@ -34,8 +34,8 @@ bool VsockDevice::next(VsockPacket& out) {
   packet_head_ = chain.head;
   const auto data = take_front(std::span(packet_).first(chain.readable.size()), sizeof(VsockHeader),
                                reinterpret_cast<std::uint8_t*>(&out.header));
-  out.error = wire::check_vsock_header(out.header, guest_cid_, chain.readable_bytes - sizeof(VsockHeader),
-                                       has_seqpacket());
+  out.error =
+      wire::check_vsock_header(out.header, guest_cid_, chain.readable_bytes - sizeof(VsockHeader), has_seqpacket());
   out.data = out.error == wire::VsockError::none ? keep_front(data, out.header.length) : data.first(0);
   return true;
 }

@@ -41,8 +41,8 @@ class VsockDevice {
   // most kMaxBatch. Less room when the guest has not posted more; none at all when it has posted nothing. Ends with
   // commit() or abandon().
   std::span<const iovec> reserve(std::size_t bytes);
-  // Gives the guest the first `bytes` bytes of the room, which are there already, as packets with `header`; their length
-  // is filled in here. The last one has `last_flags` too. Buffers that are not needed stay posted.
+  // Gives the guest the first `bytes` bytes of the room, which are there already, as packets with `header`; their
+  // length is filled in here. The last one has `last_flags` too. Buffers that are not needed stay posted.
   void commit(wire::VsockHeader header, std::size_t bytes = 0, std::uint32_t last_flags = 0);
   void abandon();
   static constexpr std::size_t kMaxBatch = 64;

@@ -50,8 +50,7 @@ DeclaredMediation unite(DeclaredMediation flags, DeclaredMediation spec) {
 Result<std::optional<Mediation>> resolve(const DeclaredMediation& declared) {
   const bool off = declared.enabled && !declared.enabled->value;
   if (off && is_configured(declared)) {
-    return fail(ErrorKind::usage,
-                fmt::format("{}: the channel is declared and not enabled", declared.enabled->place),
+    return fail(ErrorKind::usage, fmt::format("{}: the channel is declared and not enabled", declared.enabled->place),
                 "set it to true, or leave the other values out");
   }
   if (off) return std::nullopt;

@@ -52,8 +52,8 @@ struct Egress {
   std::vector<std::string> allow;  // ADDRESS or CIDR, each with optional :PORT; overrides the inside-deny
 };
 
-// The mediation channel: a guest's connection to CID 2, `port`, is led to `target` (mediation.h). Not to be confused with
-// the mediation of egress.
+// The mediation channel: a guest's connection to CID 2, `port`, is led to `target` (mediation.h). Not to be confused
+// with the mediation of egress.
 struct Mediation {
   std::uint32_t port = 0;
   std::string target;       // "127.0.0.1:9900", "[::1]:9900", "unix:/path"

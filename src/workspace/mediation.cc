@@ -28,7 +28,8 @@ tl::unexpected<Error> bad_target(std::string message, std::string remedy = kTarg
 // What can be a name: RFC 1123, 2.1, and the underscores that private zones have.
 bool is_host_name(std::string_view text) {
   const auto allowed = [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.';
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' ||
+           c == '.';
   };
   return text.size() <= kMaxHostName && std::ranges::all_of(text, allowed) && text[0] != '.' && text[0] != '-';
 }
@@ -107,10 +108,10 @@ std::optional<Violation> find_mediation_violation(const Mediation& mediation) {
                      fmt::format("use a number from 1 to {}, such as 2048", kMaxVsockPort)};
   }
   if (mediation.port >= kFirstOwnVsockPort && mediation.port <= kLastOwnVsockPort) {
-    return Violation{"mediation.port",
-                     fmt::format("vsock ports {} to {} belong to microagent's own services", kFirstOwnVsockPort,
-                                 kLastOwnVsockPort),
-                     "use another one, such as 2048"};
+    return Violation{
+        "mediation.port",
+        fmt::format("vsock ports {} to {} belong to microagent's own services", kFirstOwnVsockPort, kLastOwnVsockPort),
+        "use another one, such as 2048"};
   }
   if (const auto target = parse_mediation_target(mediation.target); !target) {
     return Violation{"mediation.target", fmt::format("\"{}\": {}", mediation.target, target.error().message),

@@ -1,7 +1,7 @@
 #pragma once
 
-// The mediation channel as the user writes it: --mediation PORT=HOST:PORT or PORT=unix:/path, and the same in parts in a
-// spec. A connection of the guest to CID 2, that port, is led to that target of the host.
+// The mediation channel as the user writes it: --mediation PORT=HOST:PORT or PORT=unix:/path, and the same in parts in
+// a spec. A connection of the guest to CID 2, that port, is led to that target of the host.
 
 #include <cstdint>
 #include <nlohmann/json_fwd.hpp>
