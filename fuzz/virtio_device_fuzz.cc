@@ -98,10 +98,12 @@ void run_vsock(ByteView input) {
     device.done();
   }
   for (int i = 0; i < 64; ++i) {
-    const auto room = device.reserve();
-    if (!room) break;
-    MICROAGENT_CHECK(touch(*room) > 0);
-    device.commit(wire::VsockHeader{});
+    const std::size_t wanted = static_cast<std::size_t>(i) * 1000;
+    const auto room = device.reserve(wanted);
+    if (room.empty()) break;
+    const std::size_t bytes = touch(room);
+    MICROAGENT_CHECK(bytes > 0 && (wanted == 0 || bytes <= wanted));
+    device.commit(wire::VsockHeader{}, wanted == 0 ? 0 : bytes);
   }
   device.flush();
 }

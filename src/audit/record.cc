@@ -25,6 +25,10 @@ constexpr std::array kNames{
     Name{Event::udp_close, "egress_udp_close"},
     Name{Event::dns_allow, "egress_dns_allow"},
     Name{Event::dns_error, "egress_dns_error"},
+    Name{Event::mediation_open, "mediation_open"},
+    Name{Event::mediation_deny, "mediation_deny"},
+    Name{Event::mediation_dial_error, "mediation_dial_error"},
+    Name{Event::mediation_close, "mediation_close"},
     Name{Event::recovered, "egress_audit_recovered"},
 };
 
@@ -61,12 +65,13 @@ std::optional<Event> event_from_string(std::string_view text) {
 std::optional<Event> closing_event(Event event) {
   if (event == Event::allow) return Event::close;
   if (event == Event::udp_allow) return Event::udp_close;
+  if (event == Event::mediation_open) return Event::mediation_close;
   return std::nullopt;
 }
 
 bool ends_flow(Event event) {
   return event == Event::close || event == Event::udp_close || event == Event::dial_error ||
-         event == Event::udp_dial_error;
+         event == Event::udp_dial_error || event == Event::mediation_close || event == Event::mediation_dial_error;
 }
 
 std::string encode_record(const RecordHead& head, const Fields& fields) {

@@ -23,9 +23,13 @@ enum class Event : std::uint8_t {
   udp_internal_deny,
   udp_dial_error,
   udp_close,
-  dns_allow,  // egress_dns_allow: qname qtype id resolver
-  dns_error,  // egress_dns_error: qname resolver error
-  recovered,  // egress_audit_recovered: tornBytes movedTo
+  dns_allow,             // egress_dns_allow: qname qtype id resolver
+  dns_error,             // egress_dns_error: qname resolver error
+  mediation_open,        // mediation_open: host dst src proto rule. Opens a flow of the mediation channel.
+  mediation_deny,        // mediation_deny: the same and reason
+  mediation_dial_error,  // mediation_dial_error: host dst src proto error. Ends a flow.
+  mediation_close,       // mediation_close: as egress_close. Ends a flow.
+  recovered,             // egress_audit_recovered: tornBytes movedTo
 };
 
 std::string_view to_string(Event event);

@@ -75,6 +75,9 @@ void add_network(Commands& commands);
 void add_events(Commands& commands);
 void add_logs(Commands& commands);
 void add_exec(Commands& commands);
+void add_cp(Commands& commands);
+void add_result(Commands& commands);
+void add_wait(Commands& commands);
 void add_doctor(Commands& commands);
 
 }  // namespace microagent::cli

@@ -38,6 +38,9 @@ void add_commands(Commands& commands) {
   add_events(commands);
   add_logs(commands);
   add_exec(commands);
+  add_cp(commands);
+  add_result(commands);
+  add_wait(commands);
   add_doctor(commands);
 }
 

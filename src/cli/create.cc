@@ -7,6 +7,7 @@
 #include "cli/describe.h"
 #include "workspace/declaration.h"
 #include "workspace/forward.h"
+#include "workspace/mediation.h"
 #include "workspace/records.h"
 #include "workspace/spec.h"
 
@@ -21,6 +22,8 @@ struct CreateOptions {
   std::optional<std::string> name, named, file;
   std::optional<std::string> network, ip, subnet, gateway, memory, cpus, entrypoint;
   std::vector<std::string> publish, dns, routes, env, allow;
+  std::optional<std::string> mediation;
+  bool mediation_optional = false;
   bool dry_run = false;
 };
 
@@ -54,6 +57,19 @@ Status read_publish(const std::vector<std::string>& mappings, Declaration& out) 
   return {};
 }
 
+Status read_mediation(const CreateOptions& options, workspace::DeclaredMediation& out) {
+  if (options.mediation) {
+    const std::string place = "--mediation " + *options.mediation;
+    auto mapping = workspace::parse_mediation(*options.mediation);
+    if (!mapping) return fail(with_context(mapping.error(), place));
+    out.enabled = Declared<bool>{true, place};
+    out.port = Declared<std::uint32_t>{mapping->port, place};
+    out.target = Declared<std::string>{std::move(mapping->target), place};
+  }
+  if (options.mediation_optional) out.required = out.fail_closed = Declared<bool>{false, "--mediation-optional"};
+  return {};
+}
+
 // NAME and --name are two ways to say one thing.
 Status read_name(const CreateOptions& options, Declaration& out) {
   if (options.name && options.named && *options.name != *options.named) {
@@ -73,6 +89,7 @@ Result<Declaration> read_flags(const CreateOptions& options) {
   if (read) read = read_value(options.memory, "--memory", flags.memory_mib, workspace::parse_memory);
   if (read) read = read_value(options.cpus, "--cpus", flags.cpus, workspace::parse_cpus);
   if (read) read = read_publish(options.publish, flags);
+  if (read) read = read_mediation(options, flags.mediation);
   if (!read) return fail(read.error());
   read_text(options.ip, "--ip", flags.ip);
   read_text(options.subnet, "--subnet", flags.subnet);
@@ -147,6 +164,15 @@ void add_network_flags(CLI::App& command, CreateOptions& options) {
       ->type_name("RULE");
 }
 
+void add_mediation_flags(CLI::App& command, CreateOptions& options) {
+  command
+      .add_option("--mediation", options.mediation,
+                  "lead the guest's connections to vsock CID 2, PORT to the host: PORT=HOST:PORT or PORT=unix:/path")
+      ->type_name("MAPPING");
+  command.add_flag("--mediation-optional", options.mediation_optional,
+                   "start even when the channel's target cannot be reached");
+}
+
 }  // namespace
 
 void add_create(Commands& commands) {
@@ -165,6 +191,7 @@ void add_create(Commands& commands) {
   command->add_option("--entrypoint", options->entrypoint, "what the guest runs, a line for its shell")
       ->type_name("COMMAND");
   add_network_flags(*command, *options);
+  add_mediation_flags(*command, *options);
   command->add_flag("--dry-run", options->dry_run, "show what would be recorded, and write nothing");
   command->footer(
       "Nothing is written unless everything is valid.\n\n"
@@ -172,7 +199,7 @@ void add_create(Commands& commands) {
       "`microagent network` shows. Ports may be ranges: 8000-8010:9000-9010.\n\n"
       "Examples:\n"
       "  microagent create web -p 8080:80 --entrypoint 'httpd -f -p 80'\n"
-      "  microagent create sealed --network isolated\n"
+      "  microagent create sealed --network isolated --mediation 2048=127.0.0.1:9900\n"
       "  microagent create --file microagent.yaml --memory 1GiB");
 }
 

@@ -7,6 +7,7 @@
 
 #include "cli/table.h"
 #include "workspace/forward.h"
+#include "workspace/mediation.h"
 
 namespace microagent::cli {
 namespace {
@@ -51,6 +52,13 @@ void add_network(Table& table, const Manifest& manifest, const Runtime& runtime)
   table.add({"published", ports(runtime.forwards.empty() ? manifest.network.forwards : runtime.forwards)});
 }
 
+void add_mediation(Table& table, const Manifest& manifest) {
+  if (!manifest.mediation) return;
+  const workspace::Mediation& channel = *manifest.mediation;
+  table.add(
+      {"mediation", fmt::format("{}, {}", workspace::describe(channel), channel.required ? "required" : "optional")});
+}
+
 std::string readiness(const Runtime& runtime) {
   std::vector<std::string> words;
   for (const auto& [name, signal] : runtime.readiness) {
@@ -73,6 +81,7 @@ std::string describe_plan(const Output& out, const Manifest& manifest) {
   table.add({"resources", resources(manifest)});
   add_network(table, manifest, {});
   if (!manifest.egress.allow.empty()) table.add({"egress allow", join(manifest.egress.allow)});
+  add_mediation(table, manifest);
   add_if(table, "entrypoint", manifest.entrypoint);
   return table.render(out) + "nothing has been written\n";
 }
@@ -86,6 +95,7 @@ std::string describe_status(const Output& out, const Manifest& manifest, const R
   table.add({"since", short_time(runtime.observed_at.empty() ? manifest.created_at : runtime.observed_at)});
   add_network(table, manifest, runtime);
   if (!manifest.egress.allow.empty()) table.add({"egress allow", join(manifest.egress.allow)});
+  add_mediation(table, manifest);
   table.add({"resources", resources(manifest)});
   if (!runtime.readiness.empty()) table.add({"ready", readiness(runtime)});
   add_if(table, "entrypoint", manifest.entrypoint);

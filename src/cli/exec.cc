@@ -3,11 +3,14 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include <cerrno>
+#include <algorithm>
+#include <cstdlib>
 
 #include "cli/command.h"
+#include "cli/descriptors.h"
 #include "cli/exec_session.h"
-#include "supervisor/client.h"
+#include "cli/exec_stream.h"
+#include "cli/terminal.h"
 
 namespace microagent::cli {
 namespace {
@@ -15,11 +18,24 @@ namespace {
 using wire::FrameType;
 
 constexpr std::size_t kMaxCaptured = 16 * 1024 * 1024;  // of each stream, in a JSON record
+constexpr double kMaxTimeout = 365.0 * 24 * 3600;
 
 struct ExecOptions {
   std::string name, workdir;
   std::vector<std::string> env;
+  std::optional<double> timeout;
+  bool terminal = false, interactive = false, no_input = false;
 };
+
+Status check_format(const Context& context, const ExecOptions& options) {
+  if (options.terminal && context.out.json()) {
+    return fail(ErrorKind::usage, "-t: a terminal's output is no record", "leave -t or --json out");
+  }
+  if (options.no_input && (options.interactive || options.terminal)) {
+    return fail(ErrorKind::usage, "--no-stdin: -i and -t are there to pass the input on", "give one or the other");
+  }
+  return {};
+}
 
 Status check(const Context& context, const ExecOptions& options) {
   if (context.words.empty()) {
@@ -34,73 +50,105 @@ Status check(const Context& context, const ExecOptions& options) {
     return fail(ErrorKind::usage, fmt::format("--workdir {}: the path is not absolute", options.workdir),
                 "begin it with a slash");
   }
-  return {};
+  return check_format(context, options);
 }
 
-Result<Fd> open_stream(const Context& context, const std::string& name) {
-  const auto store = context.open_store();
-  if (!store) return fail(store.error());
-  if (const auto manifest = store->load_manifest(name); !manifest) return fail(manifest.error());
-  // A dead supervisor is noticed here.
-  if (const auto runtime = store->load_settled_runtime(name); !runtime) return fail(runtime.error());
-  return supervisor::open_exec(*store, name);
-}
-
-Status pass_on(FrameType stream, ByteView bytes) {
-  const int fd = stream == FrameType::output ? STDOUT_FILENO : STDERR_FILENO;
-  while (!bytes.empty()) {
-    const ssize_t written = ::write(fd, bytes.data(), bytes.size());
-    if (written < 0 && errno == EINTR) continue;
-    if (written < 0) return fail_errno(errno, "cannot write the command's output");
-    bytes = bytes.subspan(static_cast<std::size_t>(written));
-  }
-  return {};
-}
-
-struct Captured {
-  std::string output, error_output;
-
-  Status take(FrameType stream, ByteView bytes) {
+struct CaptureSink final : ExecSink {
+  int descriptor(FrameType) const override { return -1; }
+  Result<std::size_t> take(FrameType stream, ByteView bytes) override {
     std::string& text = stream == FrameType::output ? output : error_output;
     if (text.size() + bytes.size() > kMaxCaptured) {
       return fail(ErrorKind::resource_exhausted, "the command writes more than 16 MiB, too much for one JSON record",
                   "run it without --json");
     }
     text.append(bytes.begin(), bytes.end());
-    return {};
+    return bytes.size();
   }
+
+  std::string output, error_output;
 };
 
-Result<int> run_for_programs(const Context& context, const std::string& name, Fd stream,
-                             const wire::ExecRequest& request) {
-  Captured captured;
-  const auto end = run_exec(std::move(stream), request, STDIN_FILENO,
-                            [&](FrameType type, ByteView bytes) { return captured.take(type, bytes); });
+std::string describe_timeout(const ExecOptions& options) {
+  return fmt::format("the command was killed: it took longer than {:g} s (--timeout)", options.timeout.value_or(0));
+}
+
+Result<int> run_for_programs(const Context& context, const ExecOptions& options, Fd stream, const ExecPlan& plan) {
+  CaptureSink captured;
+  const auto end = run_exec(std::move(stream), plan, captured);
   if (!end) return fail(end.error());
-  nlohmann::json record = {
-      {"workspace", name}, {"exitCode", end->code}, {"stdout", captured.output}, {"stderr", captured.error_output}};
+  nlohmann::json record = {{"workspace", options.name},
+                           {"exitCode", end->code},
+                           {"stdout", captured.output},
+                           {"stderr", captured.error_output}};
   if (!end->failure.empty()) record["failure"] = end->failure;
+  if (end->timed_out) record["failure"] = describe_timeout(options);
+  if (end->timed_out) record["timedOut"] = true;
   if (Status told = context.out.record(std::move(record)); !told) return fail(told.error());
   return end->code;
 }
 
-Result<int> run_for_people(Fd stream, const wire::ExecRequest& request) {
-  const auto end = run_exec(std::move(stream), request, STDIN_FILENO, pass_on);
+Result<int> run_for_people(const ExecOptions& options, Fd stream, const ExecPlan& plan) {
+  Result<ExecEnd> end;
+  {
+    auto raw = RawTerminal::enter(plan.terminal);
+    if (!raw) return fail(raw.error());
+    OutputSink sink(STDOUT_FILENO, STDERR_FILENO);
+    end = run_exec(std::move(stream), plan, sink);
+  }
   if (!end) return fail(end.error());
   if (!end->failure.empty()) say("microagent: " + printable(end->failure));
+  if (end->timed_out) say("microagent: " + describe_timeout(options));
   return end->code;
 }
 
-Result<int> exec(const Context& context, const ExecOptions& options) {
-  if (Status valid = check(context, options); !valid) return fail(valid.error());
-  auto stream = open_stream(context, options.name);
-  if (!stream) return fail(stream.error());
+// A guest's terminal is one of the kind that its output is shown on.
+void describe_terminal(wire::ExecRequest& request) {
+  request.terminal = true;
+  if (const auto size = terminal_size(STDOUT_FILENO)) {
+    request.rows = size->rows;
+    request.columns = size->columns;
+  }
+  const bool told =
+      std::ranges::any_of(request.env, [](const std::string& entry) { return entry.starts_with("TERM="); });
+  const char* kind = std::getenv("TERM");
+  if (!told && kind != nullptr) request.env.push_back(fmt::format("TERM={}", kind));
+}
+
+// A terminal's keys are the shell's unless they are asked for; what is led here by a pipe or from a file is meant for
+// the command.
+bool wants_input(const ExecOptions& options) {
+  if (options.no_input) return false;
+  return options.interactive || options.terminal || ::isatty(STDIN_FILENO) != 1;
+}
+
+Result<ExecPlan> plan_exec(const Context& context, const ExecOptions& options) {
   wire::ExecRequest request;
   request.argv = context.words;
   request.env = options.env;
   request.workdir = options.workdir;
-  if (context.out.json()) return run_for_programs(context, options.name, std::move(*stream), request);
-  return run_for_people(std::move(*stream), request);
+  if (options.terminal) describe_terminal(request);
+  auto encoded = wire::encode_exec(request);
+  if (!encoded) {
+    return fail(ErrorKind::usage, "the command with its variables is longer than 64 KiB",
+                "pass long input over standard input");
+  }
+  ExecPlan plan;
+  plan.request = std::move(*encoded);
+  if (options.terminal) plan.terminal = STDIN_FILENO;
+  if (options.timeout) plan.timeout = std::chrono::milliseconds(static_cast<std::int64_t>(*options.timeout * 1000));
+  return plan;
+}
+
+Result<int> exec(const Context& context, const ExecOptions& options) {
+  if (Status valid = check(context, options); !valid) return fail(valid.error());
+  auto plan = plan_exec(context, options);
+  if (!plan) return fail(plan.error());
+  InputSource input(STDIN_FILENO);
+  if (wants_input(options)) plan->input = &input;
+  auto stream = open_exec_stream(context, options.name);
+  if (!stream) return fail(stream.error());
+  if (context.out.json()) return run_for_programs(context, options, std::move(*stream), *plan);
+  return run_for_people(options, std::move(*stream), *plan);
 }
 
 }  // namespace
@@ -110,13 +158,23 @@ void add_exec(Commands& commands) {
   require_name(*command, options->name);
   add_list(*command, "-e,--env", options->env, "a variable of the command; may be repeated")->type_name("NAME=VALUE");
   command->add_option("-w,--workdir", options->workdir, "where it runs, / by default")->type_name("DIRECTORY");
+  command->add_option("--timeout", options->timeout, "kill it after so many seconds; the exit code is 124 then")
+      ->check(CLI::Range(0.001, kMaxTimeout))
+      ->type_name("SECONDS");
+  command->add_flag("-t,--tty", options->terminal, "give it a terminal of the size of this one");
+  command->add_flag("-i,--interactive", options->interactive, "pass standard input on even when it is a terminal");
+  command->add_flag("-n,--no-stdin", options->no_input, "leave standard input alone");
   command->footer(
       "The command stands behind --: microagent exec [OPTIONS] NAME -- COMMAND [ARGUMENT...]\n\n"
-      "What stands behind -- goes to the guest as it is; no shell reads it. Standard input, output and error are the\n"
-      "command's, and so is the exit code: 128 and its number for a signal, 126 or 127 when it cannot be run. With\n"
-      "--json its output comes in one record.\n\n"
+      "What stands behind -- goes to the guest as it is; no shell reads it. Standard output and error are the\n"
+      "command's, and so is the exit code: 128 and its number for a signal, 126 or 127 when it cannot be run. "
+      "Standard\n"
+      "input is passed on from a pipe or a file, and from a terminal with -i or -t. With -t every key goes to the\n"
+      "command, Ctrl-C too. However this program ends, the command ends with it. With --json the output comes in\n"
+      "one record.\n\n"
       "Examples:\n"
       "  microagent exec web -- ip addr\n"
+      "  microagent exec -t web -- sh\n"
       "  tar c data | microagent exec web -- tar x -C /tmp");
 }
 

@@ -7,6 +7,7 @@
 #include "cli/command.h"
 #include "cli/describe.h"
 #include "cli/progress.h"
+#include "cli/wait.h"
 #include "supervisor/client.h"
 #include "workspace/records.h"
 
@@ -23,6 +24,8 @@ constexpr unsigned kMaxSeconds = 3600;
 struct StartOptions {
   std::string name;
   unsigned timeout = kReadySeconds;
+  bool wait = false;
+  std::optional<unsigned> wait_timeout;
 };
 
 struct StopOptions {
@@ -77,8 +80,9 @@ Result<int> start(const Context& context, const StartOptions& options) {
     return fail(std::move(error));
   }
   const Progress progress(context.out, options.name);
-  return finish(context, *subject,
-                supervisor::start(subject->store, options.name, std::chrono::seconds(options.timeout), progress));
+  const auto started = supervisor::start(subject->store, options.name, std::chrono::seconds(options.timeout), progress);
+  if (!started || (!options.wait && !options.wait_timeout)) return finish(context, *subject, started);
+  return wait_for_end(context, subject->store, subject->manifest, options.wait_timeout);
 }
 
 Result<int> stop(const Context& context, const StopOptions& options) {
@@ -134,6 +138,9 @@ void add_start(Commands& commands) {
   command->add_option("--timeout", options->timeout, "seconds the guest may take to become ready")
       ->check(CLI::Range(1U, kMaxSeconds))
       ->capture_default_str();
+  command->add_flag("--wait", options->wait, "then wait until it has ended, or its entrypoint has, as `wait` does");
+  command->add_option("--wait-timeout", options->wait_timeout, "wait so many seconds at most; implies --wait")
+      ->check(CLI::Range(1U, kMaxWaitSeconds));
   command->footer(
       "A published port that is taken fails the start before the guest boots. When the start fails, no process is "
       "left;\n"

@@ -70,7 +70,8 @@ struct Open {
   Endpoint guest;
   Endpoint destination;
   Protocol protocol{};
-  std::array<std::uint8_t, 7> reserved{};
+  std::uint8_t packets = 0;  // vsock: 1 when the guest's socket keeps messages apart (SOCK_SEQPACKET)
+  std::array<std::uint8_t, 6> reserved{};
 };
 
 enum class Action : std::uint8_t {

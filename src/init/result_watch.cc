@@ -45,12 +45,9 @@ Result<ResultWatch> ResultWatch::open(Loop& loop, const std::string& path, std::
     return fail_errno(errno, concat("cannot watch ", directory));
   }
   const int number = events.get();
-  const Status watched =
-      loop.watch(number, EPOLLIN, [&loop, number, name, on_written = std::move(on_written)](std::uint32_t) {
-        if (!read_events(number, name)) return;
-        loop.forget(number);
-        on_written();
-      });
+  const Status watched = loop.watch(number, EPOLLIN, [number, name, on_written = std::move(on_written)](std::uint32_t) {
+    if (read_events(number, name)) on_written();
+  });
   if (!watched) return fail(watched.error());
   return ResultWatch(std::move(events));
 }

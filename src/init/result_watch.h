@@ -7,7 +7,7 @@
 
 namespace microagent::init {
 
-// Tells, once, when a file of this name has been written in a directory, or moved there: when its writer has closed it.
+// Tells each time a file of this name has been written in a directory, when its writer has closed it, or moved there.
 class ResultWatch {
  public:
   // `path` as wire::kResultPath; its directory is made.

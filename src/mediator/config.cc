@@ -79,7 +79,9 @@ Result<Network> parse_network(const Json& object) {
 Result<Config> parse_config(std::string_view json) {
   const Json object = Json::parse(json, nullptr, false);
   if (!object.is_object()) return bad("all of it", "a JSON object is wanted");
-  if (auto status = only_keys(object, "", {"workspace", "mode", "auditFile", "allow", "network"}); !status) {
+  if (auto status =
+          only_keys(object, "", {"workspace", "mode", "auditFile", "allow", "network", "mediation", "resultFile"});
+      !status) {
     return fail(status.error());
   }
   const auto workspace = text(object, "workspace");
@@ -92,11 +94,21 @@ Result<Config> parse_config(std::string_view json) {
   if (!allow) return fail(allow.error());
   if (*mode != "user" && *mode != "isolated") return bad("mode", "neither user nor isolated");
 
-  Config config{*workspace, *audit_file, {}, {}};
+  Config config{*workspace, *audit_file, {}, {}, {}, {}};
   for (const std::string& entry : *allow) {
     auto rule = policy::parse_rule(entry);
     if (!rule) return fail(rule.error());
     config.policy.allow.push_back(std::move(*rule));
+  }
+  if (const auto channel = object.find("mediation"); channel != object.end()) {
+    auto mediation = parse_mediation_config(*channel);
+    if (!mediation) return fail(mediation.error());
+    config.mediation = std::move(*mediation);
+  }
+  if (object.contains("resultFile")) {
+    const auto result_file = text(object, "resultFile");
+    if (!result_file) return fail(result_file.error());
+    config.result_file = *result_file;
   }
   if (*mode == "isolated") return config;
   if (!object.contains("network")) return bad("network", "missing");

@@ -2,7 +2,9 @@
 
 // What the supervisor tells the mediator at its start: a JSON object in a sealed memfd.
 //   {"workspace":NAME,"mode":"user"|"isolated","auditFile":PATH,"allow":[RULE...],
-//    "network":{"ip":CIDR,"subnet":CIDR,"gateway":ADDRESS,"dns":[ADDRESS...]}}
+//    "network":{"ip":CIDR,"subnet":CIDR,"gateway":ADDRESS,"dns":[ADDRESS...]},
+//    "resultFile":PATH,                    (absent where the guest's result is not to be kept)
+//    "mediation":{...}}                    (mediation_channel.h; absent where no channel is declared)
 // `dns` holds the declared resolvers and is empty where none were declared. `network` may be absent when isolated.
 
 #include <filesystem>
@@ -12,6 +14,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "mediator/mediation_channel.h"
 #include "policy/decision.h"
 
 namespace microagent::mediator {
@@ -27,6 +30,8 @@ struct Config {
   std::filesystem::path audit_file;
   policy::Policy policy;
   std::optional<Network> network;  // nothing: isolated
+  std::optional<MediationConfig> mediation;
+  std::filesystem::path result_file;  // empty: the guest's result is not kept
 };
 
 // Strict: a missing or unknown key, a wrong type or an unknown mode is an error that names the key.

@@ -1,5 +1,7 @@
 #include "mediator/judge.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "dns/resolvers.h"
@@ -9,14 +11,20 @@
 namespace microagent::mediator {
 namespace {
 
-Judgement judge_vsock(const flow::Endpoint& destination) {
-  const auto cid = vsock_cid(destination);
-  if (cid != wire::kHostCid || destination.port != wire::kAgentHostPort) {
-    return denied("no service on this vsock port", "vsock services");
-  }
+Judgement judge_vsock(const Config& config, const flow::Open& open) {
+  const flow::Endpoint& destination = open.destination;
+  const bool to_host = vsock_cid(destination) == wire::kHostCid;
   Judgement judgement;
-  judgement.service = Service::agent;
-  return judgement;
+  if (to_host && destination.port == wire::kAgentHostPort && open.packets == 0) {
+    judgement.service = Service::agent;
+    return judgement;
+  }
+  if (to_host && config.mediation && destination.port == config.mediation->port) {
+    judgement.service = Service::mediation;
+    judgement.rule = fmt::format("--mediation {}={}", config.mediation->port, config.mediation->text);
+    return judgement;
+  }
+  return denied("no service on this vsock port", "vsock services");
 }
 
 bool is_resolver(const Network& network, const policy::Address& address) {
@@ -33,7 +41,7 @@ Judgement denied(std::string reason, std::string rule) {
 }
 
 Judgement judge(const Config& config, const policy::Surroundings& surroundings, const flow::Open& open) {
-  if (open.protocol == flow::Protocol::vsock) return judge_vsock(open.destination);
+  if (open.protocol == flow::Protocol::vsock) return judge_vsock(config, open);
   if (!config.network) return denied("isolated", "network mode isolated");
   const bool has_port = open.protocol == flow::Protocol::tcp || open.protocol == flow::Protocol::udp;
   if (!has_port && open.protocol != flow::Protocol::icmp_echo) return denied("unknown protocol", "protocols");

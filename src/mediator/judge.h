@@ -10,10 +10,11 @@
 namespace microagent::mediator {
 
 enum class Service {
-  none,      // denied
-  upstream,  // dial the destination
-  dns,       // our forwarder answers
-  agent,     // the guest's init speaks with us
+  none,       // denied
+  upstream,   // dial the destination
+  dns,        // our forwarder answers
+  agent,      // the guest's init speaks with us
+  mediation,  // the mediation channel's target is dialled
 };
 
 struct Judgement {
@@ -27,8 +28,8 @@ struct Judgement {
 
 Judgement denied(std::string reason, std::string rule);
 
-// The questions of the gateway's and the declared resolvers' port 53 are for our forwarder; the agent's vsock port is
-// served; every other IP flow is for the policy. What is no question at all is denied.
+// The questions of the gateway's and the declared resolvers' port 53 are for our forwarder; the agent's vsock port and
+// the declared one are served; every other IP flow is for the policy. What is no question at all is denied.
 Judgement judge(const Config& config, const policy::Surroundings& surroundings, const flow::Open& open);
 
 }  // namespace microagent::mediator

@@ -94,5 +94,27 @@ TEST_F(JudgeTest, DeniesWhatIsNoQuestion) {
   EXPECT_EQ(judge(config_, surroundings_, open).service, Service::none);
 }
 
+TEST_F(JudgeTest, LeadsTheDeclaredPortAndNoOtherToTheChannel) {
+  config_.mediation = MediationConfig{2048, "unix:/x", {{}, 0, "/x"}};
+  const Judgement judgement = judged(vsock_endpoint(wire::kHostCid, 2048));
+  EXPECT_EQ(judgement.service, Service::mediation);
+  EXPECT_EQ(judgement.rule, "--mediation 2048=unix:/x");
+  for (const std::uint32_t port : {0U, 1U, 1021U, 2047U, 2049U, 2048U + 65536U, 0xffffffffU}) {
+    EXPECT_EQ(judged(vsock_endpoint(wire::kHostCid, port)).service, Service::none) << port;
+  }
+  EXPECT_EQ(judged(vsock_endpoint(3, 2048)).service, Service::none) << "another CID";
+  EXPECT_EQ(judged(vsock_endpoint(wire::kHostCid, wire::kAgentHostPort)).service, Service::agent);
+  config_.mediation.reset();
+  EXPECT_EQ(judged(vsock_endpoint(wire::kHostCid, 2048)).service, Service::none);
+}
+
+TEST_F(JudgeTest, SpeaksWithTheAgentOverAStreamOnly) {
+  flow::Open open;
+  open.protocol = flow::Protocol::vsock;
+  open.destination = vsock_endpoint(wire::kHostCid, wire::kAgentHostPort);
+  open.packets = 1;
+  EXPECT_EQ(judge(config_, surroundings_, open).service, Service::none);
+}
+
 }  // namespace
 }  // namespace microagent::mediator

@@ -4,7 +4,9 @@
 
 #include "base/log.h"
 #include "mediator/dial.h"
+#include "mediator/mediation_records.h"
 #include "mediator/spawn.h"
+#include "wire/agent.h"
 
 namespace microagent::mediator {
 namespace {
@@ -39,9 +41,20 @@ Mediator::Mediator(asio::io_context& io, Config config, dns::ResolverList resolv
       host_addresses_(std::move(host_addresses)),
       supervisor_(std::move(supervisor)),
       netd_(std::move(netd)),
-      agent_(io.get_executor(), !config_.network, [this](const nlohmann::json& message) { supervisor_.send(message); }),
+      agent_(io.get_executor(), !config_.network, [this](const nlohmann::json& message) { on_agent_message(message); }),
       dns_(io.get_executor(), std::move(resolvers), audit_) {
   if (config_.network) surroundings_.subnet = config_.network->subnet;
+  if (!config_.result_file.empty()) {
+    result_.emplace(
+        io.get_executor(), config_.result_file,
+        [this](Fd stream) { netd_->dial_vsock(wire::kExecGuestPort, std::move(stream)); },
+        [this](const Result<std::size_t>& kept) { on_result(kept); });
+  }
+  if (config_.mediation) {
+    mediation_.emplace(io.get_executor(), config_.mediation->target, [this](bool reached, const std::string& error) {
+      supervisor_.send({{"type", "mediation"}, {"ready", reached}, {"error", error}});
+    });
+  }
 }
 
 void Mediator::start() {
@@ -50,6 +63,7 @@ void Mediator::start() {
   nlohmann::json ready = nlohmann::json::object();
   ready["type"] = "ready";
   supervisor_.send(ready);
+  if (mediation_) mediation_->start();
 }
 
 asio::awaitable<void> Mediator::serve_supervisor() {
@@ -92,12 +106,29 @@ std::string Mediator::on_open(flow::FlowId id, const flow::Open& open) {
   return {};
 }
 
+void Mediator::on_agent_message(const nlohmann::json& message) {
+  if (message.value("type", "") != "result_ready") return supervisor_.send(message);
+  if (result_) result_->on_written();
+}
+
+void Mediator::on_result(const Result<std::size_t>& kept) {
+  if (kept) return supervisor_.send({{"type", "result_ready"}, {"bytes", *kept}, {"error", ""}});
+  warnings_.warn(kept.error().message);
+  supervisor_.send({{"type", "result_ready"}, {"bytes", 0}, {"error", kept.error().message}});
+}
+
 void Mediator::on_closed(flow::FlowId id, const flow::Closed& closed) {
+  if ((id & flow::kDialledBit) != 0) return;  // the stream itself has told
   const auto found = flows_.find(id);
   // A flow whose verdict is still to come ends by its verdict, so this changes nothing.
   if (found == flows_.end() || !found->second.spliced) return warnings_.warn("netd closed a flow that was not spliced");
   const Flow flow = found->second;
   flows_.erase(found);
+  if (flow.mediation) {
+    mediation_->release(closed.end == flow::End::host_reset);
+    record(flow.audit_flow, mediation_close_record(flow.open, closed));
+    return;
+  }
   if (flow.audit_flow != 0) record(flow.audit_flow, close_record(flow.open, closed));
 }
 
@@ -113,6 +144,7 @@ asio::awaitable<void> Mediator::tell(flow::FlowId id, flow::Open open) {
       const auto transport = open.protocol == flow::Protocol::udp ? dns::Transport::udp : dns::Transport::tcp;
       co_return serve(id, open, dns_.serve(transport, audit_.new_flow()));
     }
+    case Service::mediation: co_return co_await tell_mediation(id, open, std::move(judgement));
     case Service::upstream: co_await tell_upstream(id, open, std::move(judgement));
   }
 }
@@ -130,6 +162,27 @@ asio::awaitable<void> Mediator::tell_upstream(flow::FlowId id, flow::Open open, 
     co_return refuse(id, open.protocol, dialled.error().refusal);
   }
   flows_.at(id).audit_flow = audit_flow;
+  splice(id, std::move(*dialled));
+}
+
+asio::awaitable<void> Mediator::tell_mediation(flow::FlowId id, flow::Open open, Judgement judgement) {
+  const std::uint64_t audit_flow = audit_.new_flow();
+  if (mediation_->full()) {
+    judgement.reason = fmt::format("at most {} connections at once", MediationChannel::kMaxConnections);
+    record(audit_flow, mediation_deny_record(open, judgement));
+    co_return refuse(id, open.protocol, flow::Refusal::reset);
+  }
+  if (!record(audit_flow, mediation_open_record(open, judgement))) {
+    co_return refuse(id, open.protocol, flow::Refusal::reset);
+  }
+  auto dialled = co_await mediation_->connect(open.packets != 0 ? Delivery::packets : Delivery::stream);
+  if (!dialled) {
+    record(audit_flow, mediation_dial_error_record(open, dialled.error().text));
+    co_return refuse(id, open.protocol, flow::Refusal::reset);
+  }
+  Flow& flow = flows_.at(id);
+  flow.audit_flow = audit_flow;
+  flow.mediation = true;
   splice(id, std::move(*dialled));
 }
 

@@ -10,8 +10,10 @@
 #include "mediator/host_addresses.h"
 #include "mediator/judge.h"
 #include "mediator/log_limit.h"
+#include "mediator/mediation_channel.h"
 #include "mediator/netd_link.h"
 #include "mediator/records.h"
+#include "mediator/result_fetch.h"
 #include "mediator/supervisor_link.h"
 
 namespace microagent::mediator {
@@ -37,6 +39,7 @@ class Mediator {
     flow::Open open;
     std::uint64_t audit_flow = 0;  // 0: nothing to record at its end
     bool spliced = false;          // false: netd waits for the verdict
+    bool mediation = false;        // one of the mediation channel's
   };
 
   Mediator(asio::io_context& io, Config config, dns::ResolverList resolvers, audit::Writer audit,
@@ -51,11 +54,14 @@ class Mediator {
 
   asio::awaitable<void> tell(flow::FlowId id, flow::Open open);
   asio::awaitable<void> tell_upstream(flow::FlowId id, flow::Open open, Judgement judgement);
+  asio::awaitable<void> tell_mediation(flow::FlowId id, flow::Open open, Judgement judgement);
   void serve(flow::FlowId id, const flow::Open& open, Result<Fd> guests_end);
   void splice(flow::FlowId id, Fd fd);
   void deny(flow::FlowId id, const flow::Open& open, const Judgement& judgement);
   void refuse(flow::FlowId id, flow::Protocol protocol, flow::Refusal refusal);
   bool record(std::uint64_t audit_flow, const Record& record);
+  void on_agent_message(const nlohmann::json& message);
+  void on_result(const Result<std::size_t>& kept);
   void end(std::string_view why);
 
   asio::io_context& io_;
@@ -67,6 +73,8 @@ class Mediator {
   std::unique_ptr<NetdLink> netd_;
   GuestAgent agent_;
   DnsService dns_;
+  std::optional<MediationChannel> mediation_;
+  std::optional<ResultFetch> result_;
   std::unordered_map<flow::FlowId, Flow> flows_;
   LogLimit warnings_;
 };

@@ -211,6 +211,71 @@ TEST_F(MediatorTest, SpeaksWithTheGuestAgent) {
   ASSERT_TRUE(loop_.until([&] { return arrived(guest) == wire::encode_frame(wire::FrameType::shutdown, ByteView()); }));
 }
 
+TEST_F(MediatorTest, LeadsTheMediationChannelToItsTargetEvenWhenIsolated) {
+  const LoopbackSocket plane(SOCK_STREAM);
+  config_.network.reset();
+  config_.mediation = MediationConfig{2048, "127.0.0.1:9900", {"127.0.0.1", plane.port(), {}}};
+  start();
+  EXPECT_EQ(next_report(), R"({"error":"","ready":true,"type":"mediation"})");
+  EXPECT_EQ(arrived(plane.accept()), Bytes()) << "the probe";
+
+  const Fd guest = spliced(Protocol::vsock, vsock_endpoint(wire::kHostCid, 2048));
+  const Fd connection = plane.accept();
+  put(guest, bytes("work"));
+  ASSERT_TRUE(loop_.until([&] { return arrived(connection) == bytes("work"); }));
+  ASSERT_TRUE(netd_->send(last_flow_, flow::Closed{4, 9, 11'000, flow::End::finished}));
+  const auto all = records(2);
+  EXPECT_EQ(all[0]["event"], "mediation_open");
+  EXPECT_EQ(all[0]["dst"], "vsock:2:2048");
+  EXPECT_EQ(all[0]["rule"], "--mediation 2048=127.0.0.1:9900");
+  EXPECT_EQ(all[1]["event"], "mediation_close");
+  EXPECT_EQ(all[1]["flow"], all[0]["flow"]);
+  EXPECT_EQ(all[1]["bytesIn"], 9);
+  EXPECT_TRUE(audit::verify(directory_.audit_file()));
+}
+
+TEST_F(MediatorTest, RefusesTheMediationChannelWhileItsTargetIsGone) {
+  const LoopbackSocket closed(SOCK_STREAM, 0, false);
+  config_.mediation = MediationConfig{2048, "127.0.0.1:9900", {"127.0.0.1", closed.port(), {}}};
+  start();
+  EXPECT_EQ(next_report(), R"({"error":"Connection refused","ready":false,"type":"mediation"})");
+  open(++last_flow_, Protocol::vsock, vsock_endpoint(wire::kHostCid, 2048));
+  EXPECT_EQ(next_answer().refusal, Refusal::reset);
+  const auto all = records(2);
+  EXPECT_EQ(all[1]["event"], "mediation_dial_error");
+  EXPECT_EQ(all[1]["error"], "Connection refused");
+}
+
+TEST_F(MediatorTest, BoundsTheMediationChannel) {
+  const LoopbackSocket plane(SOCK_STREAM);
+  config_.mediation = MediationConfig{2048, "127.0.0.1:9900", {"127.0.0.1", plane.port(), {}}};
+  start();
+  std::vector<Fd> held;
+  for (std::size_t i = 0; i < MediationChannel::kMaxConnections; ++i) {
+    held.push_back(spliced(Protocol::vsock, vsock_endpoint(wire::kHostCid, 2048)));
+    while (Fd accepted = plane.accept()) held.push_back(std::move(accepted));
+  }
+  open(++last_flow_, Protocol::vsock, vsock_endpoint(wire::kHostCid, 2048));
+  EXPECT_EQ(next_answer().refusal, Refusal::reset);
+  const auto last = directory_.records().back();
+  EXPECT_EQ(last["event"], "mediation_deny");
+  EXPECT_EQ(last["reason"], "at most 128 connections at once");
+  ASSERT_TRUE(netd_->send(1, flow::Closed{0, 0, 0, flow::End::guest_reset}));
+  EXPECT_TRUE(spliced(Protocol::vsock, vsock_endpoint(wire::kHostCid, 2048)));
+}
+
+TEST_F(MediatorTest, ClosesTheMediationChannelsRecordsAtItsEnd) {
+  const LoopbackSocket plane(SOCK_STREAM);
+  config_.mediation = MediationConfig{2048, "127.0.0.1:9900", {"127.0.0.1", plane.port(), {}}};
+  start();
+  const Fd guest = spliced(Protocol::vsock, vsock_endpoint(wire::kHostCid, 2048));
+  netd_.reset();
+  ASSERT_TRUE(ended());
+  const auto last = directory_.records().back();
+  EXPECT_EQ(last["event"], "mediation_close");
+  EXPECT_EQ(last["end"], "lost");
+}
+
 TEST_F(MediatorTest, RefusesNewFlowsWhileTheAuditLogIsFull) {
   start();
   const LoopbackSocket server(SOCK_STREAM);

@@ -50,9 +50,16 @@ asio::awaitable<std::string> NetdLink::receive(OnMessage on_message) {
   }
 }
 
-void NetdLink::send(flow::FlowId flow, flow::Verdict verdict, Fd fd) {
+void NetdLink::dial_vsock(std::uint32_t guest_port, Fd fd) {
+  flow::Dial dial;
+  dial.guest_port = guest_port;
+  dial.protocol = flow::Protocol::vsock;
+  send(++last_dial_, dial, std::move(fd));
+}
+
+void NetdLink::send(flow::FlowId flow, const Body& body, Fd fd) {
   if (queue_.size() >= kMaxQueued) return give_up();
-  queue_.push_back({flow, verdict, std::move(fd)});
+  queue_.push_back({flow, body, std::move(fd)});
   flush();
   if (queue_.empty() || flushing_) return;
   flushing_ = true;
@@ -62,7 +69,8 @@ void NetdLink::send(flow::FlowId flow, flow::Verdict verdict, Fd fd) {
 void NetdLink::flush() {
   while (!queue_.empty()) {
     const Pending& first = queue_.front();
-    const Status status = channel_.send(first.flow, first.verdict, first.fd.get());
+    const Status status =
+        std::visit([&](const auto& body) { return channel_.send(first.flow, body, first.fd.get()); }, first.body);
     if (!status && status.error().retryable()) return;
     if (!status) return give_up();
     queue_.pop_front();

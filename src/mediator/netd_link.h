@@ -4,6 +4,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <variant>
 
 #include "flow/channel.h"
 #include "mediator/io.h"
@@ -17,8 +18,10 @@ class NetdLink {
  public:
   static Result<std::unique_ptr<NetdLink>> open(const asio::any_io_executor& executor, Fd socket);
 
-  void splice(flow::FlowId flow, Fd fd) { send(flow, {flow::Action::splice}, std::move(fd)); }
-  void refuse(flow::FlowId flow, flow::Refusal refusal) { send(flow, {flow::Action::refuse, refusal}, Fd()); }
+  void splice(flow::FlowId flow, Fd fd) { send(flow, flow::Verdict{flow::Action::splice}, std::move(fd)); }
+  void refuse(flow::FlowId flow, flow::Refusal refusal) { send(flow, flow::Verdict{flow::Action::refuse, refusal}); }
+  // Opens a stream to a vsock port of the guest.
+  void dial_vsock(std::uint32_t guest_port, Fd fd);
 
   // Says what is wrong with a message, which it borrows; empty when nothing is.
   using OnMessage = std::function<std::string(const flow::Message&)>;
@@ -28,15 +31,16 @@ class NetdLink {
   asio::awaitable<std::string> receive(OnMessage on_message);
 
  private:
+  using Body = std::variant<flow::Verdict, flow::Dial>;
   struct Pending {
     flow::FlowId flow;
-    flow::Verdict verdict;
+    Body body;
     Fd fd;
   };
 
   NetdLink(flow::Channel channel, Descriptor readiness)
       : channel_(std::move(channel)), readiness_(std::move(readiness)) {}
-  void send(flow::FlowId flow, flow::Verdict verdict, Fd fd);
+  void send(flow::FlowId flow, const Body& body, Fd fd = Fd());
   void flush();
   void give_up();
   asio::awaitable<void> flush_when_writable();
@@ -44,6 +48,7 @@ class NetdLink {
   flow::Channel channel_;
   Descriptor readiness_;  // the same socket under a number of its own, for waiting
   std::deque<Pending> queue_;
+  flow::FlowId last_dial_ = flow::kDialledBit;
   bool flushing_ = false;
 };
 

@@ -18,6 +18,57 @@ std::array<iovec, 2> pieces_of(std::string& text) {
   return {iovec{text.data(), half}, iovec{text.data() + half, text.size() - half}};
 }
 
+TEST(MessageBacklog, SendsMessagesWholeAndInOrder) {
+  std::array<int, 2> ends{};
+  ASSERT_EQ(::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends.data()), 0);
+  const Fd ours(ends[0]);
+  const Fd theirs(ends[1]);
+  MessageBacklog backlog(100);
+  std::array<char, 200> arrived{};
+  for (std::size_t i = 0; i < 300; ++i) {
+    std::string first(i % 37, 'a'), second(i % 41, 'b');
+    backlog.append(pieces_of(first), first.size(), false);
+    EXPECT_TRUE(backlog.empty()) << "it is not whole";
+    EXPECT_EQ(backlog.drain(ours.get()), 0);
+    backlog.append(pieces_of(second), second.size(), true);
+    EXPECT_FALSE(backlog.empty());
+    EXPECT_EQ(backlog.drain(ours.get()), static_cast<ssize_t>(first.size() + second.size()));
+    const ssize_t count = ::recv(theirs.get(), arrived.data(), arrived.size(), MSG_DONTWAIT);
+    ASSERT_EQ(std::string(arrived.data(), static_cast<std::size_t>(count)), first + second);
+  }
+}
+
+TEST(MessageBacklog, KeepsMessagesThatTheSocketDoesNotTake) {
+  std::array<int, 2> ends{};
+  ASSERT_EQ(::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends.data()), 0);
+  const Fd ours(ends[0]);
+  const Fd theirs(ends[1]);
+  MessageBacklog backlog(kCapacity);
+  std::string text(1000, 'x');
+  std::size_t waiting = 0;
+  for (; !backlog.full(); ++waiting) backlog.append(pieces_of(text), text.size(), true);
+  EXPECT_EQ(waiting, MessageBacklog::kMaxMessages);
+  std::size_t arrived = 0;
+  while (!backlog.empty()) {
+    ASSERT_GE(backlog.drain(ours.get()), 0);
+    std::array<char, 2000> message{};
+    while (::recv(theirs.get(), message.data(), message.size(), MSG_DONTWAIT) == 1000) ++arrived;
+  }
+  EXPECT_EQ(arrived, waiting);
+  EXPECT_FALSE(backlog.full());
+}
+
+TEST(MessageBacklog, FailsWithItsSocket) {
+  std::array<int, 2> ends{};
+  ASSERT_EQ(::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends.data()), 0);
+  const Fd ours(ends[0]);
+  ::close(ends[1]);
+  MessageBacklog backlog(100);
+  std::string text(10, 'x');
+  backlog.append(pieces_of(text), text.size(), true);
+  EXPECT_EQ(backlog.drain(ours.get()), -1);
+}
+
 TEST(Backlog, KeepsOrderThroughManyWraps) {
   std::array<int, 2> ends{};
   ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()), 0);

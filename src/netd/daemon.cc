@@ -14,7 +14,7 @@ namespace {
 constexpr std::size_t kFrameBudget = 256;
 constexpr std::size_t kPacketBudget = 128;
 
-// How long after a frame the ring is looked at before sleeping. About what a notification and a wake-up cost.
+// How long after a frame or packet the rings are looked at before sleeping. About what a notification and a wake-up cost.
 constexpr std::uint64_t kBusyPollNs = 30'000;
 
 // The stack numbers its flows below the marks that vsock and dialled flows carry.
@@ -81,7 +81,11 @@ Status Daemon::run_batch() {
     if (frames > 0) last_frame_ns_ = now_ns_;
     more_ |= frames == kFrameBudget;
   }
-  if (vsock_) more_ |= vsock_->flows.receive(kPacketBudget) == kPacketBudget;
+  if (vsock_) {
+    const std::size_t packets = vsock_->flows.receive(kPacketBudget);
+    if (packets > 0) last_frame_ns_ = now_ns_;
+    more_ |= packets == kPacketBudget;
+  }
   if (stack_) stack_->flush();
   if (vsock_) vsock_->flows.pump();
   if (front_end != nullptr) front_end->flush();
@@ -102,13 +106,11 @@ bool Daemon::may_sleep() {
       work = true;
     }
   }
-  if (vsock_) {
-    work |= vsock_->flows.blocked() && vsock_->device.await_room();
-    work |= vsock_->device.await_packets();
-  }
-  if (work || front_end == nullptr) return !work;
-  if (monotonic_ns() - last_frame_ns_ < kBusyPollNs) return false;
-  return !front_end->await_frames();
+  if (vsock_) work |= vsock_->flows.blocked() && vsock_->device.await_room();
+  if (work || monotonic_ns() - last_frame_ns_ < kBusyPollNs) return false;
+  const bool packets = vsock_ && vsock_->device.await_packets();
+  const bool frames = front_end != nullptr && front_end->await_frames();
+  return !packets && !frames;
 }
 
 void Daemon::run_timers(std::uint64_t now_ns) {
@@ -148,7 +150,7 @@ bool Daemon::watch(int fd, std::uint64_t token) {
   return poller_.watch(fd, EPOLLIN | EPOLLPRI | EPOLLOUT | EPOLLRDHUP, Source::net_flow, token);
 }
 
-void Daemon::open_vsock(flow::FlowId flow, VsockPorts ports) {
+void Daemon::open_vsock(flow::FlowId flow, VsockPorts ports, VsockKind kind) {
   const auto endpoint = [](std::uint64_t cid, std::uint32_t port) {
     flow::Endpoint out;
     const auto number = static_cast<std::uint32_t>(cid);
@@ -161,6 +163,7 @@ void Daemon::open_vsock(flow::FlowId flow, VsockPorts ports) {
   wanted.guest = endpoint(configured_->guest_cid, ports.guest);
   wanted.destination = endpoint(wire::kHostCid, ports.host);
   wanted.protocol = flow::Protocol::vsock;
+  wanted.packets = kind == VsockKind::packets ? 1 : 0;
   if (!peers_.open(flow, wanted)) vsock_->flows.on_refuse(flow, true);
 }
 

@@ -43,7 +43,7 @@ class Daemon final : public netstack::Upcalls, public VsockUpcalls {
   void closed(flow::FlowId flow, const netstack::FlowTotals& totals) override;
   bool watch(int fd, std::uint64_t token) override;
   // VsockUpcalls
-  void open_vsock(flow::FlowId flow, VsockPorts ports) override;
+  void open_vsock(flow::FlowId flow, VsockPorts ports, VsockKind kind) override;
   void closed_vsock(flow::FlowId flow, const flow::Closed& totals) override;
   bool watch_vsock(int fd, std::uint64_t token) override;
   // both

@@ -18,6 +18,7 @@ class PeerCredit {
     return true;
   }
 
+  std::uint32_t buffer_size() const { return buffer_size_; }
   std::uint32_t available() const {
     const std::uint32_t in_flight = sent_ - forwarded_;
     return buffer_size_ > in_flight ? buffer_size_ - in_flight : 0;
@@ -32,14 +33,20 @@ class PeerCredit {
   std::uint32_t forwarded_ = 0;
 };
 
-// How much we let the peer send: our buffer, kVsockBuffer, less what the host has not taken.
+// Our buffer for one connection: the large one where the memory for all allows it (VsockFlows::kMaxLargeBuffers).
 inline constexpr std::uint32_t kVsockBuffer = 256 * 1024;
+inline constexpr std::uint32_t kVsockSmallBuffer = 16 * 1024;
 
+// How much we let the peer send: our buffer less what the host has not taken.
 class OwnCredit {
  public:
+  explicit OwnCredit(std::uint32_t buffer_size) : buffer_size_(buffer_size) {}
+
+  std::uint32_t buffer_size() const { return buffer_size_; }
+
   // Bytes came in. False when the peer had no credit for them.
   [[nodiscard]] bool receive(std::uint32_t bytes) {
-    if (bytes > kVsockBuffer - (received_ - forwarded_)) return false;
+    if (bytes > buffer_size_ - (received_ - forwarded_)) return false;
     received_ += bytes;
     return true;
   }
@@ -49,12 +56,11 @@ class OwnCredit {
 
   // Whether the peer should hear of room that it does not know of. A peer without credit always will: all of its bytes
   // get forwarded, and that is more than the step.
-  bool worth_telling() const { return forwarded_ - told_ >= kStep; }
+  bool worth_telling() const { return forwarded_ - told_ >= buffer_size_ / 4; }
   void tell() { told_ = forwarded_; }
 
  private:
-  static constexpr std::uint32_t kStep = kVsockBuffer / 4;
-
+  std::uint32_t buffer_size_;
   std::uint32_t received_ = 0;
   std::uint32_t forwarded_ = 0;
   std::uint32_t told_ = 0;

@@ -48,7 +48,7 @@ TEST(PeerCredit, CountsRunPastTheirWrap) {
 }
 
 TEST(OwnCredit, AllowsExactlyTheBuffer) {
-  OwnCredit credit;
+  OwnCredit credit(kVsockBuffer);
   EXPECT_FALSE(credit.receive(kVsockBuffer + 1));
   EXPECT_TRUE(credit.receive(kVsockBuffer));
   EXPECT_FALSE(credit.receive(1));
@@ -58,7 +58,7 @@ TEST(OwnCredit, AllowsExactlyTheBuffer) {
 }
 
 TEST(OwnCredit, ANotableAmountOfRoomIsWorthTelling) {
-  OwnCredit credit;
+  OwnCredit credit(kVsockBuffer);
   ASSERT_TRUE(credit.receive(kVsockBuffer));
   credit.forward(kVsockBuffer / 4 - 1);
   EXPECT_FALSE(credit.worth_telling());

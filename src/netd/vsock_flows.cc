@@ -7,6 +7,7 @@
 
 #include "base/check.h"
 #include "base/clock.h"
+#include "base/pieces.h"
 #include "wire/agent.h"
 
 namespace microagent::netd {
@@ -18,14 +19,18 @@ using wire::VsockOp;
 // Where the ports that we dial from begin: above everything that a guest's service would be known by.
 constexpr std::uint32_t kFirstHostPort = 1U << 30;
 
-// Packets that one connection may send before the next has its turn.
-constexpr int kPacketsPerTurn = 16;
+// Portions of data that one connection may send before the next has its turn.
+constexpr int kPortionsPerTurn = 4;
 
 std::uint64_t key_of(VsockPorts ports) { return std::uint64_t{ports.guest} << 32 | ports.host; }
 
+VsockKind kind_of(const wire::VsockHeader& header) {
+  return header.type == wire::kVsockSeqpacketType ? VsockKind::packets : VsockKind::stream;
+}
+
 }  // namespace
 
-// Two rounds of multiply and fold around the key; enough where a collision only costs a longer chain among 1024.
+// Two rounds of multiply and fold around the key; enough where a collision only costs a longer chain among 4096.
 std::size_t VsockFlows::PortsHash::operator()(std::uint64_t ports) const {
   std::uint64_t mixed = (ports ^ key) * 0x9e3779b97f4a7c15ULL;
   mixed ^= mixed >> 32;
@@ -66,11 +71,11 @@ void VsockFlows::on_packet(const virtio::VsockPacket& packet) {
   if (packet.error != VsockError::none) {
     ++counters_.malformed;
     if (known != by_ports_.end()) return end(known->second, flow::End::guest_reset, Tell::reset);
-    return reply(ports, VsockOp::reset);
+    return reply(ports, kind_of(header), VsockOp::reset);
   }
   if (known == by_ports_.end()) {
     if (op == VsockOp::request) return on_request(header);
-    if (op != VsockOp::reset) reply(ports, VsockOp::reset);  // never a reset for a reset
+    if (op != VsockOp::reset) reply(ports, kind_of(header), VsockOp::reset);  // never a reset for a reset
     return;
   }
   on_connection_packet(known->second, *find(known->second), packet);
@@ -80,12 +85,16 @@ void VsockFlows::on_request(const wire::VsockHeader& header) {
   const VsockPorts ports{header.source_port, header.destination_port};
   const Serial serial = ++last_serial_;
   VsockConnection* connection =
-      severed_ ? nullptr : add(serial, kVsockFlowBit | serial, ports, VsockState::awaiting_verdict);
+      severed_ ? nullptr
+               : add(serial, {.flow = kVsockFlowBit | serial,
+                              .ports = ports,
+                              .kind = kind_of(header),
+                              .state = VsockState::awaiting_verdict});
   if (connection == nullptr || !connection->update_credit(header)) {
     if (connection != nullptr) return end(serial, flow::End::guest_reset, Tell::reset);
-    return reply(ports, VsockOp::reset);
+    return reply(ports, kind_of(header), VsockOp::reset);
   }
-  upcalls_.open_vsock(connection->flow(), ports);
+  upcalls_.open_vsock(connection->flow(), ports, connection->kind());
 }
 
 void VsockFlows::on_connection_packet(Serial serial, VsockConnection& connection, const virtio::VsockPacket& packet) {
@@ -94,7 +103,7 @@ void VsockFlows::on_connection_packet(Serial serial, VsockConnection& connection
     if (connection.state() == VsockState::awaiting_response) return end(serial, flow::End::refused, Tell::nothing);
     return end(serial, connection.told_host_gone() ? flow::End::finished : flow::End::guest_reset, Tell::nothing);
   }
-  if (!connection.update_credit(packet.header)) {
+  if (kind_of(packet.header) != connection.kind() || !connection.update_credit(packet.header)) {
     ++counters_.against_rules;
     return end(serial, flow::End::guest_reset, Tell::reset);
   }
@@ -112,7 +121,7 @@ void VsockFlows::on_connection_packet(Serial serial, VsockConnection& connection
 void VsockFlows::on_established_packet(Serial serial, VsockConnection& connection, const virtio::VsockPacket& packet) {
   switch (static_cast<VsockOp>(std::uint16_t{packet.header.op})) {
     case VsockOp::rw:
-      return on_taken(serial, connection, connection.take_data(packet.data, packet.header.length));
+      return on_taken(serial, connection, connection.take_data(packet.data, packet.header));
     case VsockOp::shutdown: return on_taken(serial, connection, connection.take_shutdown(packet.header.flags));
     case VsockOp::credit_update: return queue(serial, connection);
     case VsockOp::credit_request:
@@ -150,8 +159,10 @@ void VsockFlows::on_splice(flow::FlowId flow, Fd fd) {
     if (connection == nullptr) upcalls_.closed_vsock(flow, gone);
     return;
   }
-  connection->set_fd(std::move(fd));
-  if (!upcalls_.watch_vsock(connection->fd(), *serial)) return end(*serial, flow::End::no_resources, Tell::reset);
+  const bool suits = connection->set_fd(std::move(fd));
+  if (!suits || !upcalls_.watch_vsock(connection->fd(), *serial)) {
+    return end(*serial, flow::End::no_resources, Tell::reset);
+  }
   connection->establish();
   connection->owe(VsockConnection::response);
   queue(*serial, *connection);
@@ -168,9 +179,12 @@ void VsockFlows::dial(flow::FlowId flow, std::uint32_t guest_port, Fd fd) {
   const auto host_port = free_host_port(guest_port);
   const Serial serial = ++last_serial_;
   VsockConnection* connection =
-      host_port ? add(serial, flow, VsockPorts{guest_port, *host_port}, VsockState::awaiting_response) : nullptr;
-  if (connection == nullptr) return refuse_dial(flow, flow::End::no_resources);
-  connection->set_fd(std::move(fd));
+      host_port ? add(serial, {.flow = flow,
+                               .ports = {guest_port, *host_port},
+                               .kind = VsockKind::stream,
+                               .state = VsockState::awaiting_response})
+                : nullptr;
+  if (connection == nullptr || !connection->set_fd(std::move(fd))) return refuse_dial(flow, flow::End::no_resources);
   connection->owe(VsockConnection::request);
   deadlines_.push_back(Deadline{monotonic_ns() + kDialTimeoutNs, serial});
   queue(serial, *connection);
@@ -213,7 +227,8 @@ void VsockFlows::reset() {
 void VsockFlows::on_descriptor(std::uint64_t token, std::uint32_t epoll_events) {
   VsockConnection* connection = find(token);
   if (connection == nullptr) return;
-  if ((epoll_events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0) connection->on_readable();
+  const bool ending = (epoll_events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0;
+  if (ending || (epoll_events & EPOLLIN) != 0) connection->on_readable(ending);
   if ((epoll_events & EPOLLHUP) != 0) connection->on_hang_up();
   const bool writable = (epoll_events & (EPOLLOUT | EPOLLERR)) != 0;
   on_taken(token, *connection, writable ? connection->drain() : VsockConnection::Taken::ok);
@@ -236,13 +251,15 @@ std::optional<std::uint64_t> VsockFlows::next_deadline() const {
 
 // ---- The table ----
 
-VsockConnection* VsockFlows::add(Serial serial, flow::FlowId flow, VsockPorts ports, VsockState state) {
+VsockConnection* VsockFlows::add(Serial serial, VsockConnection::Setup setup) {
   if (connections_.size() == kMaxConnections) {
     ++counters_.refused_full;
     return nullptr;
   }
-  by_ports_.emplace(key_of(ports), serial);
-  return &connections_.try_emplace(serial, flow, ports, state, monotonic_ns()).first->second;
+  setup.buffer_size = large_buffers_ < kMaxLargeBuffers ? kVsockBuffer : kVsockSmallBuffer;
+  if (setup.buffer_size == kVsockBuffer) ++large_buffers_;
+  by_ports_.emplace(key_of(setup.ports), serial);
+  return &connections_.try_emplace(serial, setup, monotonic_ns()).first->second;
 }
 
 VsockConnection* VsockFlows::find(Serial serial) {
@@ -265,9 +282,12 @@ void VsockFlows::end(Serial serial, flow::End how, Tell tell) {
   auto node = connections_.extract(found);
   VsockConnection& connection = node.mapped();
   by_ports_.erase(key_of(connection.ports()));
+  if (connection.buffer_size() == kVsockBuffer) --large_buffers_;
   if (connection.state() == VsockState::established) upcalls_.forget(connection.fd());
-  if (tell == Tell::reset) reply(connection.ports(), VsockOp::reset);
-  if (tell == Tell::shutdown) reply(connection.ports(), VsockOp::shutdown, wire::kVsockShutdownBoth);
+  if (tell == Tell::reset) reply(connection.ports(), connection.kind(), VsockOp::reset);
+  if (tell == Tell::shutdown) {
+    reply(connection.ports(), connection.kind(), VsockOp::shutdown, wire::kVsockShutdownBoth);
+  }
   if (connection.fd() >= 0) upcalls_.closed_vsock(connection.flow(), connection.totals(how, monotonic_ns()));
 }
 
@@ -279,8 +299,9 @@ void VsockFlows::queue(Serial serial, VsockConnection& connection) {
   ready_.push_back(serial);
 }
 
-void VsockFlows::reply(VsockPorts ports, VsockOp op, std::uint32_t flags) {
-  wire::VsockHeader header = VsockConnection(0, ports, VsockState::established, 0).header(guest_cid_, op);
+void VsockFlows::reply(VsockPorts ports, VsockKind kind, VsockOp op, std::uint32_t flags) {
+  const VsockConnection::Setup nobody{.flow = 0, .ports = ports, .kind = kind, .state = {}};
+  wire::VsockHeader header = VsockConnection(nobody, 0).header(guest_cid_, op);
   header.flags = flags;
   replies_.push_back(header);
 }
@@ -312,7 +333,7 @@ void VsockFlows::pump() {
 
 bool VsockFlows::send_replies() {
   while (!replies_.empty()) {
-    if (!device_.reserve()) return false;
+    if (device_.reserve(0).empty()) return false;
     device_.commit(replies_.front());
     replies_.pop_front();
   }
@@ -329,7 +350,7 @@ bool VsockFlows::send_owed(VsockConnection& connection) {
   };
   for (const auto& [owed, op] : kOrder) {
     if ((connection.owed() & owed) == 0) continue;
-    if (!device_.reserve()) return false;
+    if (device_.reserve(0).empty()) return false;
     wire::VsockHeader header = connection.header(guest_cid_, op);
     if (op == VsockOp::shutdown) header.flags = connection.shutdown_flags();
     device_.commit(header);
@@ -339,26 +360,40 @@ bool VsockFlows::send_owed(VsockConnection& connection) {
 }
 
 VsockFlows::Turn VsockFlows::send_data(VsockConnection& connection) {
-  for (int packets = 0; packets < kPacketsPerTurn; ++packets) {
+  for (int portions = 0; portions < kPortionsPerTurn; ++portions) {
     if (!connection.wants_to_read()) return Turn::done;
-    if (connection.credit() == 0) {
-      connection.ask_for_credit();
-      return send_owed(connection) ? Turn::done : Turn::no_room;
-    }
-    const auto room = device_.reserve();
-    if (!room) return Turn::no_room;
-    std::uint32_t bytes = 0;
-    const VsockConnection::Read read = connection.read(*room, bytes);
-    if (read != VsockConnection::Read::data) {
-      device_.abandon();
-      if (read == VsockConnection::Read::failed) return Turn::host_failed;
-      return send_owed(connection) ? Turn::done : Turn::no_room;
-    }
-    wire::VsockHeader header = connection.header(guest_cid_, VsockOp::rw);
-    header.length = bytes;
-    device_.commit(header);
+    if (const auto over = send_portion(connection)) return *over;
   }
   return Turn::more;
+}
+
+// One read of the host's socket, as packets to the guest; how the turn ends, if it does.
+std::optional<VsockFlows::Turn> VsockFlows::send_portion(VsockConnection& connection) {
+  using Read = VsockConnection::Read;
+  std::size_t bytes = 0;
+  Read read = connection.prepare(bytes);
+  if (read == Read::data) {
+    const auto room = device_.reserve(bytes);
+    if (room.empty()) return Turn::no_room;
+    if (connection.kind() == VsockKind::packets && total_bytes(room) < bytes) {
+      // A message that takes more buffers than there ever are at once can never go.
+      const bool never = device_.reserved_all_it_may();
+      device_.abandon();
+      return never ? Turn::host_failed : Turn::no_room;
+    }
+    read = connection.read(room, bytes);
+    if (read != Read::data) device_.abandon();
+  }
+  switch (read) {
+    case Read::data:
+      device_.commit(connection.header(guest_cid_, VsockOp::rw), bytes, connection.data_flags());
+      return std::nullopt;
+    case Read::failed: return Turn::host_failed;
+    case Read::no_credit: connection.ask_for_credit(); break;
+    case Read::nothing:
+    case Read::ended: break;
+  }
+  return send_owed(connection) ? Turn::done : Turn::no_room;
 }
 
 }  // namespace microagent::netd

@@ -20,7 +20,7 @@ class VsockUpcalls {
  public:
   virtual ~VsockUpcalls() = default;
   // The guest wants a stream. Exactly one verdict follows, perhaps before this returns.
-  virtual void open_vsock(flow::FlowId flow, VsockPorts ports) = 0;
+  virtual void open_vsock(flow::FlowId flow, VsockPorts ports, VsockKind kind) = 0;
   virtual void closed_vsock(flow::FlowId flow, const flow::Closed& totals) = 0;
   // Edges of EPOLLIN, EPOLLOUT, EPOLLRDHUP come back as on_descriptor(token).
   virtual bool watch_vsock(int fd, std::uint64_t token) = 0;
@@ -29,11 +29,13 @@ class VsockUpcalls {
 
 // All vsock streams of one guest. Answers what the guest's packets ask, asks for verdicts, moves data.
 //
-// Everything is bounded: connections by kMaxConnections, bytes held for the host by each one's credit, and resets that
-// belong to no connection by not reading further packets while kMaxReplies of them wait for a buffer of the guest.
+// Everything is bounded: connections by kMaxConnections, bytes held for the host by each one's credit, which is large
+// for kMaxLargeBuffers of them and small for the rest (128 MiB when all wait for hosts that do not read), and resets
+// that belong to no connection by not reading further packets while kMaxReplies of them wait for a buffer of the guest.
 class VsockFlows {
  public:
-  static constexpr std::size_t kMaxConnections = 1024;
+  static constexpr std::size_t kMaxConnections = 4096;
+  static constexpr std::size_t kMaxLargeBuffers = 256;
   static constexpr std::size_t kMaxReplies = 128;
   static constexpr std::uint64_t kDialTimeoutNs = 5'000'000'000;
 
@@ -86,7 +88,7 @@ class VsockFlows {
   void on_taken(Serial serial, VsockConnection& connection, VsockConnection::Taken taken);
   bool start_moving(Serial serial, VsockConnection& connection, Fd fd);
 
-  VsockConnection* add(Serial serial, flow::FlowId flow, VsockPorts ports, VsockState state);
+  VsockConnection* add(Serial serial, VsockConnection::Setup setup);
   void end(Serial serial, flow::End how, Tell tell);
   VsockConnection* find(Serial serial);
   std::optional<Serial> find_flow(flow::FlowId flow) const;
@@ -94,12 +96,13 @@ class VsockFlows {
   void refuse_dial(flow::FlowId flow, flow::End how);
 
   void queue(Serial serial, VsockConnection& connection);
-  void reply(VsockPorts ports, wire::VsockOp op, std::uint32_t flags = 0);
+  void reply(VsockPorts ports, VsockKind kind, wire::VsockOp op, std::uint32_t flags = 0);
   bool send_replies();
   bool send_owed(VsockConnection& connection);
   // How a connection's turn of sending went.
   enum class Turn : std::uint8_t { done, more, no_room, host_failed };
   Turn send_data(VsockConnection& connection);
+  std::optional<Turn> send_portion(VsockConnection& connection);
 
   virtio::VsockDevice& device_;
   std::uint64_t guest_cid_;
@@ -110,6 +113,7 @@ class VsockFlows {
   std::deque<wire::VsockHeader> replies_;
   std::deque<Deadline> deadlines_;  // of dials; all wait equally long, so in order
   Serial last_serial_ = 0;
+  std::size_t large_buffers_ = 0;
   std::uint32_t next_host_port_;
   bool blocked_ = false;
   bool severed_ = false;

@@ -176,6 +176,69 @@ TEST_F(VsockFlowsTest, SendsNoMoreThanTheGuestsCreditAndAsksOnce) {
   EXPECT_EQ(only().header.length, 1000U);
 }
 
+TEST_F(VsockFlowsTest, ReadsOnceForManyBuffersOfTheGuest) {
+  connect();
+  std::string data;
+  for (int i = 0; i < 40'000; ++i) data += static_cast<char>('a' + i % 26);
+  host_writes(data);
+  std::string arrived;
+  const auto packets = received();
+  for (const Packet& packet : packets) {
+    EXPECT_EQ(packet.op(), VsockOp::rw);
+    arrived += packet.data;
+  }
+  EXPECT_EQ(packets.size(), 10U) << "full ones of 4096 and the rest";
+  EXPECT_EQ(arrived, data);
+}
+
+TEST_F(VsockFlowsTest, AHostThatEndsBehindItsDataIsHeard) {
+  connect();
+  ASSERT_EQ(::send(host.get(), "bye", 3, 0), 3);
+  ::shutdown(host.get(), SHUT_WR);
+  descriptor_event(EPOLLIN | EPOLLRDHUP);
+  const auto packets = received();
+  ASSERT_EQ(packets.size(), 2U);
+  EXPECT_EQ(packets[0].data, "bye");
+  EXPECT_EQ(packets[1].op(), VsockOp::shutdown);
+}
+
+TEST_F(VsockFlowsTest, ConnectionsComeAndGoWithoutATrace) {
+  for (std::uint32_t i = 0; i < 20'000; ++i) {
+    guest.forwarded = 0;
+    send(VsockOp::request, 1000 + i % 7);
+    flows->on_splice(upcalls.opened.back().first, make_host_end());
+    turn();
+    ASSERT_EQ(only().op(), VsockOp::response) << i;
+    VsockHeader shutdown = header(VsockOp::shutdown, 1000 + i % 7);
+    shutdown.flags = wire::kVsockShutdownBoth;
+    send(shutdown);
+    ASSERT_EQ(only().op(), VsockOp::reset) << i;
+    ASSERT_EQ(flows->size(), 0U);
+    ASSERT_TRUE(upcalls.watched.empty());
+    guest.post_again(2);
+  }
+  EXPECT_EQ(upcalls.closed.size(), 20'000U);
+}
+
+TEST_F(VsockFlowsTest, ThousandsAtOnceEachHaveTheirBytes) {
+  constexpr std::uint32_t kMany = 2000;
+  std::vector<Fd> hosts;
+  for (std::uint32_t i = 0; i < kMany; ++i) {
+    send(VsockOp::request, i);
+    flows->on_splice(upcalls.opened.back().first, make_host_end());
+    hosts.push_back(std::move(host));
+    turn();
+    ASSERT_EQ(only().op(), VsockOp::response) << i;
+    guest.post_again(1);
+  }
+  for (std::uint32_t i = 0; i < kMany; ++i) send_data("to " + std::to_string(i), i);
+  for (std::uint32_t i = 0; i < kMany; ++i) {
+    host = std::move(hosts[i]);
+    ASSERT_EQ(host_reads(), "to " + std::to_string(i));
+  }
+  EXPECT_EQ(flows->size(), kMany);
+}
+
 TEST_F(VsockFlowsTest, WithoutReceiveBuffersNothingIsLost) {
   connect();
   while (guest.rx.used_index() < 32) {

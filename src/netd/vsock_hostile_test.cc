@@ -122,7 +122,7 @@ TEST_F(VsockHostileTest, UnknownOperationAndType) {
   send(odd);
   expect_reset_and_gone(flow::End::guest_reset);
   odd = header(VsockOp::request);
-  odd.type = 2;
+  odd.type = 3;
   send(odd);
   EXPECT_EQ(only().op(), VsockOp::reset);
 }
@@ -174,6 +174,141 @@ TEST_F(VsockHostileTest, PacketsThatAreNoPacketsStopTheQueueAlone) {
   EXPECT_FALSE(session->queue(1).running());
   EXPECT_EQ(session->queue(1).take_fault(), virtio::RingFault::header_missing);
   EXPECT_TRUE(session->queue(0).running());
+}
+
+TEST_F(VsockHostileTest, ADescriptorLoopStopsTheQueueAlone) {
+  const std::uint64_t buffer = guest.ram.allocate(64);
+  guest.tx.write_descriptor(0, {buffer, 64, wire::kDescriptorNext, 1});
+  guest.tx.write_descriptor(1, {buffer, 64, wire::kDescriptorNext, 0});
+  guest.tx.offer(0);
+  turn();
+  EXPECT_EQ(session->queue(1).take_fault(), virtio::RingFault::chain_too_long);
+  EXPECT_TRUE(session->queue(0).running());
+}
+
+TEST_F(VsockHostileTest, AWritableBufferAmongThoseSentStopsTheQueueAlone) {
+  const std::uint64_t buffer = guest.ram.allocate(128);
+  ASSERT_TRUE(guest.tx.add(std::array{DriverBuffer{buffer, 64}, DriverBuffer{buffer + 64, 64, true}}));
+  turn();
+  EXPECT_EQ(session->queue(1).take_fault(), virtio::RingFault::wrong_direction);
+  EXPECT_TRUE(session->queue(0).running());
+}
+
+// Receive buffers that cannot hold a packet with data: the one that is met stops the queue; sending goes on.
+class VsockReceiveBufferTest : public VsockHostileTest {
+ protected:
+  void expect_stopped_by(const DriverBuffer& buffer, virtio::RingFault fault) {
+    while (guest.rx.used_index() < 32) send(VsockOp::credit_update, 9000);  // uses the honest ones up
+    ASSERT_TRUE(guest.rx.add(std::array{buffer}));
+    send(VsockOp::credit_update, 9000);
+    EXPECT_EQ(session->queue(0).take_fault(), fault);
+    EXPECT_TRUE(session->queue(1).running());
+    send(VsockOp::request);
+    EXPECT_EQ(upcalls.opened.size(), 1U);
+  }
+};
+
+TEST_F(VsockReceiveBufferTest, OfTheWrongDirection) {
+  expect_stopped_by({guest.ram.allocate(4096), 4096, false}, virtio::RingFault::wrong_direction);
+}
+
+TEST_F(VsockReceiveBufferTest, WithRoomForAHeaderOnly) {
+  expect_stopped_by({guest.ram.allocate(64), sizeof(VsockHeader), true}, virtio::RingFault::header_missing);
+}
+
+TEST_F(VsockReceiveBufferTest, OutsideMemory) {
+  expect_stopped_by({guest.ram.size() - 16, 4096, true}, virtio::RingFault::buffer_not_in_memory);
+}
+
+TEST_F(VsockHostileTest, AResponseToNoDial) {
+  send(VsockOp::response);
+  EXPECT_EQ(only().op(), VsockOp::reset);
+  connect();
+  send(VsockOp::response);
+  expect_reset_and_gone(flow::End::guest_reset);
+}
+
+TEST_F(VsockHostileTest, ARequestWithThePortsOfADial) {
+  flows->dial(flow::kDialledBit | 9, kGuestPort, make_host_end());
+  turn();
+  send(VsockOp::request, only().header.source_port);
+  EXPECT_TRUE(upcalls.opened.empty());
+  expect_reset_and_gone(flow::End::guest_reset);
+}
+
+TEST_F(VsockHostileTest, CreditRequestsAreAnsweredOnceForAllThatWait) {
+  connect();
+  while (guest.rx.used_index() < 32) send(VsockOp::credit_request);
+  received();
+  for (int i = 0; i < 1000; ++i) send(VsockOp::credit_request);
+  guest.post_receive(32);
+  turn();
+  EXPECT_EQ(only().op(), VsockOp::credit_update);
+}
+
+TEST_F(VsockHostileTest, AShutdownThatShutsNothingChangesNothing) {
+  connect();
+  for (const std::uint32_t flags : {0U, 4U, 0xfffffffcU}) {
+    VsockHeader shutdown = header(VsockOp::shutdown);
+    shutdown.flags = flags;
+    send(shutdown);
+  }
+  send_data("still here");
+  EXPECT_EQ(host_reads(), "still here");
+}
+
+TEST_F(VsockHostileTest, DataOfNoLengthCostsNothing) {
+  connect();
+  for (int i = 0; i < 1000; ++i) send(VsockOp::rw);
+  EXPECT_TRUE(received().empty());
+  EXPECT_EQ(host_reads(), "");
+  EXPECT_EQ(flows->size(), 1U);
+}
+
+TEST_F(VsockHostileTest, CreditTakenBackStopsTheHostsDataAndNothingElse) {
+  connect();
+  VsockHeader update = header(VsockOp::credit_update);
+  update.buffer_size = 0;
+  send(update);
+  host_writes("data");
+  EXPECT_EQ(only().op(), VsockOp::credit_request);
+  // The guest's own data goes on all the same.
+  VsockHeader data = header(VsockOp::rw);
+  data.buffer_size = 0;
+  data.length = 3;
+  send(data, "out");
+  EXPECT_EQ(host_reads(), "out");
+  update.buffer_size = 2;
+  send(update);
+  EXPECT_EQ(received().front().data, "da");
+}
+
+TEST_F(VsockHostileTest, TheTypeOfALiveConnectionChanges) {
+  connect();
+  VsockHeader data = header(VsockOp::rw);
+  data.type = wire::kVsockSeqpacketType;
+  send(data);
+  expect_reset_and_gone(flow::End::guest_reset);
+}
+
+TEST_F(VsockHostileTest, LargeBuffersAreForAFewOnly) {
+  for (std::uint32_t port = 0; port <= VsockFlows::kMaxLargeBuffers; ++port) {
+    send(VsockOp::request, port);
+    flows->on_splice(upcalls.opened.back().first, make_host_end());
+    turn();
+    const Packet response = only();
+    guest.post_receive(1);
+    ASSERT_EQ(response.op(), VsockOp::response);
+    const bool large = port < VsockFlows::kMaxLargeBuffers;
+    EXPECT_EQ(response.header.buffer_size, large ? kVsockBuffer : kVsockSmallBuffer) << port;
+  }
+  send_data(std::string(kVsockSmallBuffer + 1, 'x'), VsockFlows::kMaxLargeBuffers);
+  EXPECT_EQ(only().op(), VsockOp::reset) << "the small one is the limit";
+  send(VsockOp::reset, 0);
+  send(VsockOp::request, 5000);
+  flows->on_splice(upcalls.opened.back().first, make_host_end());
+  turn();
+  EXPECT_EQ(only().header.buffer_size, kVsockBuffer) << "one has become free";
 }
 
 TEST_F(VsockHostileTest, TheDriverGoesAway) {

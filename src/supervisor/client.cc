@@ -8,9 +8,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <optional>
+#include <thread>
 
 #include "supervisor/control_protocol.h"
 #include "supervisor/line_reader.h"
@@ -23,6 +25,8 @@ namespace {
 
 // What the supervisor may take beyond the time it was given: starting its workers, ending them, cleaning up.
 constexpr std::chrono::seconds kMargin{60};
+constexpr std::chrono::milliseconds kBetweenStates{50};
+constexpr std::chrono::seconds kLongestAsk{3600};
 constexpr int kReportPlace = 3;
 
 // Becomes the supervisor, which nothing ties to us: a session of its own, no terminal, and a parent that is init, since
@@ -148,6 +152,23 @@ Result<workspace::Runtime> stop(const workspace::Store& store, const std::string
 
 Result<workspace::Runtime> kill(const workspace::Store& store, const std::string& name) {
   return end(store, name, {ControlRequest::Command::kill, {}});
+}
+
+Result<workspace::Runtime> wait(const workspace::Store& store, const std::string& name, std::chrono::seconds limit) {
+  const auto deadline = LineReader::Clock::now() + limit;
+  for (;;) {
+    auto runtime = store.load_settled_runtime(name);
+    if (!runtime || !workspace::is_alive(runtime->state) || runtime->exit_code) return runtime;
+    const auto left = std::chrono::ceil<std::chrono::seconds>(deadline - LineReader::Clock::now());
+    if (left <= std::chrono::seconds(0)) {
+      return fail(ErrorKind::transient, fmt::format("workspace {} has not ended within {} s", name, limit.count()),
+                  "wait longer");
+    }
+    const auto answer = ask(store, name, {ControlRequest::Command::wait, {}}, std::min(left, kLongestAsk));
+    // Timed out, or a supervisor that is gone: both are found above. One that is only about to listen, or to be gone,
+    // gives no sign of it.
+    if (!answer) std::this_thread::sleep_for(kBetweenStates);
+  }
 }
 
 Result<Fd> open_exec(const workspace::Store& store, const std::string& name) {

@@ -6,6 +6,7 @@
 // ({"ok":true} or {"ok":false,"error":{kind,message,remediation}}), with a descriptor beside the reply of `exec`.
 //   {"command":"stop","timeoutSeconds":10}   clean shutdown, then a kill; replies when the workspace has ended
 //   {"command":"kill"}                       replies when the workspace has ended
+//   {"command":"wait"}                       replies when the workspace has ended, or its entrypoint has
 //   {"command":"exec"}                       replies with a descriptor: a stream to the guest's exec service
 //                                            (wire/agent.h)
 
@@ -30,6 +31,10 @@ Result<workspace::Runtime> start(const workspace::Store& store, const std::strin
 // `stop` and `kill` return the final record. Kind conflict when nothing runs.
 Result<workspace::Runtime> stop(const workspace::Store& store, const std::string& name, std::chrono::seconds timeout);
 Result<workspace::Runtime> kill(const workspace::Store& store, const std::string& name);
+
+// Waits until the workspace has ended, or its entrypoint has, and returns the record; at once for one that does not
+// run. Kind transient after `limit`.
+Result<workspace::Runtime> wait(const workspace::Store& store, const std::string& name, std::chrono::seconds limit);
 
 // A stream to the guest's exec service.
 Result<Fd> open_exec(const workspace::Store& store, const std::string& name);

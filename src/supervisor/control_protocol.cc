@@ -17,6 +17,7 @@ std::string_view to_string(Command command) {
     case Command::stop: return "stop";
     case Command::kill: return "kill";
     case Command::exec: return "exec";
+    case Command::wait: return "wait";
   }
   return "";
 }
@@ -41,12 +42,12 @@ Result<ControlRequest> parse_control_request(std::string_view line) {
   if (!json.is_object()) return bad("a JSON object is wanted");
   ControlRequest request;
   bool known = false;
-  for (const Command command : {Command::stop, Command::kill, Command::exec}) {
+  for (const Command command : {Command::stop, Command::kill, Command::exec, Command::wait}) {
     if (json.value("command", Json()) != Json(to_string(command))) continue;
     request.command = command;
     known = true;
   }
-  if (!known) return bad("the command must be stop, kill or exec");
+  if (!known) return bad("the command must be stop, kill, exec or wait");
   const auto timeout = json.find("timeoutSeconds");
   if (timeout == json.end()) return request;
   if (request.command != Command::stop) return bad("only stop takes timeoutSeconds");

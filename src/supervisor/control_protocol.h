@@ -16,7 +16,7 @@ inline constexpr std::chrono::seconds kDefaultStopTimeout{10};
 inline constexpr std::chrono::seconds kMaxStopTimeout{3600};
 
 struct ControlRequest {
-  enum class Command { stop, kill, exec };
+  enum class Command { stop, kill, exec, wait };
   Command command{};
   std::chrono::seconds timeout = kDefaultStopTimeout;  // stop only
 };

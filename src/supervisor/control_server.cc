@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <boost/asio/experimental/awaitable_operators.hpp>
 #include <cerrno>
 #include <cstring>
 #include <optional>
@@ -15,7 +16,7 @@
 namespace microagent::supervisor {
 namespace {
 
-constexpr std::size_t kMaxConnections = 64;
+constexpr std::size_t kMaxConnections = 256;
 constexpr std::chrono::seconds kRequestPatience{5};
 constexpr std::chrono::seconds kReplyPatience{5};
 constexpr std::chrono::milliseconds kShortagePause{100};
@@ -95,6 +96,14 @@ asio::awaitable<void> ControlServer::serve(Descriptor connection) {
   --connections_;
 }
 
+// False when nobody is there any more to hear of it.
+asio::awaitable<bool> ControlServer::wait_for_end(Descriptor& connection) {
+  using namespace asio::experimental::awaitable_operators;
+  // A client has said all it had to say: whatever becomes readable is its end.
+  const auto first = co_await (handler_.wait() || wait_readable(connection, kNever));
+  co_return first.index() == 0;
+}
+
 asio::awaitable<void> ControlServer::answer(Descriptor& connection, std::string line) {
   const auto request = parse_control_request(line);
   Status outcome;
@@ -104,6 +113,8 @@ asio::awaitable<void> ControlServer::answer(Descriptor& connection, std::string 
     outcome = co_await handler_.stop(request->timeout);
   } else if (request->command == ControlRequest::Command::kill) {
     outcome = co_await handler_.kill();
+  } else if (request->command == ControlRequest::Command::wait) {
+    if (!co_await wait_for_end(connection)) co_return;
   } else {
     const auto stream = co_await handler_.open_exec();
     if (stream) co_return send_with_descriptor(connection.native_handle(), encode_control_reply({}), stream->get());

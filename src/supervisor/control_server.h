@@ -16,6 +16,8 @@ class ControlHandler {
   // Both return when the workspace has ended.
   virtual asio::awaitable<Status> stop(std::chrono::seconds timeout) = 0;
   virtual asio::awaitable<Status> kill() = 0;
+  // Returns when the workspace has ended, or its entrypoint has.
+  virtual asio::awaitable<void> wait() = 0;
   // A stream to the guest's exec service.
   virtual asio::awaitable<Result<Fd>> open_exec() = 0;
 };
@@ -39,6 +41,7 @@ class ControlServer {
   asio::awaitable<void> accept();
   asio::awaitable<void> serve(Descriptor connection);
   asio::awaitable<void> answer(Descriptor& connection, std::string line);
+  asio::awaitable<bool> wait_for_end(Descriptor& connection);
 
   int directory_;
   Descriptor listener_;

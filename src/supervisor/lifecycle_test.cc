@@ -289,6 +289,47 @@ TEST_F(Lifecycle, RefusesATakenPortBeforeTheGuestBoots) {
   EXPECT_FALSE(fs::exists(directory() / "console.log"));
 }
 
+TEST_F(Lifecycle, DoesNotBootWithoutARequiredMediationTarget) {
+  manifest_.mediation = workspace::Mediation{2048, "127.0.0.1:9900", true, true};
+  const auto failed = begin("unreached");
+  ASSERT_FALSE(failed);
+  EXPECT_EQ(failed.error().kind, ErrorKind::transient);
+  EXPECT_EQ(failed.error().message,
+            "--mediation 2048=127.0.0.1:9900: the target cannot be reached: Connection refused");
+  EXPECT_FALSE(fs::exists(directory() / "console.log")) << "the guest did not boot";
+  EXPECT_EQ(record().state, State::failed);
+  EXPECT_THAT(remains(), testing::IsEmpty());
+}
+
+TEST_F(Lifecycle, TellsOfTheMediationTarget) {
+  manifest_.mediation = workspace::Mediation{2048, "127.0.0.1:9900", true, true};
+  const auto running = begin();
+  ASSERT_TRUE(running) << running.error().message;
+  const workspace::Signal& signal = running->readiness.at("mediationReady");
+  EXPECT_TRUE(signal.ready);
+  EXPECT_EQ(signal.detail, "127.0.0.1:9900");
+  EXPECT_NE(signal.observed_at, "");
+}
+
+TEST_F(Lifecycle, GoesOnWithoutAnOptionalMediationTarget) {
+  manifest_.network.mode = workspace::NetworkMode::isolated;
+  manifest_.mediation = workspace::Mediation{2048, "unix:/run/plane.sock", false, false};
+  const auto running = begin("unreached");
+  ASSERT_TRUE(running) << running.error().message;
+  EXPECT_FALSE(running->readiness.at("mediationReady").ready);
+  EXPECT_EQ(running->readiness.at("mediationReady").error, "Connection refused");
+}
+
+TEST_F(Lifecycle, NotesAMediationTargetThatIsLostLater) {
+  manifest_.mediation = workspace::Mediation{2048, "127.0.0.1:9900", true, true};
+  const auto running = begin("lost");
+  ASSERT_TRUE(running) << running.error().message;
+  EXPECT_TRUE(running->readiness.at("mediationReady").ready);
+  const auto stopped = stop(*store_, kName, seconds(1));
+  ASSERT_TRUE(stopped) << stopped.error().message;
+  EXPECT_EQ(stopped->readiness.at("mediationReady").error, "Connection reset by peer");
+}
+
 TEST_F(Lifecycle, OpensAStreamForACommand) {
   const auto before = open_exec(*store_, kName);
   ASSERT_FALSE(before);

@@ -57,6 +57,13 @@ bool apply_control_message(const Json& message, GuestFacts& facts) {
     facts.exit_code = signal != 0 ? kSignalBase + signal : number_of(message, "code");
     return true;
   }
+  if (type == "result_ready") {
+    const auto bytes = message.find("bytes");
+    const bool counted = bytes != message.end() && bytes->is_number_unsigned();
+    facts.result_error = text_of(message, "error");
+    if (counted && facts.result_error.empty()) facts.result_bytes = bytes->get<std::uint64_t>();
+    return true;
+  }
   if (type == "mediation") {
     const auto ready = message.find("ready");
     const bool is_ready = ready != message.end() && ready->is_boolean() && ready->get<bool>();

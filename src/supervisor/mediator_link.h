@@ -22,6 +22,8 @@ struct GuestFacts {
     std::string error;
   };
   std::optional<Mediation> mediation;
+  std::optional<std::uint64_t> result_bytes;  // of the one that is kept
+  std::string result_error;                   // why a later one could not be kept
 };
 
 // Takes one control message in; false when it is none.

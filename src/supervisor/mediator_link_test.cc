@@ -46,6 +46,17 @@ TEST(ApplyControlMessage, TakesFailureAndMediation) {
   EXPECT_EQ(facts.mediation->error, "refused");
 }
 
+TEST(ApplyControlMessage, TakesTheResult) {
+  GuestFacts facts;
+  ASSERT_TRUE(apply(R"({"type":"result_ready","bytes":12,"error":""})", facts));
+  EXPECT_EQ(facts.result_bytes, 12U);
+  ASSERT_TRUE(apply(R"({"type":"result_ready","bytes":0,"error":"too large"})", facts));
+  EXPECT_EQ(facts.result_bytes, 12U) << "what is kept stays kept";
+  EXPECT_EQ(facts.result_error, "too large");
+  ASSERT_TRUE(apply(R"({"type":"result_ready","bytes":-1,"error":""})", facts));
+  EXPECT_EQ(facts.result_bytes, 12U);
+}
+
 TEST(ApplyControlMessage, StandsOddTypesAndRefusesUnknownOnes) {
   GuestFacts facts;
   EXPECT_FALSE(apply(R"({"type":"other"})", facts));

@@ -7,6 +7,9 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "wire/agent.h"
+#include "workspace/mediation.h"
+
 namespace microagent::supervisor {
 namespace {
 
@@ -15,6 +18,25 @@ using Ipv4 = std::array<std::uint8_t, 4>;
 
 constexpr std::array<std::uint8_t, 6> kGuestMacBytes{0x02, 0x6d, 0x61, 0x00, 0x00, 0x02};
 constexpr std::array<std::uint8_t, 6> kGatewayMacBytes{0x02, 0x6d, 0x61, 0x00, 0x00, 0x01};
+
+// No declaration can take a port of ours (workspace/mediation.h cannot see wire/agent.h).
+constexpr bool is_kept(std::uint32_t port) {
+  return port >= workspace::kFirstOwnVsockPort && port <= workspace::kLastOwnVsockPort;
+}
+static_assert(is_kept(wire::kAgentHostPort) && is_kept(wire::kExecGuestPort));
+
+// As mediator/mediation_channel.h reads it. The manifest has been validated.
+Json mediation_config(const workspace::Mediation& mediation) {
+  const auto target = workspace::parse_mediation_target(mediation.target).value_or(workspace::MediationTarget{});
+  Json config = {{"port", mediation.port}, {"text", mediation.target}};
+  if (!target.path.empty()) {
+    config["path"] = target.path;
+    return config;
+  }
+  config["host"] = target.host;
+  config["tcpPort"] = target.port;
+  return config;
+}
 
 std::optional<Ipv4> parse_ipv4(const std::string& text) {
   Ipv4 address{};
@@ -64,6 +86,7 @@ std::string mediator_config(const workspace::Manifest& manifest, const std::file
   Json config = {{"workspace", manifest.name},
                  {"mode", workspace::to_string(manifest.network.mode)},
                  {"auditFile", audit_file.string()},
+                 {"resultFile", (audit_file.parent_path() / workspace::kResultFile).string()},
                  {"allow", manifest.egress.allow}};
   if (manifest.network.mode == workspace::NetworkMode::user) {
     const auto network = workspace::effective(manifest.network);
@@ -72,6 +95,7 @@ std::string mediator_config(const workspace::Manifest& manifest, const std::file
                          {"gateway", network.gateway},
                          {"dns", manifest.network.dns}};
   }
+  if (manifest.mediation) config["mediation"] = mediation_config(*manifest.mediation);
   return config.dump(-1, ' ', true, Json::error_handler_t::replace);
 }
 

@@ -84,5 +84,17 @@ TEST(KernelArguments, TellAnEmulatedProcessorItsClock) {
   EXPECT_EQ(kernel_arguments(vm::Accelerator::kvm, 2'596'136).find("tsc"), std::string::npos);
 }
 
+TEST(MediatorConfig, TellsTheChannel) {
+  workspace::Manifest declared;
+  const auto channel = [&](const char* target) {
+    declared.mediation = workspace::Mediation{2048, target, true, true};
+    return nlohmann::json::parse(mediator_config(declared, "/x"))["mediation"].dump();
+  };
+  EXPECT_EQ(channel("[::1]:9900"), R"({"host":"::1","port":2048,"tcpPort":9900,"text":"[::1]:9900"})");
+  EXPECT_EQ(channel("unix:/a"), R"({"path":"/a","port":2048,"text":"unix:/a"})");
+  declared.mediation.reset();
+  EXPECT_FALSE(nlohmann::json::parse(mediator_config(declared, "/x")).contains("mediation"));
+}
+
 }  // namespace
 }  // namespace microagent::supervisor

@@ -1,6 +1,7 @@
 #include "supervisor/supervisor.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <sys/socket.h>
 
 #include <boost/asio/as_tuple.hpp>
@@ -78,6 +79,11 @@ asio::awaitable<Status> Supervisor::kill() {
   co_return co_await await_end();
 }
 
+asio::awaitable<void> Supervisor::wait() {
+  // What is told is in the record by then.
+  co_await changes_.until([this] { return finished_ || journal_.record().exit_code.has_value(); }, kNever);
+}
+
 asio::awaitable<Result<Fd>> Supervisor::open_exec() {
   if (journal_.record().state != State::running) {
     co_return fail(ErrorKind::conflict, fmt::format("workspace {} is {}, not running", charge_.manifest.name,
@@ -104,6 +110,7 @@ asio::awaitable<Ending> Supervisor::attend() {
     seen = mediator_link_->revision();
     note_facts();
     if (const Status saved = journal_.save(); !saved) log_error("{}", saved.error().message);
+    changes_.notify();
   }
   if (broken()) co_return co_await post_mortem();
   co_return co_await shut_down();
@@ -126,19 +133,38 @@ asio::awaitable<Ending> Supervisor::shut_down() {
                                                timeout.count())};
 }
 
+void Supervisor::note_mediation(const GuestFacts::Mediation& mediation) {
+  const workspace::Signal& known = journal_.record().readiness["mediationReady"];
+  if (!known.observed_at.empty() && known.ready == mediation.ready && known.error == mediation.error) return;
+  const std::string target = charge_.manifest.mediation ? charge_.manifest.mediation->target : std::string();
+  if (mediation.ready) log_info("the mediation target {} can be reached", target);
+  else log_warning("the mediation target {} cannot be reached: {}", target, mediation.error);
+  journal_.set_signal("mediationReady", mediation.ready, target, mediation.error);
+}
+
+// The entrypoint's exit code and what the guest left in its result file, whichever is there.
+void Supervisor::note_result(const GuestFacts& facts) {
+  std::vector<std::string> parts;
+  if (facts.exit_code) parts.push_back(fmt::format("the entrypoint ended with code {}", *facts.exit_code));
+  if (facts.result_bytes) parts.push_back(fmt::format("a result of {} bytes", *facts.result_bytes));
+  const std::string detail = fmt::format("{}", fmt::join(parts, ", "));
+  const workspace::Signal& known = journal_.record().readiness["resultReady"];
+  if (known.detail == detail && known.error == facts.result_error) return;
+  journal_.set_signal("resultReady", !parts.empty(), detail, facts.result_error);
+}
+
 void Supervisor::note_facts() {
   const GuestFacts& facts = mediator_link_->facts();
   workspace::Runtime& record = journal_.record();
   if (facts.ready && !record.readiness["guestReady"].ready) {
     record.network = facts.network;
     // The guest says so when its exec service listens.
-    for (const char* name : {"guestReady", "execReady"}) journal_.set_signal(name, true);
+    // A guest whose terminals could not be set up does not get so far.
+    for (const char* name : {"guestReady", "execReady", "shellReady"}) journal_.set_signal(name, true);
   }
-  if (facts.exit_code && record.exit_code != facts.exit_code) {
-    record.exit_code = facts.exit_code;
-    journal_.set_signal("resultReady", true, fmt::format("the entrypoint ended with code {}", *facts.exit_code));
-  }
-  if (facts.mediation) journal_.set_signal("mediationReady", facts.mediation->ready, {}, facts.mediation->error);
+  if (facts.exit_code) record.exit_code = facts.exit_code;
+  note_result(facts);
+  if (facts.mediation) note_mediation(*facts.mediation);
 }
 
 }  // namespace microagent::supervisor

@@ -45,6 +45,7 @@ class Supervisor final : public ControlHandler {
   // ControlHandler
   asio::awaitable<Status> stop(std::chrono::seconds timeout) override;
   asio::awaitable<Status> kill() override;
+  asio::awaitable<void> wait() override;
   asio::awaitable<Result<Fd>> open_exec() override;
 
   asio::awaitable<void> live();
@@ -54,6 +55,7 @@ class Supervisor final : public ControlHandler {
   asio::awaitable<Status> boot();
   Status provide();
   asio::awaitable<Status> start_workers();
+  asio::awaitable<Status> reach_mediation_target();
   asio::awaitable<Status> start_machine();
   asio::awaitable<Result<FrontEnds>> accept_front_ends(FrontEndSockets& sockets);
   asio::awaitable<Status> await_guest();
@@ -70,6 +72,8 @@ class Supervisor final : public ControlHandler {
   asio::awaitable<Status> await_end();
 
   void note_facts();
+  void note_result(const GuestFacts& facts);
+  void note_mediation(const GuestFacts::Mediation& mediation);
   std::array<std::optional<ChildEnd>, 3> ends() const;
   bool all_ended() const;
   bool broken() const;  // something died or failed that should not

@@ -12,6 +12,7 @@
 #include "image/initrd.h"
 #include "supervisor/plan.h"
 #include "supervisor/supervisor.h"
+#include "workspace/mediation.h"
 
 namespace microagent::supervisor {
 namespace {
@@ -20,6 +21,7 @@ using workspace::State;
 
 constexpr std::chrono::seconds kWorkerPatience{10};
 constexpr std::chrono::seconds kFrontEndPatience{20};
+constexpr std::chrono::seconds kProbePatience{10};  // more than the mediator takes for a dial
 
 // A file of its own that nobody can change any more.
 Result<Fd> sealed_file(std::string_view content) {
@@ -53,6 +55,7 @@ asio::awaitable<Status> Supervisor::boot() {
   if (Status provided = provide(); !provided) co_return provided;
   reporter_.progress("starting the network");
   if (Status workers = co_await start_workers(); !workers) co_return workers;
+  if (Status reached = co_await reach_mediation_target(); !reached) co_return reached;
   reporter_.progress(fmt::format("booting the guest ({})", vm::to_string(provisions_->acceleration.accelerator)));
   if (Status machine = co_await start_machine(); !machine) co_return machine;
   co_return co_await await_guest();
@@ -66,6 +69,8 @@ Status Supervisor::provide() {
     record.readiness[name] = {};
   }
   if (Status entered = journal_.enter(State::starting, ""); !entered) return entered;
+  // The result of an earlier life is none of this one's.
+  ::unlinkat(charge_.directory.get(), workspace::kResultFile, 0);
   auto control = ControlServer::open(io_.get_executor(), charge_.directory.get(), *this, changes_);
   if (!control) return fail(control.error());
   control_ = std::move(*control);
@@ -120,6 +125,19 @@ asio::awaitable<Status> Supervisor::start_workers() {
   if (!ready) co_return ready;
   if (co_await netd_link_->send(0, *wire, Fd())) co_return Status();
   co_return fail(ErrorKind::permanent, "netd does not take its configuration");
+}
+
+// A guest whose channel is required does not even boot while nobody would answer it.
+asio::awaitable<Status> Supervisor::reach_mediation_target() {
+  const auto& channel = charge_.manifest.mediation;
+  if (!channel || !channel->required) co_return Status();
+  const auto& reached = mediator_link_->facts().mediation;
+  Status told = co_await await([&] { return reached.has_value(); }, kProbePatience, "reaching the mediation target");
+  if (!told || reached->ready) co_return told;
+  co_return fail(ErrorKind::transient,
+                 fmt::format("--mediation {}: the target cannot be reached: {}", workspace::describe(*channel),
+                             reached->error),
+                 "start what listens there, or let the workspace do without: --mediation-optional");
 }
 
 asio::awaitable<Status> Supervisor::start_machine() {

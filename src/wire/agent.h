@@ -42,7 +42,7 @@ enum class FrameType : std::uint8_t {
   ready = 2,            // GuestFacts as text (guest_config.h): what the guest really got
   failed = 3,           // text: why init gave up
   workload_exited = 4,  // ExitStatus
-  result_ready = 5,     // empty: kResultPath has been written, for the first time
+  result_ready = 5,     // empty: kResultPath has been written, perhaps again
   shutdown = 10,        // empty
   exec = 20,            // ExecRequest
   input = 21,           // bytes for stdin

@@ -22,6 +22,9 @@ inline constexpr std::uint64_t kNetHostTso4 = feature_bit(11);   // large TCP fr
 inline constexpr std::uint64_t kNetHostTso6 = feature_bit(12);
 inline constexpr std::uint64_t kNetMergeRxBuffers = feature_bit(15);
 
+// Socket device, 5.10.3.
+inline constexpr std::uint64_t kVsockSeqpacket = feature_bit(1);
+
 // Every device, 6.
 inline constexpr std::uint64_t kRingIndirectDescriptors = feature_bit(28);
 inline constexpr std::uint64_t kRingEventIdx = feature_bit(29);

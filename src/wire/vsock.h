@@ -21,6 +21,11 @@ enum class VsockOp : std::uint16_t {
 };
 
 inline constexpr std::uint16_t kVsockStream = 1;
+inline constexpr std::uint16_t kVsockSeqpacketType = 2;  // with the feature only
+
+// Flags of an rw packet of a seqpacket connection.
+inline constexpr std::uint32_t kVsockEndOfMessage = 1;
+inline constexpr std::uint32_t kVsockEndOfRecord = 2;
 
 // Flags of a shutdown, seen from its sender.
 inline constexpr std::uint32_t kVsockShutdownReceive = 1;  // will receive no more
@@ -33,7 +38,7 @@ struct VsockHeader {
   le32 source_port;
   le32 destination_port;
   le32 length;  // of the data behind the header
-  le16 type;    // kVsockStream
+  le16 type;    // kVsockStream, kVsockSeqpacketType
   le16 op;      // VsockOp
   le32 flags;
   le32 buffer_size;      // buf_alloc: the sender's whole receive buffer for this connection, bytes
@@ -53,8 +58,9 @@ enum class VsockError : std::uint8_t {
 };
 
 // Judges a header that the guest sent, already copied out of its memory. `data_bytes` is what the packet holds behind
-// the header; `guest_cid` the only source allowed.
-VsockError check_vsock_header(const VsockHeader& header, std::uint64_t guest_cid, std::size_t data_bytes);
+// the header; `guest_cid` the only source allowed; `seqpacket` says whether that type was negotiated.
+VsockError check_vsock_header(const VsockHeader& header, std::uint64_t guest_cid, std::size_t data_bytes,
+                              bool seqpacket);
 
 // Configuration space, 5.10.4.
 struct VsockConfig {

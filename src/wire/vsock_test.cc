@@ -31,35 +31,39 @@ TEST(Vsock, HeaderLiesOnTheWireAsTheSpecificationSays) {
 }
 
 TEST(Vsock, AcceptsDataUpToTheBuffer) {
-  EXPECT_EQ(check_vsock_header(data_packet(100), kGuest, 100), VsockError::none);
-  EXPECT_EQ(check_vsock_header(data_packet(101), kGuest, 100), VsockError::length_past_buffer);
-  EXPECT_EQ(check_vsock_header(data_packet(0xffffffff), kGuest, 100), VsockError::length_past_buffer);
+  EXPECT_EQ(check_vsock_header(data_packet(100), kGuest, 100, false), VsockError::none);
+  EXPECT_EQ(check_vsock_header(data_packet(101), kGuest, 100, false), VsockError::length_past_buffer);
+  EXPECT_EQ(check_vsock_header(data_packet(0xffffffff), kGuest, 100, false), VsockError::length_past_buffer);
 }
 
 TEST(Vsock, RefusesForeignAddresses) {
   VsockHeader header = data_packet(0);
   header.source_cid = kGuest + 1;
-  EXPECT_EQ(check_vsock_header(header, kGuest, 0), VsockError::wrong_source);
+  EXPECT_EQ(check_vsock_header(header, kGuest, 0, false), VsockError::wrong_source);
   header = data_packet(0);
   header.destination_cid = 3;
-  EXPECT_EQ(check_vsock_header(header, kGuest, 0), VsockError::wrong_destination);
+  EXPECT_EQ(check_vsock_header(header, kGuest, 0, false), VsockError::wrong_destination);
 }
 
 TEST(Vsock, RefusesUnknownTypesAndOperations) {
   VsockHeader header = data_packet(0);
-  header.type = 2;
-  EXPECT_EQ(check_vsock_header(header, kGuest, 0), VsockError::unknown_type);
+  for (const unsigned type : {0U, 2U, 3U, 0xffffU}) {
+    header.type = static_cast<std::uint16_t>(type);
+    EXPECT_EQ(check_vsock_header(header, kGuest, 0, false), VsockError::unknown_type) << type;
+    const VsockError when_negotiated = type == kVsockSeqpacketType ? VsockError::none : VsockError::unknown_type;
+    EXPECT_EQ(check_vsock_header(header, kGuest, 0, true), when_negotiated) << type;
+  }
   for (const unsigned op : {0U, 8U, 0xffffU}) {
     header = data_packet(0);
     header.op = static_cast<std::uint16_t>(op);
-    EXPECT_EQ(check_vsock_header(header, kGuest, 0), VsockError::unknown_op) << op;
+    EXPECT_EQ(check_vsock_header(header, kGuest, 0, false), VsockError::unknown_op) << op;
   }
 }
 
 TEST(Vsock, RefusesDataOnControlPackets) {
   VsockHeader header = data_packet(1);
   header.op = static_cast<std::uint16_t>(VsockOp::request);
-  EXPECT_EQ(check_vsock_header(header, kGuest, 1), VsockError::length_without_data);
+  EXPECT_EQ(check_vsock_header(header, kGuest, 1, false), VsockError::length_without_data);
 }
 
 }  // namespace

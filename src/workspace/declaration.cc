@@ -43,6 +43,12 @@ class Resolver {
     places_[key] = from->place;
   }
 
+  // The place alone, of a value that is resolved elsewhere.
+  template <typename T>
+  void note(const char* key, const std::optional<Declared<T>>& from) {
+    if (from) places_[key] = from->place;
+  }
+
   // An entry that is there already is not repeated.
   void unite(const char* key, const std::vector<Text>& from, std::vector<std::string>& to) {
     for (const Text& entry : from) {
@@ -123,6 +129,7 @@ Declaration unite(Declaration flags, Declaration spec) {
   append(flags.routes, std::move(spec.routes));
   append(flags.env, std::move(spec.env));
   append(flags.allow, std::move(spec.allow));
+  flags.mediation = unite(std::move(flags.mediation), std::move(spec.mediation));
   return flags;
 }
 
@@ -151,6 +158,12 @@ Result<Manifest> resolve(const Declaration& declaration) {
     resolver.add("network.forwards", forward, place, network.forwards);
   }
   for (const Text& variable : declaration.env) resolver.set_variable(variable, manifest.env);
+  resolver.note("mediation.port", declaration.mediation.port);
+  resolver.note("mediation.target", declaration.mediation.target);
+  resolver.note("mediation.failClosed", declaration.mediation.fail_closed);
+  const auto mediation = resolve(declaration.mediation);
+  if (!mediation) return fail(mediation.error());
+  manifest.mediation = *mediation;
 
   const auto violation = find_violation(manifest);
   if (!violation) return manifest;

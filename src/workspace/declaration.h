@@ -9,16 +9,11 @@
 #include <vector>
 
 #include "base/result.h"
+#include "workspace/declared.h"
+#include "workspace/declared_mediation.h"
 #include "workspace/manifest.h"
 
 namespace microagent::workspace {
-
-// `place` says where the value was written: "--ip" or "microagent.yaml:7: network.ip".
-template <typename T>
-struct Declared {
-  T value;
-  std::string place;
-};
 
 struct Declaration {
   std::optional<Declared<std::string>> name;
@@ -30,6 +25,7 @@ struct Declaration {
   std::vector<Declared<std::string>> env;  // NAME=VALUE
   std::optional<Declared<std::string>> entrypoint;
   std::vector<Declared<std::string>> allow;
+  DeclaredMediation mediation;
 };
 
 // Each of these reads one value. Kind usage; the message does not say the place.

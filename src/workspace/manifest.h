@@ -52,6 +52,15 @@ struct Egress {
   std::vector<std::string> allow;  // ADDRESS or CIDR, each with optional :PORT; overrides the inside-deny
 };
 
+// The mediation channel: a guest's connection to CID 2, `port`, is led to `target` (mediation.h). Not to be confused
+// with the mediation of egress.
+struct Mediation {
+  std::uint32_t port = 0;
+  std::string target;       // "127.0.0.1:9900", "[::1]:9900", "unix:/path"
+  bool required = true;     // no start without its target
+  bool fail_closed = true;  // what required means for scripts that ask; a channel without target is refused either way
+};
+
 struct Manifest {
   std::string name;
   Network network;
@@ -59,6 +68,7 @@ struct Manifest {
   std::vector<std::string> env;  // KEY=VALUE
   std::string entrypoint;        // shell command line; empty: none
   Egress egress;
+  std::optional<Mediation> mediation;
   std::string created_at;  // RFC 3339
 };
 

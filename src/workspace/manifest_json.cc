@@ -4,6 +4,7 @@
 
 #include "workspace/json_fields.h"
 #include "workspace/manifest.h"
+#include "workspace/mediation.h"
 
 namespace microagent::workspace {
 namespace {
@@ -49,14 +50,16 @@ Status read_egress(const Json& json, std::string_view file, Egress& egress) {
 }  // namespace
 
 Json to_json(const Manifest& manifest) {
-  return {{"version", kVersion},
-          {"name", manifest.name},
-          {"createdAt", manifest.created_at},
-          {"network", network_record(manifest.network)},
-          {"resources", {{"memoryMiB", manifest.resources.memory_mib}, {"cpus", manifest.resources.cpus}}},
-          {"env", manifest.env},
-          {"entrypoint", manifest.entrypoint},
-          {"egress", {{"allow", manifest.egress.allow}}}};
+  Json json = {{"version", kVersion},
+               {"name", manifest.name},
+               {"createdAt", manifest.created_at},
+               {"network", network_record(manifest.network)},
+               {"resources", {{"memoryMiB", manifest.resources.memory_mib}, {"cpus", manifest.resources.cpus}}},
+               {"env", manifest.env},
+               {"entrypoint", manifest.entrypoint},
+               {"egress", {{"allow", manifest.egress.allow}}}};
+  if (manifest.mediation) json["mediation"] = mediation_record(*manifest.mediation);
+  return json;
 }
 
 Result<Manifest> manifest_from_json(const Json& json, std::string_view file) {
@@ -78,6 +81,11 @@ Result<Manifest> manifest_from_json(const Json& json, std::string_view file) {
     fields.absorb(read_resources(*resources, file, manifest.resources));
   }
   if (const Json* egress = fields.nested("egress", true)) fields.absorb(read_egress(*egress, file, manifest.egress));
+  if (const Json* mediation = fields.nested("mediation", false)) {
+    auto parsed = mediation_from_json(*mediation, file);
+    if (!parsed) return fail(parsed.error());
+    manifest.mediation = std::move(*parsed);
+  }
   if (Status read = fields.finish(); !read) return fail(read.error());
   return manifest;
 }

@@ -43,6 +43,16 @@ TEST(ManifestJson, ComesBackAsItWas) {
   EXPECT_EQ(manifest->network.forwards, rich().network.forwards);
 }
 
+TEST(ManifestJson, KeepsTheMediationChannel) {
+  Manifest manifest = rich();
+  manifest.mediation = Mediation{2048, "unix:/run/plane.sock", false, true};
+  const Json json = to_json(manifest);
+  const auto read = manifest_from_json(json, "FILE");
+  ASSERT_TRUE(read) << read.error().message;
+  EXPECT_EQ(to_json(*read), json);
+  EXPECT_EQ(read->mediation->target, "unix:/run/plane.sock");
+}
+
 TEST(ManifestJson, MissesEveryKey) {
   const Json whole = to_json(rich());
   for (const auto& [key, value] : whole.items()) {

@@ -1,6 +1,7 @@
 #include "workspace/records.h"
 
 #include "workspace/json_fields.h"
+#include "workspace/mediation.h"
 #include "workspace/runtime_json.h"
 
 namespace microagent::workspace {
@@ -28,6 +29,7 @@ Json declared_record(const Manifest& manifest, State state) {
                  {"createdAt", manifest.created_at}};
   if (!manifest.env.empty()) record["envNames"] = env_names(manifest.env);
   if (!manifest.entrypoint.empty()) record["entrypoint"] = manifest.entrypoint;
+  if (manifest.mediation) record["mediation"] = mediation_record(*manifest.mediation);
   return record;
 }
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "workspace/allow_rule.h"
+#include "workspace/mediation.h"
 #include "workspace/state.h"
 
 namespace microagent::workspace {
@@ -72,6 +73,9 @@ std::optional<Violation> find_violation(const Manifest& manifest) {
   if (auto violation = find_network_violation(manifest.network)) return violation;
   if (auto violation = find_resource_violation(manifest.resources)) return violation;
   if (auto violation = find_words_violation(manifest)) return violation;
+  if (manifest.mediation) {
+    if (auto violation = find_mediation_violation(*manifest.mediation)) return violation;
+  }
   for (std::size_t i = 0; i < manifest.egress.allow.size(); ++i) {
     const std::string& rule = manifest.egress.allow[i];
     if (Status valid = check_allow_rule(rule); !valid) {

@@ -94,6 +94,8 @@ std::optional<State> state_from_string(std::string_view word) {
   return std::nullopt;
 }
 
+bool is_alive(State state) { return state == State::starting || state == State::running || state == State::stopping; }
+
 Json to_json(const Signal& signal) {
   Json json = {{"ready", signal.ready}};
   if (!signal.observed_at.empty()) json["observedAt"] = signal.observed_at;

@@ -4,6 +4,7 @@
 
 #include "workspace/files.h"
 #include "workspace/forward.h"
+#include "workspace/mediation.h"
 #include "workspace/yaml_reader.h"
 
 namespace microagent::workspace {
@@ -24,7 +25,8 @@ class SpecReader {
                     {"resources", [this](const auto& v) { read_resources(v); }},
                     {"env", [this](const auto& v) { read_env(v); }},
                     {"entrypoint", [this](const auto& v) { spec_.entrypoint = yaml_.scalar(v); }},
-                    {"egress", [this](const auto& v) { read_egress(v); }}});
+                    {"egress", [this](const auto& v) { read_egress(v); }},
+                    {"mediation", [this](const auto& v) { read_mediation(v); }}});
     if (!yaml_.status()) return fail(yaml_.status().error());
     return std::move(spec_);
   }
@@ -73,6 +75,16 @@ class SpecReader {
 
   void read_egress(const YamlValue& value) {
     yaml_.read_map(value, {{"allow", [this](const auto& v) { read_texts(v, spec_.allow); }}});
+  }
+
+  void read_mediation(const YamlValue& value) {
+    DeclaredMediation& channel = spec_.mediation;
+    yaml_.read_map(value,
+                   {{"enabled", [&](const auto& v) { yaml_.read_scalar(v, channel.enabled, parse_switch); }},
+                    {"required", [&](const auto& v) { yaml_.read_scalar(v, channel.required, parse_switch); }},
+                    {"failClosed", [&](const auto& v) { yaml_.read_scalar(v, channel.fail_closed, parse_switch); }},
+                    {"port", [&](const auto& v) { yaml_.read_scalar(v, channel.port, parse_mediation_port); }},
+                    {"target", [&](const auto& v) { channel.target = yaml_.scalar(v); }}});
   }
 
   void read_texts(const YamlValue& value, Texts& out) {

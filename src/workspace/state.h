@@ -11,6 +11,7 @@
 //       workspace.json             Manifest
 //       runtime.json               Runtime, written by the supervisor
 //       events.jsonl               one lifecycle event a line
+//       result                     what the guest wrote to /run/microagent/result, at most 16 MiB
 //       egress.jsonl               audit, written by the mediator
 //       console.log                the guest's serial console, bounded
 //       supervisor.log             stderr of supervisor, netd, mediator and QEMU
@@ -31,9 +32,13 @@
 
 namespace microagent::workspace {
 
+inline constexpr const char* kResultFile = "result";
+
 enum class State { prepared, starting, running, stopping, stopped, halted, quarantined, failed };
 std::string_view to_string(State state);
 std::optional<State> state_from_string(std::string_view word);
+// Whether a supervisor is at work: starting, running, stopping.
+bool is_alive(State state);
 
 // One readiness signal of the contract.
 struct Signal {

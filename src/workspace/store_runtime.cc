@@ -16,8 +16,6 @@ namespace fs = std::filesystem;
 constexpr std::size_t kMaxRuntime = 4 * 1024 * 1024;
 constexpr std::size_t kMaxEvents = 64 * 1024 * 1024;
 
-bool is_alive(State state) { return state == State::starting || state == State::running || state == State::stopping; }
-
 // Nobody listens on the sockets of a dead supervisor.
 Status remove_sockets(const fs::path& directory) {
   std::error_code error;

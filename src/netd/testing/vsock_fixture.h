@@ -33,7 +33,10 @@ class Events final : public virtio::VhostEvents {
 };
 
 struct Upcalls final : VsockUpcalls {
-  void open_vsock(flow::FlowId flow, VsockPorts ports) override { opened.emplace_back(flow, ports); }
+  void open_vsock(flow::FlowId flow, VsockPorts ports, VsockKind kind) override {
+    opened.emplace_back(flow, ports);
+    last_kind = kind;
+  }
   void closed_vsock(flow::FlowId flow, const flow::Closed& totals) override { closed.emplace_back(flow, totals); }
   bool watch_vsock(int fd, std::uint64_t token) override { return watched.emplace(fd, token).second; }
   void forget(int fd) override { watched.erase(fd); }
@@ -41,6 +44,7 @@ struct Upcalls final : VsockUpcalls {
   std::vector<std::pair<flow::FlowId, VsockPorts>> opened;
   std::vector<std::pair<flow::FlowId, flow::Closed>> closed;
   std::map<int, std::uint64_t> watched;
+  VsockKind last_kind{};
 };
 
 // A guest that sends raw packets, the flows, and the host's end of one descriptor.

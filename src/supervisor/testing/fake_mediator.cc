@@ -5,6 +5,8 @@
 //   workload   as above, and its workload exits with code 3 at once, upon which the guest powers off
 //   fails      the guest's init gives up
 //   silent     the guest is never ready
+//   unreached  the mediation channel's target cannot be reached; without this word it can, at once
+//   lost       the target is lost as soon as the guest is asked to shut down, which it does not heed
 
 #include <fcntl.h>
 #include <sys/socket.h>
@@ -25,10 +27,13 @@ namespace {
 
 using Json = nlohmann::json;
 
-std::string read_script(int config) {
+Json read_config(int config) {
   std::array<char, 16 * 1024> text{};
   const ssize_t size = ::pread(config, text.data(), text.size(), 0);
-  const Json json = Json::parse(text.data(), text.data() + std::max<ssize_t>(size, 0), nullptr, false);
+  return Json::parse(text.data(), text.data() + std::max<ssize_t>(size, 0), nullptr, false);
+}
+
+std::string read_script(const Json& json) {
   const std::filesystem::path audit = json.value("auditFile", "");
   std::string word;
   std::ifstream(audit.parent_path() / "script") >> word;
@@ -45,10 +50,16 @@ void tell_guest(flow::Channel& netd, char letter) {
 }
 
 int run(int config, int supervisor, int netd_fd) {
-  const std::string script = read_script(config);
+  const Json json = read_config(config);
+  const std::string script = read_script(json);
   flow::Channel netd{Fd(netd_fd)};
   ::fcntl(supervisor, F_SETFL, ::fcntl(supervisor, F_GETFL) & ~O_NONBLOCK);
   say(supervisor, R"({"type":"ready"})");
+  if (json.contains("mediation")) {
+    const bool reached = script != "unreached";
+    say(supervisor, reached ? R"({"type":"mediation","ready":true,"error":""})"
+                            : R"({"type":"mediation","ready":false,"error":"Connection refused"})");
+  }
   if (script == "fails") say(supervisor, R"({"type":"guest_failed","error":"no network device"})");
   if (script != "fails" && script != "silent") {
     say(supervisor, R"({"type":"guest_ready","network":{"ip":"192.168.64.2/24","subnet":"192.168.64.0/24",)"
@@ -58,7 +69,8 @@ int run(int config, int supervisor, int netd_fd) {
   if (script == "workload") tell_guest(netd, 's');
   std::array<char, flow::kMaxControlMessage> packet{};
   while (::recv(supervisor, packet.data(), packet.size(), 0) > 0) {
-    if (script != "deaf") tell_guest(netd, 's');
+    if (script == "lost") say(supervisor, R"({"type":"mediation","ready":false,"error":"Connection reset by peer"})");
+    if (script != "deaf" && script != "lost") tell_guest(netd, 's');
   }
   return 0;
 }

@@ -18,13 +18,22 @@ void VsockGuest::start(FrontEnd& front, std::uint64_t features, int buffers) {
 }
 
 void VsockGuest::post_receive(int count) {
+  for (int i = 0; i < count; ++i) post(ram.allocate(kPacketRoom + sizeof(VsockHeader)));
+}
+
+void VsockGuest::post_again(int count) {
   for (int i = 0; i < count; ++i) {
-    const std::uint64_t address = ram.allocate(kPacketRoom + sizeof(VsockHeader));
-    const auto head = rx.add(std::array{DriverBuffer{address, sizeof(VsockHeader), true},
-                                        DriverBuffer{address + sizeof(VsockHeader), kPacketRoom, true}});
-    MICROAGENT_CHECK(head.has_value());
-    receive_addresses_[*head] = address;
+    MICROAGENT_CHECK(!received_addresses_.empty());
+    post(received_addresses_.back());
+    received_addresses_.pop_back();
   }
+}
+
+void VsockGuest::post(std::uint64_t address) {
+  const auto head = rx.add(std::array{DriverBuffer{address, sizeof(VsockHeader), true},
+                                      DriverBuffer{address + sizeof(VsockHeader), kPacketRoom, true}});
+  MICROAGENT_CHECK(head.has_value());
+  receive_addresses_[*head] = address;
 }
 
 VsockHeader VsockGuest::header(wire::VsockOp op, std::uint32_t guest_port, std::uint32_t host_port) const {
@@ -55,6 +64,7 @@ std::vector<VsockGuestPacket> VsockGuest::received() {
   while (const auto used = rx.take_used()) {
     VsockGuestPacket packet;
     const std::uint64_t address = receive_addresses_[used->id];
+    received_addresses_.push_back(address);
     std::memcpy(&packet.header, ram.at(address), sizeof packet.header);
     MICROAGENT_CHECK(used->length == sizeof(VsockHeader) + packet.header.length);
     packet.data.assign(reinterpret_cast<const char*>(ram.at(address + sizeof(VsockHeader))), packet.header.length);

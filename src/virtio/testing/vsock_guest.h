@@ -30,6 +30,8 @@ class VsockGuest {
   // Brings the device up and posts `buffers` receive buffers.
   void start(FrontEnd& front, std::uint64_t features, int buffers);
   void post_receive(int count);
+  // Posts buffers that were received into before, instead of new memory.
+  void post_again(int count);
 
   // A header of this guest for a stream between two ports, with honest credit.
   wire::VsockHeader header(wire::VsockOp op, std::uint32_t guest_port, std::uint32_t host_port) const;
@@ -46,7 +48,10 @@ class VsockGuest {
  private:
   std::uint64_t cid_;
   std::uint64_t sent_at_;
+  void post(std::uint64_t address);
+
   std::map<std::uint32_t, std::uint64_t> receive_addresses_;  // by head
+  std::vector<std::uint64_t> received_addresses_;             // may be posted again
 };
 
 }  // namespace microagent::virtio::testing

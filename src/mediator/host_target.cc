@@ -1,0 +1,102 @@
+#include "mediator/host_target.h"
+
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include <algorithm>
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/experimental/awaitable_operators.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <cerrno>
+#include <cstring>
+#include <vector>
+
+namespace microagent::mediator {
+namespace {
+
+constexpr auto kAsTuple = asio::as_tuple(asio::use_awaitable);
+using Dialled = tl::expected<Fd, DialError>;
+using tcp = asio::ip::tcp;
+
+// A Unix listener whose queue is full gives no sign when it no longer is.
+constexpr std::chrono::milliseconds kFullQueuePause{10};
+
+tl::unexpected<DialError> failed(std::string text) {
+  return tl::unexpected(DialError{flow::Refusal::reset, std::move(text)});
+}
+
+Target target_of(const asio::ip::address& address, std::uint16_t port) {
+  Target target{flow::Protocol::tcp, {}, port, 0};
+  if (address.is_v4()) {
+    const auto bytes = address.to_v4().to_bytes();
+    target.address = policy::Address::ipv4({bytes[0], bytes[1], bytes[2], bytes[3]});
+    return target;
+  }
+  target.address = policy::Address::ipv6(address.to_v6().to_bytes());
+  target.scope = static_cast<std::uint32_t>(address.to_v6().scope_id());
+  return target;
+}
+
+// The C library's resolver waits on files and networks, so Asio gives it a thread of its own; nothing else of this
+// process runs there.
+asio::awaitable<tl::expected<std::vector<Target>, DialError>> look_up(const HostTarget& target, Deadline deadline) {
+  using namespace asio::experimental::awaitable_operators;
+  using Targets = std::vector<Target>;
+  boost::system::error_code no_literal;
+  const auto literal = asio::ip::make_address(target.host, no_literal);
+  if (!no_literal) co_return Targets{target_of(literal, target.port)};
+
+  const auto executor = co_await asio::this_coro::executor;
+  tcp::resolver resolver(executor);
+  asio::steady_timer timer(executor, deadline);
+  auto first = co_await (resolver.async_resolve(target.host, "", kAsTuple) || timer.async_wait(kAsTuple));
+  if (first.index() == 1) co_return failed("its name is not resolved in time");
+  const auto& [error, found] = std::get<0>(first);
+  if (error) co_return failed("its name is not resolved: " + error.message());
+  Targets targets;
+  for (const auto& entry : found) targets.push_back(target_of(entry.endpoint().address(), target.port));
+  if (targets.empty()) co_return failed("its name has no address");
+  co_return targets;
+}
+
+asio::awaitable<Dialled> dial_tcp(const HostTarget& target, Deadline deadline) {
+  const auto targets = co_await look_up(target, deadline);
+  if (!targets) co_return tl::unexpected(targets.error());
+  Dialled dialled = failed("its name has no address");
+  for (const Target& address : *targets) {
+    dialled = co_await dial(address, deadline);
+    if (dialled) break;
+  }
+  co_return dialled;
+}
+
+asio::awaitable<Dialled> dial_unix(const std::string& path, Delivery delivery, Deadline deadline) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  if (path.size() >= sizeof address.sun_path) co_return failed("the path of its socket is too long");
+  std::ranges::copy(path, address.sun_path);
+  const int type = delivery == Delivery::packets ? SOCK_SEQPACKET : SOCK_STREAM;
+  Fd socket(::socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!socket) co_return failed(std::strerror(errno));
+  while (::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
+    if (errno == EINTR) continue;
+    if (errno != EAGAIN) co_return failed(std::strerror(errno));
+    if (std::chrono::steady_clock::now() >= deadline) co_return failed("its queue of connections stays full");
+    asio::steady_timer timer(co_await asio::this_coro::executor, kFullQueuePause);
+    co_await timer.async_wait(kAsTuple);
+  }
+  co_return Dialled(std::move(socket));
+}
+
+}  // namespace
+
+asio::awaitable<tl::expected<Fd, DialError>> dial_host(HostTarget target, Delivery delivery, Deadline deadline) {
+  if (!target.path.empty()) co_return co_await dial_unix(target.path, delivery, deadline);
+  if (delivery == Delivery::packets) co_return failed("a TCP target does not keep messages apart");
+  co_return co_await dial_tcp(target, deadline);
+}
+
+}  // namespace microagent::mediator

@@ -1,0 +1,139 @@
+"""cp: both ways, and guests that do not play fair."""
+
+import io
+import os
+import stat
+import subprocess
+import tarfile
+
+import pytest
+
+
+@pytest.fixture(scope="module")
+def web(workspaces):
+    return workspaces("web", "--network", "isolated")
+
+
+@pytest.fixture
+def here(account, scratch, request):
+    """A directory of the ordinary user's."""
+    return account.make_directory(scratch / "home" / request.node.name[:40])
+
+
+def own(account, path):
+    account.own(path)
+    for entry in path.rglob("*"):
+        if not entry.is_symlink():
+            account.own(entry)
+
+
+def cp(web, *words, code=0, **options):
+    return web.microagent.run("cp", *words, code=code, **options)
+
+
+def test_a_tree_there_and_back(web, here, account):
+    tree = here / "tree"
+    (tree / "sub" / "empty").mkdir(parents=True)
+    (tree / "plain").write_bytes(b"content\n")
+    (tree / "sub" / "tool").write_bytes(b"#!/bin/sh\necho tool\n")
+    (tree / "sub" / "tool").chmod(0o755)
+    (tree / "sub" / "large").write_bytes(os.urandom(5_000_000))
+    (tree / "sub" / "large").chmod(0o600)
+    (tree / "sub" / ("long" * 50)).write_bytes(b"x")
+    os.symlink("../plain", tree / "sub" / "link")
+    os.symlink("/etc/passwd", tree / "dangling")
+    own(account, tree)
+    cp(web, str(tree), "web:/srv")
+    assert web.shell("/srv/tree/sub/tool; cat /srv/tree/sub/link; readlink /srv/tree/dangling") == \
+        "tool\ncontent\n/etc/passwd\n"
+    cp(web, "web:/srv/tree", str(here / "back"))
+    for path in tree.rglob("*"):
+        copy = here / "back" / path.relative_to(tree)
+        status, same = path.lstat(), copy.lstat()
+        assert status.st_mode == same.st_mode and int(status.st_mtime) == int(same.st_mtime), path
+        if path.is_symlink():
+            assert os.readlink(path) == os.readlink(copy)
+        elif path.is_file():
+            assert path.read_bytes() == copy.read_bytes()
+    assert (here / "back" / "sub" / "empty").is_dir()
+    assert (here / "back" / "plain").stat().st_uid == account.uid
+
+
+def test_where_it_goes(web, here, account):
+    (here / "file").write_text("one")
+    own(account, here)
+    cp(web, str(here / "file"), "web:/srv/")
+    cp(web, str(here / "file"), "web:/srv/renamed")
+    assert web.shell("cat /srv/file /srv/renamed") == "oneone"
+    web.shell("mkdir -p /srv/d; echo two >/srv/d/inner")
+    cp(web, "web:/srv/d/.", str(here))
+    assert (here / "inner").read_text() == "two\n"
+    cp(web, "web:srv/renamed", str(here / "other"))
+    assert (here / "other").read_text() == "one"
+    for words, said in (((str(here / "nothing"), "web:/srv"), "nothing"),
+                        (("web:/nothing", str(here)), "nothing"),
+                        ((str(here / "file"), "web:/no/such/place"), "/no/such"),
+                        (("web:/srv/file", str(here / "no/such/place")), "no/such")):
+        assert said in cp(web, *words, code=1).error_line()
+    assert "neither end" in cp(web, "a", "b", code=2).error_line()
+    assert "both ends" in cp(web, "web:/a", "web:/b", code=2).error_line()
+
+
+def test_streams(web, here):
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode="w", format=tarfile.GNU_FORMAT) as tar:
+        for name in ("short", "d/" + "long" * 60):
+            member = tarfile.TarInfo(name)
+            member.size = 3
+            tar.addfile(member, io.BytesIO(b"abc"))
+    cp(web, "-", "web:/mnt", stdin=archive.getvalue())
+    assert web.shell(f"cat /mnt/short /mnt/d/{'long' * 60}") == "abcabc"
+    out = cp(web, "web:/mnt/d", "-").out
+    with tarfile.open(fileobj=io.BytesIO(out)) as tar:
+        assert tar.getnames() == ["d", "d/" + "long" * 60]
+    pipe = subprocess.run(["tar", "x", "-C", str(here)], input=out, check=True)
+    assert pipe.returncode == 0 and (here / "d").is_dir()
+
+
+def test_a_record(web, here):
+    record = web.microagent.json("cp", "web:/etc/passwd", str(here))
+    assert record == {"ok": True, "workspace": "web", "source": "web:/etc/passwd", "destination": str(here)}
+    assert (here / "passwd").read_text().startswith("root:")
+
+
+# GHSA-4vq3-cjpp-v7fg: what a guest made must not lead out of the destination.
+
+
+def test_a_link_in_the_destination_is_not_followed(web, here, account):
+    victim, target = here / "victim", here / "target"
+    for directory in (victim, target):
+        account.make_directory(directory)
+    os.symlink(victim, target / "out")
+    web.shell("mkdir -p /srv/evil/out; echo owned >/srv/evil/out/file")
+    cp(web, "web:/srv/evil/.", str(target), code=None)
+    assert list(victim.iterdir()) == []
+
+
+def test_a_guest_s_archive_cannot_climb(web, here, account):
+    """The exec service of a hostile guest may send any stream; here its tar is put in the place of the real one."""
+    victim, target = here / "victim", here / "target"
+    for directory in (victim, target):
+        account.make_directory(directory)
+    (victim / "file").write_text("untouched")
+    own(account, here)
+    web.shell(f"mkdir -p /srv/links; ln -s {victim} /srv/links/out; ln -s ../../victim /srv/links/up")
+    cp(web, "web:/srv/links", str(target))
+    assert os.readlink(target / "links" / "out") == str(victim)
+    web.shell("rm -r /srv/links; mkdir -p /srv/links/out /srv/links/up; echo owned | tee /srv/links/out/file"
+              " >/srv/links/up/file")
+    cp(web, "web:/srv/links", str(target), code=None)
+    assert (victim / "file").read_text() == "untouched" and len(list(victim.iterdir())) == 1
+
+
+def test_special_modes_and_nodes_stay_out(web, here):
+    web.shell("mkdir -p /srv/special; cd /srv/special; echo x >tool; chmod 6755 tool; mkfifo pipe; mknod null c 1 3")
+    cp(web, "web:/srv/special", str(here))
+    assert stat.S_IMODE((here / "special" / "tool").stat().st_mode) == 0o755
+    assert not any(stat.S_ISCHR(path.lstat().st_mode) for path in (here / "special").iterdir())
+    cp(web, "--setuid", "web:/srv/special/tool", str(here / "kept"))
+    assert stat.S_IMODE((here / "kept").stat().st_mode) == 0o6755

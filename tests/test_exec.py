@@ -1,0 +1,219 @@
+"""exec: streams, codes, signals, terminals, bounds."""
+
+import fcntl
+import hashlib
+import os
+import pty
+import re
+import signal
+import struct
+import subprocess
+import termios
+import time
+
+import pytest
+from harness.wait import wait_until
+
+MIB = 1 << 20
+
+
+@pytest.fixture(scope="module")
+def web(workspaces):
+    return workspaces("web", "--network", "isolated", "--env", "COLOUR=red")
+
+
+def test_streams_stay_apart(web):
+    done = web.exec("sh", "-c", "echo out; echo err >&2; exit 7", code=7)
+    assert (done.out, done.err) == (b"out\n", b"err\n")
+    record = web.microagent.json("exec", "web", "--", "sh", "-c", "echo out; echo err >&2; exit 7", code=7)
+    assert (record["exitCode"], record["stdout"], record["stderr"]) == (7, "out\n", "err\n")
+
+
+def test_no_shell_reads_the_words(web):
+    words = ["$HOME", "a b", "*", "", "'\"", "--json", "ä"]
+    assert web.exec("printf", "%s\\n", *words).text.splitlines() == words
+
+
+def test_codes_and_signals(web):
+    web.exec("true")
+    web.exec("sh", "-c", "exit 255", code=255)
+    web.exec("sh", "-c", "kill -9 $$", code=128 + signal.SIGKILL)
+    web.exec("sh", "-c", "kill -TERM $$", code=128 + signal.SIGTERM)
+    assert "no-such-program" in web.exec("no-such-program", code=127).err_text
+    web.exec("/etc/passwd", code=126)
+
+
+def test_environment_and_directory(web):
+    script = "echo $COLOUR $SHAPE; pwd"
+    assert web.shell(script).splitlines() == ["red", "/"]
+    flags = ("--env", "SHAPE=round", "-e", "COLOUR=blue", "--workdir", "/tmp")
+    assert web.shell(script, flags=flags).splitlines() == ["blue round", "/tmp"]
+    assert web.exec("true", code=126, flags=("-w", "/nowhere")).err_text
+
+
+def test_standard_input(web):
+    data = os.urandom(3 * MIB)
+    assert web.exec("sha256sum", stdin=data).text.split()[0] == hashlib.sha256(data).hexdigest()
+    assert web.exec("cat", stdin=b"").out == b""
+    # A command that does not read it does not stop the show.
+    assert web.exec("echo", "done", stdin=data).text == "done\n"
+    assert web.exec("cat", stdin=data, flags=("--no-stdin",)).out == b""
+
+
+def test_much_output_and_no_growth(web):
+    """The host takes it slowly: everybody waits, and nobody gathers it."""
+    total = 192 * MIB
+    process = web.spawn("head", "-c", str(total), "/dev/zero")
+    netd = web.processes()["netd"]
+    seen, largest = 0, 0
+    while data := process.stdout.read1(MIB):
+        seen += len(data)
+        assert not data.strip(b"\0")
+        if seen % (16 * MIB) < len(data):
+            largest = max(largest, resident(process.pid), resident(netd.pid))
+    assert seen == total and process.wait(30) == 0
+    assert largest < 64 * MIB
+
+
+def resident(pid):
+    with open(f"/proc/{pid}/status", encoding="ascii") as status:
+        return int(re.search(r"VmRSS:\s+(\d+) kB", status.read())[1]) * 1024
+
+
+def test_nobody_reads_the_output(web):
+    process = web.spawn("sh", "-c", "head -c 64000000 /dev/zero; echo >/tmp/written")
+    time.sleep(1)
+    web.shell("[ ! -e /tmp/written ]")
+    process.stdout.close()
+    assert process.wait(30) != 0
+    wait_until(lambda: not web.shell("pidof head || true").strip(), "the command is ended")
+
+
+def test_timeout(web):
+    done = web.exec("sleep", "611", code=124, flags=("--timeout", "1.5"))
+    assert "took longer than 1.5 s" in done.err_text
+    wait_until(lambda: "sleep 611" not in web.shell("ps"), "the command is killed")
+    record = web.microagent.json("exec", "--timeout", "1", "web", "--", "sleep", "611", code=124)
+    assert record["exitCode"] == 124 and record["timedOut"] is True
+    web.exec("true", flags=("--timeout", "60"))
+
+
+def test_a_killed_client_takes_its_command_along(web):
+    process = web.spawn("sleep", "612")
+    wait_until(lambda: "sleep 612" in web.shell("ps"), "the command runs")
+    process.kill()
+    process.wait()
+    wait_until(lambda: "sleep 612" not in web.shell("ps"), "the command is killed")
+
+
+def test_signals_are_passed_on(web):
+    process = web.spawn("sh", "-c", "trap 'echo caught; exit 9' INT; echo ready; while :; do usleep 10000; done")
+    assert process.stdout.readline() == b"ready\n"
+    process.send_signal(signal.SIGINT)
+    assert process.communicate(timeout=30)[0] == b"caught\n"
+    assert process.returncode == 9
+
+
+def test_sixty_four_at_once(web):
+    processes = [web.spawn("sh", "-c", f"read line; echo {i} $line", stdin=subprocess.PIPE) for i in range(64)]
+    for i, process in enumerate(processes):
+        out, err = process.communicate(f"line-{i}\n".encode(), timeout=120)
+        assert (out, err, process.returncode) == (f"{i} line-{i}\n".encode(), b"", 0)
+
+
+class Terminal:
+    """The command with a terminal of this size around it."""
+
+    def __init__(self, web, *words, rows=31, columns=97):
+        self.master, slave = pty.openpty()
+        self.resize(rows, columns)
+        self.process = web.microagent.popen("exec", "-t", "web", "--", *words, stdin=slave, stdout=slave, stderr=slave,
+                                            env={"TERM": "vt100"}, start_new_session=True)
+        self.slave, self.seen = slave, b""
+
+    def resize(self, rows, columns):
+        fcntl.ioctl(self.master, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+
+    def type(self, text):
+        os.write(self.master, text.encode())
+
+    def expect(self, pattern, timeout=30):
+        os.set_blocking(self.master, False)
+
+        def look():
+            try:
+                self.seen += os.read(self.master, 65536)
+            except BlockingIOError:
+                pass
+            return re.search(pattern.encode(), self.seen)
+
+        found = wait_until(look, f"the terminal shows {pattern}", timeout)
+        self.seen = self.seen[found.end():]
+        return found
+
+
+@pytest.fixture
+def terminal(web):
+    made = []
+
+    def make(*words, **options):
+        made.append(Terminal(web, *words, **options))
+        return made[-1]
+
+    yield make
+    for one in made:
+        if one.process.poll() is None:
+            one.process.kill()
+        one.process.wait()
+        os.close(one.master)
+        os.close(one.slave)
+
+
+def test_a_terminal(terminal):
+    shell = terminal("sh")
+    shell.expect(r"# $")
+    shell.type("tty; stty size; echo $TERM\n")
+    shell.expect(r"/dev/pts/\d+\r\n31 97\r\nvt100\r\n")
+    settings = termios.tcgetattr(shell.slave)
+    assert not settings[3] & (termios.ECHO | termios.ICANON | termios.ISIG), "every key goes to the guest"
+    shell.type("sleep 613\n")
+    shell.expect("sleep 613")
+    shell.type("\003")
+    shell.expect(r"# $")
+    shell.type("exit 5\n")
+    assert shell.process.wait(30) == 5
+    settings = termios.tcgetattr(shell.slave)
+    assert settings[3] & termios.ECHO and settings[3] & termios.ICANON, "the terminal is as it was"
+
+
+def test_a_terminal_changes_its_size(terminal):
+    shell = terminal("sh", "-c", "trap 'stty size' WINCH; echo ready; while :; do usleep 10000; done")
+    shell.expect("ready")
+    shell.resize(40, 120)
+    os.kill(shell.process.pid, signal.SIGWINCH)
+    shell.expect("40 120")
+
+
+def test_a_terminal_s_shell_ends_with_its_client(web, terminal):
+    shell = terminal("sh")
+    shell.expect(r"# $")
+    shell.type("sleep 614\n")
+    wait_until(lambda: "sleep 614" in web.shell("ps"), "the command runs")
+    shell.process.kill()
+    wait_until(lambda: "sleep 614" not in web.shell("ps"), "the terminal has hung up")
+
+
+def test_words_that_make_no_sense(web):
+    for words, said in ((["exec", "web"], "there is no command to run"),
+                        (["exec", "-e", "NOVALUE", "web", "--", "true"], "no name or no value"),
+                        (["exec", "-w", "tmp", "web", "--", "true"], "not absolute"),
+                        (["exec", "--timeout", "0", "web", "--", "true"], "--timeout"),
+                        (["exec", "-t", "-n", "web", "--", "true"], "--no-stdin")):
+        assert said in web.microagent.refuses(*words)["message"]
+    error = web.microagent.run("--json", "exec", "-t", "web", "--", "true", code=2).error()
+    assert "a terminal's output is no record" in error["message"]
+
+
+def test_readiness(web):
+    ready = web.status()["readiness"]
+    assert ready["execReady"]["ready"] and ready["shellReady"]["ready"]
