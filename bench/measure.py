@@ -7,6 +7,7 @@ contenders alternated. Started by bench/run.
     published         the same over a published port, the host sending
     round trip        one byte there and back, over TCP and over UDP
     connect           connect, one byte there and back, close
+    vsock             the first two, the fourth and the last over the mediation channel, beside TCP of the same run
 """
 
 import argparse
@@ -30,6 +31,7 @@ from table import Samples, render  # pylint: disable=wrong-import-position
 
 OURS, ISOLATED, THEIRS = "microagent", "isolated", "qemu user"
 OUTSIDE_PORT, GUEST_PORT, OUR_PORT, THEIR_PORT = 9100, 9001, 18900, 18901
+CHANNEL_PORT, PLANE_PORT = 2048, 9102  # of the guest's vsock, and where it leads to on the host
 PINGS, CONNECTS = 200, 100
 
 BOOT = Samples("boot", "ms", "less")
@@ -41,6 +43,10 @@ QUANTITIES = {
     "ping-udp": Samples("UDP round trip, median", "us", "less"),
     "published-ping": Samples("round trip, published port", "us", "less"),
     "connect": Samples("connect, ask, close, median", "us", "less"),
+    "vsock-up": Samples("vsock guest to host", "Mbit/s", "more"),
+    "vsock-down": Samples("vsock host to guest", "Mbit/s", "more"),
+    "vsock-ping": Samples("vsock round trip, median", "us", "less"),
+    "vsock-connect": Samples("vsock connect, ask, close", "us", "less"),
 }
 
 
@@ -48,24 +54,33 @@ def say(text):
     print(text, file=sys.stderr, flush=True)
 
 
+def record(contender, name, output, key):
+    QUANTITIES[name].add(contender, json.loads(output.strip().splitlines()[-1])[key])
+
+
+def measure_vsock(contender, run_in_guest, seconds):
+    """The same server is on the host's loopback, behind the mediation channel."""
+    for name, mode, amount, key in (("up", "send", seconds, "mbps"), ("down", "receive", seconds, "mbps"),
+                                    ("ping", "ping", PINGS, "p50us"), ("connect", "connect", CONNECTS, "p50us")):
+        output = run_in_guest(f"netpipe {mode} vsock {CHANNEL_PORT} {amount}")
+        record(contender, f"vsock-{name}", output, key)
+
+
 def measure_network(contender, run_in_guest, tool, host_port, seconds):
     """`run_in_guest` gives what a command in the guest writes; there, a server listens on GUEST_PORT."""
     outside = f"{net.SERVER} {OUTSIDE_PORT}"
-
-    def record(name, output, key):
-        QUANTITIES[name].add(contender, json.loads(output.strip().splitlines()[-1])[key])
 
     def from_host(mode, amount):
         words = [str(word) for word in (tool, mode, "127.0.0.1", host_port, amount)]
         return subprocess.run(words, capture_output=True, text=True, check=True, timeout=60).stdout
 
-    record("up", run_in_guest(f"netpipe send {outside} {seconds}"), "mbps")
-    record("down", run_in_guest(f"netpipe receive {outside} {seconds}"), "mbps")
-    record("published", from_host("send", seconds), "mbps")
-    record("ping", run_in_guest(f"netpipe ping {outside} {PINGS}"), "p50us")
-    record("ping-udp", run_in_guest(f"netpipe ping-udp {outside} {PINGS}"), "p50us")
-    record("published-ping", from_host("ping", PINGS), "p50us")
-    record("connect", run_in_guest(f"netpipe connect {outside} {CONNECTS}"), "p50us")
+    record(contender, "up", run_in_guest(f"netpipe send {outside} {seconds}"), "mbps")
+    record(contender, "down", run_in_guest(f"netpipe receive {outside} {seconds}"), "mbps")
+    record(contender, "published", from_host("send", seconds), "mbps")
+    record(contender, "ping", run_in_guest(f"netpipe ping {outside} {PINGS}"), "p50us")
+    record(contender, "ping-udp", run_in_guest(f"netpipe ping-udp {outside} {PINGS}"), "p50us")
+    record(contender, "published-ping", from_host("ping", PINGS), "p50us")
+    record(contender, "connect", run_in_guest(f"netpipe connect {outside} {CONNECTS}"), "p50us")
 
 
 class Bench:
@@ -80,7 +95,8 @@ class Bench:
         guest = self.prefix / "share" / "microagent" / "guest"
         reference.compose_initrd(guest / "initramfs", self.tool, self.initrd)
         self.user = Workspace(self.microagent, "user")
-        self.user.create("--publish", f"{OUR_PORT}:{GUEST_PORT}")
+        self.user.create("--publish", f"{OUR_PORT}:{GUEST_PORT}", "--mediation",
+                         f"{CHANNEL_PORT}=127.0.0.1:{PLANE_PORT}")
         self.isolated = Workspace(self.microagent, "isolated")
         self.isolated.create("--network", "isolated")
         self.reference_words = None
@@ -104,6 +120,7 @@ class Bench:
         self.user.background("/tmp/netpipe", "serve", "0.0.0.0", str(GUEST_PORT))
         self.user.wait_for_listener(GUEST_PORT)
         measure_network(OURS, lambda command: self.user.shell(f"/tmp/{command}"), self.tool, OUR_PORT, self.seconds)
+        measure_vsock(OURS, lambda command: self.user.shell(f"/tmp/{command}"), self.seconds)
         self.user.kill()
 
     def measure_reference(self):
@@ -132,6 +149,7 @@ def main():
     build = pathlib.Path(os.environ.get("MICROAGENT_BUILD", HERE.parent / "build")).resolve()
     world = net.World(scratch)
     server = subprocess.Popen(world.inside(str(build / "bench" / "netpipe"), "serve", net.SERVER, str(OUTSIDE_PORT)))
+    plane = subprocess.Popen([str(build / "bench" / "netpipe"), "serve", "127.0.0.1", str(PLANE_PORT)])
     bench = Bench(build, scratch, wanted.seconds)
     try:
         for number in range(wanted.rounds):
@@ -142,6 +160,7 @@ def main():
         for workspace in (bench.user, bench.isolated):
             workspace.delete()
         server.kill()
+        plane.kill()
         world.close()
     print(render([BOOT, *QUANTITIES.values()], [OURS, ISOLATED, THEIRS], OURS, THEIRS))
     share = BOOT.median(OURS) - BOOT.median(ISOLATED)

@@ -7,8 +7,8 @@
 //   netpipe ping-udp ADDRESS PORT COUNT    the same with datagrams
 //   netpipe connect ADDRESS PORT COUNT     connect, one byte there and back, close
 //
-// A client prints one JSON object. Over TCP it begins with one letter that says what it wants: k (sink), s (source) or
-// e (echo).
+// In a guest the address "vsock" is the host's. A client prints one JSON object. Over TCP it begins with one letter
+// that says what it wants: k (sink), s (source) or e (echo).
 
 #include <poll.h>
 #include <sys/socket.h>
@@ -202,11 +202,8 @@ struct Mode {
   void (*run)(const Task&);
 };
 
-constexpr std::array<Mode, 5> kModes{{{"send", send_for},
-                                      {"receive", receive_for},
-                                      {"ping", ping},
-                                      {"ping-udp", ping_udp},
-                                      {"connect", connect_each}}};
+constexpr std::array<Mode, 5> kModes{
+    {{"send", send_for}, {"receive", receive_for}, {"ping", ping}, {"ping-udp", ping_udp}, {"connect", connect_each}}};
 
 template <typename T>
 T number(std::string_view text, const char* what) {

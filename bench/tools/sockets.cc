@@ -1,6 +1,7 @@
 #include "sockets.h"
 
 #include <arpa/inet.h>
+#include <linux/vm_sockets.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
@@ -24,7 +25,13 @@ SocketAddress parse_address(const std::string& text, std::uint16_t port) {
   SocketAddress address;
   auto* ipv4 = reinterpret_cast<sockaddr_in*>(&address.storage);
   auto* ipv6 = reinterpret_cast<sockaddr_in6*>(&address.storage);
-  if (::inet_pton(AF_INET, text.c_str(), &ipv4->sin_addr) == 1) {
+  auto* vsock = reinterpret_cast<sockaddr_vm*>(&address.storage);
+  if (text == "vsock") {
+    vsock->svm_family = AF_VSOCK;
+    vsock->svm_cid = VMADDR_CID_HOST;
+    vsock->svm_port = port;
+    address.size = sizeof *vsock;
+  } else if (::inet_pton(AF_INET, text.c_str(), &ipv4->sin_addr) == 1) {
     ipv4->sin_family = AF_INET;
     ipv4->sin_port = htons(port);
     address.size = sizeof *ipv4;
@@ -71,7 +78,8 @@ int listen_at(std::string_view address, std::uint16_t port, int type) {
 int connect_to(std::string_view address, std::uint16_t port, int type) {
   const SocketAddress remote = parse_address(std::string(address), port);
   const int socket = open_socket(remote, type);
-  if (type == SOCK_STREAM) enable(socket, IPPROTO_TCP, TCP_NODELAY);
+  const bool tcp = type == SOCK_STREAM && remote.storage.ss_family != AF_VSOCK;
+  if (tcp) enable(socket, IPPROTO_TCP, TCP_NODELAY);
   if (::connect(socket, remote.get(), remote.size) != 0) die("connect");
   return socket;
 }

@@ -31,12 +31,14 @@ void repeat(const Complaints& complaints) {
 
 Status judge(const Copy& copy, const Result<ExecEnd>& end, const Complaints& complaints) {
   if (!end) return fail(end.error());
-  if (!end->failure.empty()) return fail(ErrorKind::permanent, "the guest: " + end->failure);
+  const std::string remedy =
+      fmt::format("see what is there: microagent exec {} -- ls -l {}", copy.guest.workspace, copy.guest.path);
+  if (!end->failure.empty()) return fail(ErrorKind::permanent, "the guest: " + end->failure, remedy);
   if (end->code == 0) return repeat(complaints), Status();
   std::string why = complaints.text();
   while (why.ends_with('\n')) why.pop_back();
   if (why.empty()) why = fmt::format("the guest's side ended with code {}", end->code);
-  return fail(ErrorKind::permanent, fmt::format("{}:{}: {}", copy.guest.workspace, copy.guest.path, why));
+  return fail(ErrorKind::permanent, fmt::format("{}:{}: {}", copy.guest.workspace, copy.guest.path, why), remedy);
 }
 
 Result<ExecPlan> plan_stream(const Copy& copy, const CpOptions& options) {
@@ -98,6 +100,13 @@ Status check(const Context& context, const Copy& copy) {
   return {};
 }
 
+// What a file system says has no remedy of its own.
+Error with_remedy(Error error) {
+  if (error.remediation.empty())
+    error.remediation = "see that both paths are what you mean, and may be read and written";
+  return error;
+}
+
 Result<int> cp(const Context& context, const CpOptions& options) {
   const auto copy = plan_copy(options.source, options.destination);
   if (!copy) return fail(copy.error());
@@ -106,7 +115,7 @@ Result<int> cp(const Context& context, const CpOptions& options) {
   if (!plan) return fail(plan.error());
   const Status done =
       copy->to_guest ? put(context, *copy, options, std::move(*plan)) : get(context, *copy, options, *plan);
-  if (!done) return fail(done.error());
+  if (!done) return fail(with_remedy(done.error()));
   if (!context.out.json()) return 0;
   if (Status told = context.out.record(
           {{"workspace", copy->guest.workspace}, {"source", options.source}, {"destination", options.destination}});

@@ -213,7 +213,8 @@ class Session {
   }
 
   static Status nonsense() {
-    return fail(ErrorKind::permanent, "the guest's exec service says something that is not its protocol");
+    return fail(ErrorKind::permanent, "the guest's exec service says something that is not its protocol",
+                "stop the workspace: what answers there is not microagent's init");
   }
 
   Fd stream_;

@@ -9,6 +9,7 @@
 
 #include "wire/agent.h"
 #include "workspace/mediation.h"
+#include "workspace/state.h"
 
 namespace microagent::supervisor {
 namespace {
