@@ -3,10 +3,17 @@
 // What the guest's init and the host say to each other over vsock. Two services:
 //
 //   agent stream: the guest connects to CID 2, port kAgentHostPort, once. Frames guest -> host: hello, ready, failed,
-//                 workload_exited; host -> guest: shutdown. Ends with the guest.
-//   exec stream:  the host connects to guest port kExecGuestPort, one stream a command. Host -> guest: exec first, then
-//                 input, input_end, signal, resize; guest -> host: output, error_output, then exactly one of exited or
-//                 exec_failed. The host ending its side kills the command.
+//                 workload_exited, result_ready; host -> guest: shutdown. Ends with the guest.
+//   exec stream:  the host connects to guest port kExecGuestPort, one stream a command. Host -> guest: exec, put or get
+//                 first, then input, input_end, signal, resize; guest -> host: output, error_output, input_taken, then
+//                 exactly one of exited or exec_failed. The host ending its side kills the command.
+//
+// Put and get are commands of init's own: put reads a tar stream as its input, get writes one as its output, and both
+// say what went wrong as error_output before they exit with 1 (archive/pack.h, archive/unpack.h).
+//
+// At most kInputWindow bytes of input may be on their way to a command: the host counts what it sends, input_taken says
+// what the command has read. So a command that does not read its input never stands in the way of a signal. A host that
+// sends more is only made to wait.
 //
 // A frame is FrameHeader and `length` bytes. Little endian.
 
@@ -26,12 +33,16 @@ inline constexpr std::uint32_t kAgentHostPort = 1020;  // served by the mediator
 inline constexpr std::uint32_t kExecGuestPort = 1021;  // served by the guest's init
 inline constexpr std::uint32_t kAgentVersion = 1;
 inline constexpr std::size_t kMaxFrame = 64 * 1024;    // payload of one frame
+inline constexpr std::size_t kInputWindow = 256 * 1024;
+inline constexpr std::size_t kMaxResult = 16 * 1024 * 1024;  // of kResultPath, in bytes
+inline constexpr const char* kResultPath = "/run/microagent/result";
 
 enum class FrameType : std::uint8_t {
   hello = 1,            // le32 kAgentVersion
   ready = 2,            // GuestFacts as text (guest_config.h): what the guest really got
   failed = 3,           // text: why init gave up
   workload_exited = 4,  // ExitStatus
+  result_ready = 5,     // empty: kResultPath has been written, for the first time
   shutdown = 10,        // empty
   exec = 20,            // ExecRequest
   input = 21,           // bytes for stdin
@@ -41,7 +52,10 @@ enum class FrameType : std::uint8_t {
   exited = 25,          // ExitStatus
   exec_failed = 26,     // ExitStatus with code 126 or 127, then text
   signal = 27,          // le32 signal number for the command's process group
-  resize = 28,          // le16 rows, le16 columns
+  resize = 28,          // TerminalSize
+  input_taken = 29,     // le32 bytes of input that the command has read since the last such frame
+  put = 30,             // CopyRequest
+  get = 31,             // CopyRequest
 };
 
 struct FrameHeader {
@@ -58,12 +72,25 @@ struct ExitStatus {
 };
 static_assert(sizeof(ExitStatus) == 8);
 
+struct TerminalSize {
+  le16 rows;
+  le16 columns;
+};
+static_assert(sizeof(TerminalSize) == 4);
+
 struct ExecRequest {
   std::vector<std::string> argv;  // never empty; argv[0] is looked up in PATH
   std::vector<std::string> env;   // KEY=VALUE, added to the workspace's own
   std::string workdir;            // empty: /
   bool terminal = false;
   std::uint16_t rows = 0, columns = 0;
+};
+
+// Where a put unpacks or what a get packs.
+struct CopyRequest {
+  std::string path;         // absolute
+  bool keep_owner = false;  // numeric owners as in the archive; else everything is root's
+  bool follow = false;      // get: when `path` is a symbolic link, what it points to
 };
 
 // Cuts a byte stream into frames. Feed it what arrives; take frames until none is whole. Refuses lengths over kMaxFrame
@@ -91,6 +118,11 @@ std::vector<std::uint8_t> encode_frame(FrameType type, std::string_view text);
 // The payload of an exec frame. Nothing when it does not fit into kMaxFrame.
 std::optional<std::vector<std::uint8_t>> encode_exec(const ExecRequest& request);
 std::optional<ExecRequest> parse_exec(ByteView payload);
+std::optional<std::vector<std::uint8_t>> encode_copy(const CopyRequest& request);
+std::optional<CopyRequest> parse_copy(ByteView payload);
 std::optional<ExitStatus> parse_exit_status(ByteView payload);
+std::optional<TerminalSize> parse_terminal_size(ByteView payload);
+// Of signal and input_taken.
+std::optional<std::uint32_t> parse_number(ByteView payload);
 
 }  // namespace microagent::wire

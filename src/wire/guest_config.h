@@ -1,7 +1,7 @@
 #pragma once
 
 // What the host tells the guest's init, and what init reports back: lines of key=value, values percent-encoded where they
-// hold control characters, '%' or newlines. The supervisor puts the text into the initramfs as /microagent/config (an
+// hold control characters or '%'. A list is the same key again. The supervisor puts the text into the initramfs as /microagent/config (an
 // appended cpio archive); init sends GuestFacts in its ready frame, and the mediator parses it as hostile input.
 
 #include <cstdint>
@@ -17,8 +17,10 @@ struct GuestNetwork {
   std::string mac;                  // which device to configure: 02:xx:...
   std::string ip;                   // CIDR, 192.168.64.2/24
   std::string gateway;
-  std::vector<std::string> dns;     // at most 8
+  std::vector<std::string> dns;     // of either family, at most 8
   std::vector<std::string> routes;  // "CIDR via IP", at most 64; a default route unless one is listed
+  std::string ip6{};                // CIDR; empty: the device has no IPv6 at all
+  std::string gateway6{};           // default route of IPv6 unless one is listed; may be link-local
 };
 
 struct GuestConfig {
@@ -28,17 +30,21 @@ struct GuestConfig {
   std::string entrypoint;               // run by /bin/sh -c; empty: no workload
 };
 
-// What the guest really has after set-up.
+// What the guest really has after set-up. Empty where it has none.
 struct GuestFacts {
-  std::string ip, subnet, gateway;
-  std::vector<std::string> dns;
-  std::vector<std::string> routes;
+  std::string ip, subnet, gateway;  // IPv4: CIDR, CIDR, address
+  std::vector<std::string> dns;     // of either family, as the routes
+  std::vector<std::string> routes;  // "CIDR via IP"
+  std::string ip6{}, gateway6{};    // IPv6: CIDR, address
 };
 
+inline constexpr std::size_t kMaxGuestDns = 8, kMaxGuestRoutes = 64;
+
 std::string encode_guest_config(const GuestConfig& config);
+// Refuses unknown keys, single keys given twice, and lists that are too long; the addresses are init's to judge.
 std::optional<GuestConfig> parse_guest_config(std::string_view text);
 std::string encode_guest_facts(const GuestFacts& facts);
-// Refuses more than 8 dns, 64 routes, addresses that are not IPv4 literals/CIDRs, and unknown keys.
+// Refuses the same, and addresses that are no literals of their family, no CIDRs or no routes.
 std::optional<GuestFacts> parse_guest_facts(std::string_view text);
 
 }  // namespace microagent::wire

@@ -1,0 +1,178 @@
+#include "wire/agent.h"
+
+#include <gtest/gtest.h>
+
+namespace microagent::wire {
+namespace {
+
+using Bytes = std::vector<std::uint8_t>;
+
+Bytes header_only(std::uint8_t type, std::uint32_t length, std::uint8_t reserved = 0) {
+  FrameHeader header;
+  header.type = static_cast<FrameType>(type);
+  header.reserved[1] = reserved;
+  header.length = length;
+  const ByteView bytes = bytes_of(header);
+  return {bytes.begin(), bytes.end()};
+}
+
+ExecRequest sample_request() {
+  ExecRequest request;
+  request.argv = {"sh", "-c", "", "echo \"$A\"\n"};
+  request.env = {"A=b=c", "EMPTY="};
+  request.workdir = "/srv/data";
+  request.terminal = true;
+  request.rows = 50;
+  request.columns = 0x1234;
+  return request;
+}
+
+TEST(Frames, LieOnTheWireAsDescribed) {
+  EXPECT_EQ(encode_frame(FrameType::output, std::string_view("hi")), (Bytes{23, 0, 0, 0, 2, 0, 0, 0, 'h', 'i'}));
+}
+
+TEST(Frames, ComeOutHoweverTheyArrive) {
+  Bytes stream = encode_frame(FrameType::output, std::string_view("first"));
+  const Bytes second = encode_frame(FrameType::input_end, ByteView());
+  stream.insert(stream.end(), second.begin(), second.end());
+  for (std::size_t step = 1; step <= stream.size(); ++step) {
+    FrameReader reader;
+    std::vector<FrameReader::Frame> frames;
+    for (std::size_t at = 0; at < stream.size(); at += step) {
+      reader.feed(ByteView(stream).subspan(at, std::min(step, stream.size() - at)));
+      while (auto frame = reader.next()) frames.push_back(std::move(*frame));
+    }
+    ASSERT_EQ(frames.size(), 2U) << step;
+    EXPECT_EQ(frames[0].payload, (Bytes{'f', 'i', 'r', 's', 't'}));
+    EXPECT_EQ(frames[1].type, FrameType::input_end);
+    EXPECT_FALSE(reader.broken());
+  }
+}
+
+TEST(Frames, AreNotTakenBeforeTheyAreWhole) {
+  const Bytes frame = encode_frame(FrameType::ready, std::string_view("ip=192.0.2.1/24\n"));
+  for (std::size_t length = 0; length < frame.size(); ++length) {
+    FrameReader reader;
+    reader.feed(ByteView(frame).first(length));
+    EXPECT_FALSE(reader.next()) << length;
+    EXPECT_FALSE(reader.broken()) << length;
+  }
+}
+
+TEST(Frames, HaveALimit) {
+  FrameReader reader;
+  reader.feed(encode_frame(FrameType::output, ByteView(Bytes(kMaxFrame))));
+  ASSERT_TRUE(reader.next());
+  reader.feed(header_only(23, kMaxFrame + 1));
+  EXPECT_FALSE(reader.next());
+  EXPECT_TRUE(reader.broken());
+}
+
+TEST(Frames, StayBrokenAfterARefusal) {
+  for (const Bytes& bad : {header_only(0, 0), header_only(32, 0), header_only(255, 0), header_only(23, 0, 1)}) {
+    FrameReader reader;
+    reader.feed(bad);
+    EXPECT_FALSE(reader.next());
+    reader.feed(encode_frame(FrameType::output, std::string_view("good")));
+    EXPECT_FALSE(reader.next());
+    EXPECT_TRUE(reader.broken());
+  }
+}
+
+TEST(Exec, SurvivesTheRoundTrip) {
+  const ExecRequest request = sample_request();
+  const auto parsed = parse_exec(encode_exec(request).value());
+  ASSERT_TRUE(parsed);
+  EXPECT_EQ(parsed->argv, request.argv);
+  EXPECT_EQ(parsed->env, request.env);
+  EXPECT_EQ(parsed->workdir, request.workdir);
+  EXPECT_TRUE(parsed->terminal);
+  EXPECT_EQ(parsed->rows, request.rows);
+  EXPECT_EQ(parsed->columns, request.columns);
+}
+
+TEST(Exec, IsRefusedWhenCutAnywhereOrFollowedByMore) {
+  Bytes payload = encode_exec(sample_request()).value();
+  for (std::size_t length = 0; length < payload.size(); ++length) {
+    EXPECT_FALSE(parse_exec(ByteView(payload).first(length))) << length;
+  }
+  payload.push_back(0);
+  EXPECT_FALSE(parse_exec(payload));
+}
+
+TEST(Exec, FitsIntoOneFrameOrNotAtAll) {
+  ExecRequest request;
+  request.argv = {""};
+  const std::size_t overhead = encode_exec(request).value().size();
+  request.argv[0].resize(kMaxFrame - overhead, 'x');
+  ASSERT_TRUE(encode_exec(request));
+  EXPECT_EQ(parse_exec(*encode_exec(request))->argv, request.argv);
+  request.argv[0].push_back('x');
+  EXPECT_FALSE(encode_exec(request));
+}
+
+TEST(Exec, RefusesWhatExecveCannotTake) {
+  ExecRequest request = sample_request();
+  request.argv[0].push_back('\0');
+  EXPECT_FALSE(parse_exec(encode_exec(request).value()));
+  for (const char* variable : {"NAME", "=value", ""}) {
+    request = sample_request();
+    request.env.emplace_back(variable);
+    EXPECT_FALSE(parse_exec(encode_exec(request).value())) << variable;
+  }
+}
+
+TEST(Exec, RefusesLyingCountsAndUnknownFlags) {
+  Bytes payload = encode_exec(sample_request()).value();
+  payload[4] = 2;
+  EXPECT_FALSE(parse_exec(payload));
+  payload[4] = 1;
+  ASSERT_TRUE(parse_exec(payload));
+  payload[8] = 0xff;  // the top byte of argv's count
+  EXPECT_FALSE(parse_exec(payload));
+  const Bytes nothing_to_run{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0};
+  EXPECT_FALSE(parse_exec(nothing_to_run));
+}
+
+TEST(Copy, SurvivesTheRoundTrip) {
+  for (const auto& [owner, follow] : {std::pair{false, true}, {true, false}, {true, true}}) {
+    const auto parsed = parse_copy(encode_copy({"/srv/a b", owner, follow}).value());
+    ASSERT_TRUE(parsed);
+    EXPECT_EQ(parsed->path, "/srv/a b");
+    EXPECT_EQ(parsed->keep_owner, owner);
+    EXPECT_EQ(parsed->follow, follow);
+  }
+}
+
+TEST(Copy, WantsAnAbsolutePathAndKnownFlags) {
+  EXPECT_FALSE(parse_copy(ByteView()));
+  EXPECT_FALSE(parse_copy(Bytes{0}));
+  EXPECT_FALSE(parse_copy(Bytes{0, 'a'}));
+  EXPECT_FALSE(parse_copy(Bytes{4, '/'}));
+  EXPECT_FALSE(parse_copy(Bytes{0, '/', 'a', 0}));
+  EXPECT_TRUE(parse_copy(Bytes{0, '/'}));
+}
+
+TEST(Copy, FitsIntoOneFrameOrNotAtAll) {
+  EXPECT_EQ(encode_copy({std::string(kMaxFrame - 1, '/')}).value().size(), kMaxFrame);
+  EXPECT_FALSE(encode_copy({std::string(kMaxFrame, '/')}));
+}
+
+TEST(FixedPayloads, AreExactlyTheirSize) {
+  const Bytes four{1, 2, 0, 0};
+  EXPECT_EQ(parse_number(four), 0x201U);
+  EXPECT_EQ(parse_terminal_size(four)->rows, 0x201U);
+  const Bytes eight{3, 0, 0, 0, 9, 0, 0, 0};
+  EXPECT_EQ(parse_exit_status(eight)->code, 3U);
+  EXPECT_EQ(parse_exit_status(eight)->signal, 9U);
+  for (const std::size_t length : {0U, 3U, 5U, 7U}) {
+    EXPECT_FALSE(parse_number(ByteView(eight).first(length)));
+    EXPECT_FALSE(parse_terminal_size(ByteView(eight).first(length)));
+    EXPECT_FALSE(parse_exit_status(ByteView(eight).first(length)));
+  }
+  EXPECT_FALSE(parse_number(eight));
+  EXPECT_FALSE(parse_exit_status(Bytes(9)));
+}
+
+}  // namespace
+}  // namespace microagent::wire
