@@ -13,8 +13,14 @@ if(MICROAGENT_WERROR)
   target_compile_options(microagent_options INTERFACE -Werror)
 endif()
 if(MICROAGENT_SANITIZE)
-  target_compile_options(microagent_options INTERFACE -fsanitize=${MICROAGENT_SANITIZE} -fno-omit-frame-pointer)
+  target_compile_options(microagent_options INTERFACE -fsanitize=${MICROAGENT_SANITIZE} -fno-sanitize-recover=all
+    -fno-omit-frame-pointer)
   target_link_options(microagent_options INTERFACE -fsanitize=${MICROAGENT_SANITIZE})
+endif()
+
+if(MICROAGENT_FUZZ)
+  # So that libFuzzer sees which branches of the code under test an input takes.
+  target_compile_options(microagent_options INTERFACE -fsanitize=fuzzer-no-link)
 endif()
 
 # The folders that handle guest bytes on the data path build without exceptions.
@@ -41,13 +47,15 @@ function(microagent_program folder name)
   add_executable(${name} ${arg_SOURCES})
   microagent_flags(${name} ${folder})
   target_link_libraries(${name} PRIVATE ${arg_LINK})
+  set_property(GLOBAL APPEND PROPERTY MICROAGENT_PROGRAMS ${name})
 endfunction()
 
 # microagent_test(<folder> SOURCES ... [LINK ...]) makes one GoogleTest program of a folder's *_test.cc files.
 function(microagent_test folder)
   cmake_parse_arguments(arg "" "" "SOURCES;LINK" ${ARGN})
   add_executable(${folder}_test ${arg_SOURCES})
-  target_link_libraries(${folder}_test PRIVATE microagent_options microagent_${folder} ${arg_LINK} GTest::gmock GTest::gtest_main)
+  target_link_libraries(${folder}_test PRIVATE microagent_options microagent_${folder} ${arg_LINK}
+    GTest::gmock GTest::gtest_main)
   set_target_properties(${folder}_test PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
   gtest_discover_tests(${folder}_test TEST_PREFIX "unit/${folder}." PROPERTIES LABELS unit DISCOVERY_TIMEOUT 60)
 endfunction()

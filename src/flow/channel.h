@@ -48,8 +48,8 @@ class Channel {
   template <typename T>
   Status send(FlowId flow, const T& body, int passed = -1, ByteView trailing = {}) {
     static_assert(std::is_trivially_copyable_v<T>);
-    return send_raw(Header{kVersion, T::kType, static_cast<std::uint32_t>(trailing.size()), flow}, bytes_of(body), passed,
-                    trailing);
+    return send_raw(Header{kVersion, T::kType, static_cast<std::uint32_t>(trailing.size()), flow}, bytes_of(body),
+                    passed, trailing);
   }
 
   // Takes the next message. `broken` means version, type or size do not fit: end the connection.

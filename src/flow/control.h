@@ -8,7 +8,7 @@
 //     {"type":"ready"}                                        sandboxed and serving: the first message
 //     {"type":"guest_ready","network":{"ip","subnet","gateway","dns":[],"routes":[]}}   ("network" absent in isolated)
 //     {"type":"workload_exited","code":0,"signal":0}
-//     {"type":"guest_failed","error":"..."}                   the guest's init could not set up; text is printable ASCII
+//     {"type":"guest_failed","error":"..."}                   the guest's init could not set up; text in ASCII
 //     {"type":"mediation","ready":bool,"error":"..."}
 //   supervisor -> mediator
 //     {"type":"shutdown"}                                     ask the guest's init for a clean end

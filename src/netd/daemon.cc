@@ -60,7 +60,7 @@ Status Daemon::handle(const Event& event) {
     case Source::net_session: return on_net_session();
     case Source::vsock_session: return on_vsock_session();
     case Source::net_kick:
-      if (event.token == virtio::NetDevice::kReceiveQueue && std::exchange(awaiting_room_, false)) {
+      if (net_ && event.token == virtio::NetDevice::kReceiveQueue && std::exchange(awaiting_room_, false)) {
         stack_->on_wire_room();
       }
       return {};
@@ -75,15 +75,16 @@ Status Daemon::handle(const Event& event) {
 
 Status Daemon::run_batch() {
   more_ = false;
-  if (net_) {
-    const std::size_t frames = net_->device.transmit(wire_, kFrameBudget);
+  FrontEnd* const front_end = wire_.front_end();
+  if (front_end != nullptr) {
+    const std::size_t frames = front_end->receive(*stack_, kFrameBudget);
     if (frames > 0) last_frame_ns_ = now_ns_;
     more_ |= frames == kFrameBudget;
   }
   if (vsock_) more_ |= vsock_->flows.receive(kPacketBudget) == kPacketBudget;
   if (stack_) stack_->flush();
   if (vsock_) vsock_->flows.pump();
-  if (net_) net_->device.flush();
+  if (front_end != nullptr) front_end->flush();
   if (vsock_) vsock_->device.flush();
   report_faults();
   return {};
@@ -92,9 +93,10 @@ Status Daemon::run_batch() {
 // Asks for every notification that is of interest; false when there is work already.
 bool Daemon::may_sleep() {
   bool work = more_;
-  if (wire_.take_room_wanted() && net_) {
+  FrontEnd* const front_end = wire_.front_end();
+  if (wire_.take_room_wanted() && front_end != nullptr) {
     awaiting_room_ = true;
-    if (net_->device.await_room()) {
+    if (front_end->await_room()) {
       awaiting_room_ = false;
       stack_->on_wire_room();
       work = true;
@@ -104,9 +106,9 @@ bool Daemon::may_sleep() {
     work |= vsock_->flows.blocked() && vsock_->device.await_room();
     work |= vsock_->device.await_packets();
   }
-  if (work || !net_) return !work;
+  if (work || front_end == nullptr) return !work;
   if (monotonic_ns() - last_frame_ns_ < kBusyPollNs) return false;
-  return !net_->device.await_frames();
+  return !front_end->await_frames();
 }
 
 void Daemon::run_timers(std::uint64_t now_ns) {

@@ -5,10 +5,12 @@
 #include <memory>
 #include <optional>
 
+#include "netd/net_port.h"
 #include "netd/net_wire.h"
 #include "netd/peers.h"
 #include "netd/poller.h"
-#include "netd/ports.h"
+#include "netd/tap_port.h"
+#include "netd/vsock_port.h"
 #include "netstack/stack.h"
 
 namespace microagent::netd {
@@ -65,6 +67,7 @@ class Daemon final : public netstack::Upcalls, public VsockUpcalls {
   void sever();
 
   // Devices (daemon_devices.cc).
+  Status attach_tap(Fd tap);
   Status on_net_session();
   Status on_vsock_session();
   void drop_net();
@@ -78,7 +81,8 @@ class Daemon final : public netstack::Upcalls, public VsockUpcalls {
   NetWire wire_;
   std::optional<flow::Configure> configured_;
   std::unique_ptr<netstack::Stack> stack_;
-  std::unique_ptr<NetPort> net_;
+  std::unique_ptr<NetPort> net_;  // at most one of these two
+  std::unique_ptr<TapPort> tap_;
   std::unique_ptr<VsockPort> vsock_;
   std::uint64_t now_ns_ = 0;
   std::uint64_t last_frame_ns_ = 0;

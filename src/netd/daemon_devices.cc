@@ -11,16 +11,27 @@ Status Daemon::on_attach(flow::Device device, Fd socket) {
   if (device == flow::Device::net) {
     drop_net();
     net_ = std::make_unique<NetPort>(std::move(socket), poller_);
-    wire_.set_device(&net_->device);
+    wire_.attach(net_.get());
     if (!net_->link.watch()) return fail(ErrorKind::permanent, "cannot watch the net device's connection");
     return on_net_session();
   }
+  if (device == flow::Device::tap) return attach_tap(std::move(socket));
   if (device != flow::Device::vsock) return fail(ErrorKind::permanent, "a device of an unknown kind");
   drop_vsock();
   vsock_ = std::make_unique<VsockPort>(std::move(socket), poller_, configured_->guest_cid, facts_.vsock_key, *this);
   if (severed_) vsock_->flows.sever();
   if (!vsock_->link.watch()) return fail(ErrorKind::permanent, "cannot watch the vsock device's connection");
   return on_vsock_session();
+}
+
+Status Daemon::attach_tap(Fd tap) {
+  drop_net();
+  auto port = TapPort::open(std::move(tap), poller_);
+  if (!port) return fail(port.error());
+  tap_ = std::move(*port);
+  wire_.attach(tap_.get());
+  stack_->on_wire_room();
+  return peers_.channel(Peer::supervisor).send(0, flow::DeviceStarted{flow::Device::tap});
 }
 
 Status Daemon::on_net_session() {
@@ -49,9 +60,10 @@ Status Daemon::on_vsock_session() {
 }
 
 void Daemon::drop_net() {
-  wire_.set_device(nullptr);
+  wire_.attach(nullptr);
   awaiting_room_ = false;
   net_.reset();
+  tap_.reset();
 }
 
 void Daemon::drop_vsock() {

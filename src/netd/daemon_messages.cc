@@ -56,12 +56,12 @@ Status Daemon::on_message(Peer peer, flow::Message& message) {
 
 Status Daemon::on_configure(const flow::Configure& configure) {
   if (configured_) return fail(ErrorKind::permanent, "configured twice");
-  configured_ = configure;
   netstack::Config config = to_stack(configure);
+  if (!netstack::Stack::accepts(config)) return fail(ErrorKind::permanent, "an MTU that is too small for the internet");
+  configured_ = configure;
   config.hash_key = facts_.stack_key;
   config.sockets_peek_at_offset = facts_.sockets_peek_at_offset;
   stack_ = std::make_unique<netstack::Stack>(config, wire_, *this);
-  wire_.set_stack(stack_.get());
   return {};
 }
 

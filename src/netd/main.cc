@@ -1,5 +1,5 @@
 // microagent-netd --supervisor-fd N --mediator-fd M: the guest's wire. Everything it may ever use it has in its hands
-// when the sandbox closes, or is handed afterwards.
+// when the sandbox closes, or is handed afterwards. With --tap it serves any tap by itself (standalone.h).
 
 #include <fcntl.h>
 #include <sys/random.h>
@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "netd/daemon.h"
 #include "netd/sandbox.h"
+#include "netd/standalone.h"
 
 namespace microagent::netd {
 namespace {
@@ -30,6 +31,12 @@ std::optional<int> parse_fd(std::string_view text) {
   if (error != std::errc() || end != text.data() + text.size() || fd <= STDERR_FILENO) return std::nullopt;
   if (::fcntl(fd, F_GETFD) < 0) return std::nullopt;
   return fd;
+}
+
+Result<Arguments> start_standalone(std::span<char*> words) {
+  const auto channels = Standalone::start(words);
+  if (!channels) return fail(channels.error());
+  return Arguments{channels->supervisor_fd, channels->mediator_fd};
 }
 
 std::optional<Arguments> parse_arguments(std::span<char*> words) {
@@ -80,9 +87,19 @@ Status serve(const Arguments& arguments) {
 int main(int argc, char** argv) {
   using namespace microagent;
   set_log_name("netd");
-  const auto arguments = netd::parse_arguments({argv + 1, static_cast<std::size_t>(argc - 1)});
+  const std::span words(argv + 1, static_cast<std::size_t>(argc - 1));
+  auto arguments = netd::parse_arguments(words);
+  if (!arguments && !words.empty() && std::string_view(words[0]) == "--tap") {
+    const auto standalone = netd::start_standalone(words);
+    if (!standalone) {
+      log_error("{}", standalone.error().message);
+      return standalone.error().kind == ErrorKind::usage ? 2 : EXIT_FAILURE;
+    }
+    arguments = *standalone;
+  }
   if (!arguments) {
-    log_error("usage: microagent-netd --supervisor-fd N --mediator-fd M (started by microagent-supervisor)");
+    log_error("usage: {}\n   or: microagent-netd --supervisor-fd N --mediator-fd M (started by microagent-supervisor)",
+              netd::Standalone::usage());
     return 2;
   }
   if (Status served = netd::serve(*arguments); !served) {

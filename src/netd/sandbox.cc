@@ -1,7 +1,9 @@
 #include "netd/sandbox.h"
 
 #include <fcntl.h>
+#include <linux/sockios.h>
 #include <seccomp.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -59,6 +61,8 @@ bool add_rules(const Filter& filter) {
     const auto wanted = static_cast<scmp_datum_t>(operation);
     if (!allow_when(filter, SCMP_SYS(fcntl), SCMP_A1(SCMP_CMP_EQ, wanted, 0))) return false;
   }
+  // How full a socket is.
+  if (!allow_when(filter, SCMP_SYS(ioctl), SCMP_A1(SCMP_CMP_EQ, SIOCOUTQ, 0))) return false;
   // abort() signals ourselves; nobody else can be named.
   return allow_when(filter, SCMP_SYS(tgkill), SCMP_A0(SCMP_CMP_EQ, static_cast<scmp_datum_t>(::getpid()), 0));
 }

@@ -81,4 +81,24 @@ netstack::Config to_stack(const flow::Configure& configure) {
   return config;
 }
 
+netstack::Offload to_offload(const wire::NetHeader& header) {
+  return {.flags = header.flags,
+          .gso_type = header.gso_type,
+          .hdr_len = header.header_length,
+          .gso_size = header.gso_size,
+          .csum_start = header.csum_start,
+          .csum_offset = header.csum_offset};
+}
+
+wire::NetHeader to_header(const netstack::Offload& offload) {
+  wire::NetHeader header;
+  header.flags = offload.flags;
+  header.gso_type = offload.gso_type;
+  header.header_length = offload.hdr_len;
+  header.gso_size = offload.gso_size;
+  header.csum_start = offload.csum_start;
+  header.csum_offset = offload.csum_offset;
+  return header;
+}
+
 }  // namespace microagent::netd

@@ -1,11 +1,12 @@
 #pragma once
 
-// Between the words of the verdict protocol and those of the stack.
+// Between the words of the verdict protocol, those of the stack and those of virtio.
 
 #include <optional>
 
 #include "flow/messages.h"
 #include "netstack/stack.h"
+#include "wire/virtio.h"
 
 namespace microagent::netd {
 
@@ -18,5 +19,8 @@ std::optional<netstack::Protocol> to_stack(flow::Protocol protocol);
 // An unknown refusal is a reset: the guest is told no in any case.
 netstack::Refusal to_stack(flow::Refusal refusal);
 netstack::Config to_stack(const flow::Configure& configure);
+
+netstack::Offload to_offload(const wire::NetHeader& header);
+wire::NetHeader to_header(const netstack::Offload& offload);
 
 }  // namespace microagent::netd

@@ -2,10 +2,13 @@
 
 #include <array>
 #include <cstdint>
+#include <memory>
+#include <optional>
 #include <span>
 
 #include "base/bytes.h"
 #include "netstack/stack.h"
+#include "wire/checksum.h"
 
 namespace microagent::netstack {
 
@@ -49,6 +52,14 @@ class Output {
   bool send(const Addresses& addresses, std::uint8_t protocol, MutableBytes header, std::size_t checksum_offset,
             ByteView payload);
 
+  // A whole datagram, transport header and payload, that lies in memory of ours: as one packet, or in fragments where
+  // it is larger than the MTU. False when there was no room for all of it.
+  bool send_datagram(const Addresses& addresses, std::uint8_t protocol, MutableBytes datagram,
+                     std::size_t checksum_offset);
+  // Memory for one datagram, for whoever puts one together; good until the next such caller.
+  static constexpr std::size_t kMaxDatagram = 65'535;
+  std::span<std::uint8_t, kMaxDatagram> scratch() { return *scratch_; }
+
   // A frame that is no IP packet (ARP); the Ethernet payload only.
   bool send_frame(std::uint16_t ether_type, ByteView payload);
 
@@ -58,8 +69,20 @@ class Output {
   static constexpr std::size_t kMaxHeaders = 14 + 40 + kMaxTransportHeader;
   static constexpr std::size_t kMaxPieces = 1024;
 
+  // Where a packet lies in a fragmented datagram.
+  struct Fragment {
+    std::size_t offset = 0;
+    bool more = false;
+    std::uint32_t identification = 0;
+  };
+
   std::size_t network_header_bytes() const;
   void encode_network_header(MutableBytes out, std::size_t transport_bytes);
+  void encode_ipv4_header(MutableBytes out, std::size_t transport_bytes);
+  void encode_ipv6_header(MutableBytes out, std::size_t transport_bytes);
+  wire::Checksum begin_checksum(std::size_t transport_bytes) const;
+  void commit(ByteView header, std::size_t payload_bytes, const Offload& offload);
+  bool send_fragments(ByteView datagram);
 
   const Config& config_;
   Wire& wire_;
@@ -72,7 +95,10 @@ class Output {
   std::span<iovec> payload_;
   std::array<iovec, kMaxHeaders> header_places_{};
   std::size_t header_place_count_ = 0;
-  std::uint16_t next_identification_ = 1;
+  std::optional<Fragment> fragment_;
+  std::uint32_t next_identification_ = 1;
+  std::unique_ptr<std::array<std::uint8_t, kMaxDatagram>> scratch_ =
+      std::make_unique_for_overwrite<std::array<std::uint8_t, kMaxDatagram>>();
 };
 
 }  // namespace microagent::netstack

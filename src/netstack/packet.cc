@@ -6,6 +6,7 @@
 #include "base/check.h"
 #include "base/pieces.h"
 #include "wire/checksum.h"
+#include "wire/icmp.h"
 #include "wire/ip.h"
 #include "wire/udp.h"
 
@@ -23,6 +24,13 @@ bool is_made(const Packet& packet) {
 }
 
 }  // namespace
+
+bool is_echo_request(const Packet& packet) {
+  std::array<std::uint8_t, 1> type{};
+  if (copy_front(packet.payload, type) == 0) return false;
+  if (packet.protocol == wire::kProtocolIcmp) return type[0] == wire::kIcmpEchoRequest;
+  return packet.protocol == wire::kProtocolIcmpv6 && type[0] == wire::kIcmpv6EchoRequest;
+}
 
 bool checksum_ok(const Packet& packet) {
   if (packet.checksum_left_out || !is_made(packet)) return true;

@@ -33,6 +33,9 @@ struct Packet {
   ByteView network_header;
 };
 
+// Whether the packet is an ICMP or ICMPv6 echo request. Before the payload is cut.
+bool is_echo_request(const Packet& packet);
+
 // Whether the checksum of a TCP, UDP, ICMP or ICMPv6 packet holds, or there is none to verify. Before the payload is
 // cut.
 bool checksum_ok(const Packet& packet);

@@ -100,6 +100,9 @@ class Upcalls {
 
 class Stack {
  public:
+  // Whether the MTU is one that the internet protocols can live with.
+  static bool accepts(const Config& config);
+
   Stack(const Config& config, Wire& wire, Upcalls& upcalls);
   ~Stack();
   Stack(const Stack&) = delete;

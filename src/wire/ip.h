@@ -22,7 +22,8 @@ inline constexpr std::uint8_t kProtocolDestinationOptions = 60;
 
 inline constexpr std::uint16_t kIpv4DontFragment = 0x4000;
 inline constexpr std::uint16_t kIpv4MoreFragments = 0x2000;
-inline constexpr std::uint16_t kIpv4OffsetMask = 0x1fff;  // in units of 8 bytes
+inline constexpr std::uint16_t kIpv4OffsetMask = 0x1fff;  // in units of kFragmentUnit
+inline constexpr std::size_t kFragmentUnit = 8;
 
 struct Ipv4Header {
   std::uint8_t version_and_length = 0x45;  // version, then header length in 32-bit words
@@ -52,5 +53,17 @@ struct Ipv6Header {
   unsigned version() const { return version_class_flow >> 28; }
 };
 static_assert(sizeof(Ipv6Header) == 40 && alignof(Ipv6Header) == 1);
+
+// RFC 8200, 4.5.
+struct Ipv6FragmentHeader {
+  std::uint8_t next_header = 0;
+  std::uint8_t reserved = 0;
+  be16 offset_and_more;  // bytes, the lowest bit of the last unit: more follow
+  be32 identification;
+
+  std::size_t offset() const { return offset_and_more & ~std::size_t{kFragmentUnit - 1}; }
+  bool more() const { return (offset_and_more & 1U) != 0; }
+};
+static_assert(sizeof(Ipv6FragmentHeader) == 8 && alignof(Ipv6FragmentHeader) == 1);
 
 }  // namespace microagent::wire

@@ -35,12 +35,6 @@ std::optional<std::size_t> checksum_offset(std::uint8_t protocol) {
   }
 }
 
-struct Ipv6Fragment {
-  std::uint8_t next_header = 0, reserved = 0;
-  be16 offset_and_more;
-  be32 identification;
-};
-
 class Parser {
  public:
   explicit Parser(const Frame& frame) : frame_(frame), reader_(frame.bytes) {}
@@ -97,12 +91,12 @@ class Parser {
     out_.protocol = header.next_header;
     out_.hop_limit = header.hop_limit;
     if (header.next_header == wire::kProtocolFragment) {
-      Ipv6Fragment fragment;
+      wire::Ipv6FragmentHeader fragment;
       if (!reader_.read(fragment)) return problem("short fragment header");
       out_.protocol = fragment.next_header;
       out_.is_fragment = true;
-      out_.more_fragments = (fragment.offset_and_more & 1U) != 0;
-      out_.fragment_offset = fragment.offset_and_more & ~std::size_t{7};
+      out_.more_fragments = fragment.more();
+      out_.fragment_offset = fragment.offset();
       out_.identification = fragment.identification;
     }
     return parse_transport();

@@ -1,24 +1,14 @@
 #pragma once
 
-// The two devices as netd runs them: connection, device, and what stands behind it.
+// The vsock device as netd runs it: connection, device, and what stands behind it.
 
 #include <memory>
 
 #include "netd/device_link.h"
 #include "netd/vsock_flows.h"
-#include "virtio/net_device.h"
 #include "virtio/vsock_device.h"
 
 namespace microagent::netd {
-
-struct NetPort {
-  NetPort(Fd socket, Poller& poller)
-      : link(std::move(socket), virtio::NetDevice::profile(), poller, Source::net_session, Source::net_kick) {}
-
-  DeviceLink link;
-  virtio::NetDevice device{link.session()};
-  bool started = false;
-};
 
 struct VsockPort {
   VsockPort(Fd socket, Poller& poller, std::uint64_t guest_cid, std::uint64_t hash_key, VsockUpcalls& upcalls)

@@ -1,0 +1,55 @@
+# What a person types; CMake does the work. `make help` lists it all.
+
+PRESET      ?= dev
+JOBS        ?= $(shell nproc)
+prefix      ?= /usr/local
+FUZZ_SECONDS ?= 60
+
+build := $(if $(filter dev,$(PRESET)),build,build-$(PRESET))
+guest := $(build)/share/microagent/guest
+ninja := ninja -C $(build) -j $(JOBS)
+
+.PHONY: all setup configure guest test demo bench fuzz lint install clean help
+
+all: configure                ## build the programs into build/bin
+	@$(ninja) programs
+
+help:
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 18
+
+setup:                        ## install the Debian packages that are missing
+	@tools/setup
+
+# Ninja configures again by itself whenever a CMakeLists.txt has changed.
+configure: setup
+	@test -f $(build)/build.ninja || cmake --preset $(PRESET)
+
+guest: configure              ## fetch the guest's kernel and make its base image
+	@$(ninja) microagent-init
+	@tools/guest-image --init $(build)/bin/microagent-init $(guest)
+
+test: configure guest         ## build everything and run every test
+	@$(ninja)
+	@ctest --test-dir $(build) --output-on-failure --parallel 2
+
+demo: setup                   ## watch a workspace boot, reach out and serve a page
+	@tools/demo
+
+bench: configure guest        ## measure, side by side with QEMU's own network
+	@$(ninja)
+	@bench/run
+
+fuzz: setup                   ## run each fuzz target for FUZZ_SECONDS
+	@tools/fuzz --seconds $(FUZZ_SECONDS)
+
+lint: configure               ## check layers, style and format
+	@tools/setup clang-format-16
+	@tools/check-layers
+	@tools/check-style
+	@tools/check-format
+
+install: all guest            ## install under prefix, /usr/local by default
+	@cmake --install $(build) --prefix $(DESTDIR)$(prefix)
+
+clean:                        ## remove what was built
+	@rm -rf build build-*/

@@ -1,0 +1,108 @@
+#include "netstack/ip_input.h"
+
+#include <cstring>
+
+#include "base/pieces.h"
+#include "wire/checksum.h"
+#include "wire/ethernet.h"
+#include "wire/ip.h"
+#include "wire/udp.h"
+#include "wire/virtio.h"
+
+namespace microagent::netstack {
+namespace {
+
+constexpr std::size_t kTcpChecksumOffset = 16;  // RFC 9293, 3.1
+constexpr std::array<std::uint8_t, 4> kNoAddress{};
+constexpr std::array<std::uint8_t, 4> kLoopback{127, 0, 0, 1};
+
+std::uint32_t number_of(const std::array<std::uint8_t, 4>& octets) {
+  be32 number;
+  std::memcpy(&number, octets.data(), sizeof number);
+  return number;
+}
+
+Reach reach_of_ipv4(const std::array<std::uint8_t, 4>& octets, const Config& config) {
+  if (octets == config.gateway_ip) return Reach::gateway;
+  if (octets == config.guest_ip || octets[0] == 0 || octets[0] == 127) return Reach::nowhere;
+  const std::uint32_t address = number_of(octets);
+  const std::uint32_t hosts = config.prefix_length >= 32 ? 0 : ~std::uint32_t{0} >> config.prefix_length;
+  const bool neighbour = (address & ~hosts) == (number_of(config.gateway_ip) & ~hosts);
+  if (neighbour) return (address & hosts) == hosts ? Reach::everybody : Reach::absent;
+  if (address == ~std::uint32_t{0} || octets[0] >> 4 == 0xe) return Reach::everybody;
+  return octets[0] >> 4 == 0xf ? Reach::nowhere : Reach::elsewhere;
+}
+
+std::optional<std::size_t> checksum_offset_of(std::uint8_t protocol) {
+  switch (protocol) {
+    case wire::kProtocolTcp: return kTcpChecksumOffset;
+    case wire::kProtocolUdp: return offsetof(wire::UdpHeader, checksum);
+    default: return std::nullopt;
+  }
+}
+
+}  // namespace
+
+Reach reach_of(const wire::IpAddress& destination, const Config& config) {
+  return reach_of_ipv4(destination.octets(), config);
+}
+
+bool offload_fits(const Packet& packet, std::size_t transport_at) {
+  const Offload& offload = packet.offload;
+  const bool needs_checksum = (offload.flags & wire::kNetHeaderNeedsCsum) != 0;
+  if (needs_checksum) {
+    const auto checksum_at = checksum_offset_of(packet.protocol);
+    if (!checksum_at || offload.csum_offset != *checksum_at || offload.csum_start != transport_at) return false;
+    if (packet.bytes < *checksum_at + sizeof(be16)) return false;
+  }
+  if (offload.gso_type == wire::kNetHeaderGsoNone) return true;
+  const auto wanted = packet.source.is_ipv4() ? wire::kNetHeaderGsoTcp4 : wire::kNetHeaderGsoTcp6;
+  return offload.gso_type == wanted && packet.protocol == wire::kProtocolTcp && needs_checksum && offload.gso_size != 0;
+}
+
+// The guest speaks for itself. Before it knows its address it has none, and only DHCP hears it; answers to flows that
+// were dialled to its loopback come from there, and only the gateway dials.
+bool IpInput::has_good_source(const Packet& packet) const {
+  const auto source = packet.source.octets();
+  if (source == environment_.config.guest_ip) return true;
+  const Reach reach = reach_of(packet.destination, environment_.config);
+  if (source == kNoAddress) return packet.protocol == wire::kProtocolUdp && reach == Reach::everybody;
+  return source == kLoopback && reach == Reach::gateway;
+}
+
+std::optional<Packet> IpInput::take_ipv4(std::span<iovec> pieces, std::size_t bytes, const Offload& offload) {
+  Stack::Counters& counters = environment_.counters;
+  const auto malformed = [&counters]() -> std::optional<Packet> { return ++counters.malformed, std::nullopt; };
+  wire::Ipv4Header header;
+  if (bytes < sizeof header) return malformed();
+  pieces = take_front(pieces, sizeof header, header_.data());
+  std::memcpy(&header, header_.data(), sizeof header);
+  const std::size_t header_bytes = header.header_bytes();
+  const std::size_t total = header.total_length;
+  if (header.version() != 4 || header_bytes < sizeof header || header_bytes > total || total > bytes)
+    return malformed();
+  pieces = take_front(pieces, header_bytes - sizeof header, header_.data() + sizeof header);
+  wire::Checksum sum;
+  sum.add(ByteView(header_).first(header_bytes));
+  if (sum.value() != 0) return malformed();
+
+  Packet packet;
+  packet.source = wire::IpAddress::ipv4(header.source);
+  packet.destination = wire::IpAddress::ipv4(header.destination);
+  packet.protocol = header.protocol;
+  packet.hop_limit = header.time_to_live;
+  packet.bytes = total - header_bytes;
+  packet.payload = keep_front(pieces, packet.bytes);
+  packet.dont_fragment = (header.flags_and_offset & wire::kIpv4DontFragment) != 0;
+  packet.offload = offload;
+  packet.network_header = ByteView(header_).first(header_bytes);
+  if (!has_good_source(packet)) return ++counters.spoofed, std::nullopt;
+  if ((header.flags_and_offset & (wire::kIpv4MoreFragments | wire::kIpv4OffsetMask)) != 0) {
+    return ++counters.unsupported, std::nullopt;
+  }
+  if (!offload_fits(packet, sizeof(wire::EthernetHeader) + header_bytes)) return malformed();
+  packet.checksum_left_out = (offload.flags & wire::kNetHeaderNeedsCsum) != 0;
+  return packet;
+}
+
+}  // namespace microagent::netstack
