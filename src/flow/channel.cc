@@ -20,6 +20,9 @@ std::size_t body_size(Type type) {
     case Type::open: return sizeof(Open);
     case Type::closed: return sizeof(Closed);
     case Type::first_bytes: return sizeof(FirstBytes);
+    case Type::usage: return sizeof(Usage);
+    case Type::dropped: return sizeof(Dropped);
+    case Type::limits: return sizeof(Limits);
     case Type::verdict: return sizeof(Verdict);
     case Type::kill: return sizeof(Kill);
     case Type::sever: return sizeof(Sever);

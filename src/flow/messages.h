@@ -26,10 +26,13 @@ enum class Type : std::uint16_t {
   open = 1,
   closed = 2,  // also netd -> supervisor, for flows the supervisor dialled
   first_bytes = 3,
+  usage = 4,
+  dropped = 5,
   // mediator -> netd
   verdict = 10,
   kill = 11,
   sever = 12,
+  limits = 13,
   // mediator or supervisor -> netd
   dial = 20,
   // supervisor -> netd
@@ -95,12 +98,21 @@ enum class Refusal : std::uint8_t {
   admin_prohibited = 5,     // code 13
 };
 
+// What a flow's bytes are charged to. kNoBudget: to nobody (our own services). kWorkspaceBudget: to the workspace. Any
+// other number is one the mediator chose, for flows with a ceiling of their own; they are charged to the workspace too.
+using BudgetId = std::uint32_t;
+inline constexpr BudgetId kNoBudget = 0;
+inline constexpr BudgetId kWorkspaceBudget = 1;
+inline constexpr std::size_t kMaxBudgets = 1024;
+
 struct Verdict {
   static constexpr Type kType = Type::verdict;
   Action action{};
   Refusal refusal = Refusal::none;
-  std::array<std::uint8_t, 6> reserved{};
+  std::array<std::uint8_t, 2> reserved{};
+  BudgetId budget = kNoBudget;  // of a splice
 };
+static_assert(sizeof(Verdict) == 8);
 
 // What the guest has sent on a flow under `peek`: the trailing bytes follow those of the messages before. netd keeps
 // them all, at most kMaxPeek, and sends them first to the descriptor that a splice brings. A guest that gives up while
@@ -119,6 +131,7 @@ enum class End : std::uint8_t {
   killed = 5,        // by kill or sever
   refused = 6,       // a dialled flow that the guest refused or never answered
   no_resources = 7,  // flow table full
+  capped = 8,        // its budget is spent
 };
 
 // The last message about a flow that was spliced or peeked at, or about a dial, successful or not. Never sent for opens
@@ -131,6 +144,43 @@ struct Closed {
   End end{};
   std::array<std::uint8_t, 7> reserved{};
 };
+
+inline constexpr std::uint64_t kUnlimited = ~std::uint64_t{0};
+
+// What a budget may spend; sent before the first verdict that names it, and again as it changes. `bytes` counts both
+// directions since netd began, so a message that comes late or twice does no harm: where it is reached and `last` is 0
+// the budget's flows stand still, and netd sends `usage` to have more; where `last` is 1 they end with End::capped.
+// Bytes are charged before they are taken from either side, so the ceiling is never overstepped.
+struct Limits {
+  static constexpr Type kType = Type::limits;
+  BudgetId budget = kNoBudget;
+  std::uint8_t last = 0;
+  std::array<std::uint8_t, 3> reserved{};
+  std::uint64_t bytes = kUnlimited;
+  std::uint64_t bytes_per_second = kUnlimited;
+};
+static_assert(sizeof(Limits) == 24);
+
+// What a budget has spent since netd began. Sent when three quarters of what was last granted are spent, when a flow
+// must wait for more, and at most once a second while the numbers change.
+struct Usage {
+  static constexpr Type kType = Type::usage;
+  BudgetId budget = kNoBudget;
+  std::array<std::uint8_t, 4> reserved{};
+  std::uint64_t bytes_out = 0;  // guest to host
+  std::uint64_t bytes_in = 0;   // host to guest
+};
+static_assert(sizeof(Usage) == 24);
+
+// Packets of the guest that are no flow and were dropped, by IP protocol number; counts since netd began. Sent at most
+// once every two seconds for a protocol, while its count changes.
+struct Dropped {
+  static constexpr Type kType = Type::dropped;
+  std::uint8_t ip_protocol = 0;
+  std::array<std::uint8_t, 7> reserved{};
+  std::uint64_t packets = 0;
+};
+static_assert(sizeof(Dropped) == 16);
 
 struct Kill {
   static constexpr Type kType = Type::kill;
