@@ -9,7 +9,7 @@ build := $(if $(filter dev,$(PRESET)),build,build-$(PRESET))
 guest := $(build)/share/microagent/guest
 ninja := ninja -C $(build) -j $(JOBS)
 
-.PHONY: all setup configure guest test demo bench fuzz lint install clean help
+.PHONY: all setup configure guest test demo bench fuzz docs lint install clean help
 
 all: configure                ## build the programs into build/bin
 	@$(ninja) programs
@@ -41,6 +41,9 @@ bench: configure guest        ## measure, side by side with QEMU's own network
 
 fuzz: setup                   ## run each fuzz target for FUZZ_SECONDS
 	@tools/fuzz --seconds $(FUZZ_SECONDS)
+
+docs: all                     ## write docs/cli.md anew from the program's own help
+	@tools/cli-reference $(build)/bin/microagent
 
 lint: configure               ## check layers, style and format
 	@tools/setup clang-format-16
