@@ -53,7 +53,7 @@ class Script {
   ByteView bytes_;
 };
 
-class World final : VsockUpcalls {
+class World final : public VsockUpcalls {
  public:
   explicit World(ByteView script) : script_(script) {
     std::array<int, 2> ends{};
