@@ -2,6 +2,8 @@
 
 import contextlib
 import json
+import socket
+import threading
 
 import pytest
 from harness import python_guest
@@ -10,6 +12,7 @@ from harness.plane import Plane, free_port
 from harness.wait import wait_until
 
 PORT = 2048
+PATIENCE = 60  # the guest is emulated
 
 # In the guest: connects, sends what it is told to, ends its half, and tells what came back.
 TALK = """
@@ -35,7 +38,7 @@ print(json.dumps({"sent": hashlib.sha256(data).hexdigest(), "head": head.decode(
 
 
 @pytest.fixture(scope="module", autouse=True)
-def python_image(prefix, microagent, guest_image):
+def python_image(world, prefix, microagent, guest_image):
     python_guest.install(prefix, microagent)
 
 
@@ -95,7 +98,7 @@ def test_optional_goes_on(workspaces):
 
 def test_bytes_and_half_closes_both_ways(web, place):
     with listening(place):
-        wait_until(lambda: mediation_ready(web)["ready"], "the target is found again")
+        wait_until(lambda: mediation_ready(web)["ready"], "the target is found again", PATIENCE)
         answer = talk(web, count=2_000_000)
     assert answer["head"] == f"2000000 {answer['sent']}" and answer["same"] is True
 
@@ -116,21 +119,21 @@ def test_every_connection_is_recorded(web, place):
 
 def test_a_target_that_goes_away_and_comes_back(web, place):
     with listening(place):
-        wait_until(lambda: mediation_ready(web)["ready"], "the target is found")
+        wait_until(lambda: mediation_ready(web)["ready"], "the target is found", PATIENCE)
         assert talk(web)["same"] is True
     assert talk(web) == {"refused": "ConnectionResetError"}
     ready = mediation_ready(web)
     assert ready["ready"] is False and "Connection refused" in ready["error"] and ready["detail"] == place
     assert web.state() == "running"
     with listening(place):
-        wait_until(lambda: mediation_ready(web)["ready"], "the target is found again")
+        wait_until(lambda: mediation_ready(web)["ready"], "the target is found again", PATIENCE)
         assert talk(web)["same"] is True
 
 
 def test_a_target_that_goes_away_unused(web, place):
     with listening(place):
-        wait_until(lambda: mediation_ready(web)["ready"], "the target is found")
-    wait_until(lambda: not mediation_ready(web)["ready"], "its end is noticed")
+        wait_until(lambda: mediation_ready(web)["ready"], "the target is found", PATIENCE)
+    wait_until(lambda: not mediation_ready(web)["ready"], "its end is noticed", PATIENCE)
 
 
 HOLD = """
@@ -159,8 +162,8 @@ for _ in range(100):
 
 def test_at_most_128_connections(web, place):
     with listening(place) as plane:
-        wait_until(lambda: mediation_ready(web)["ready"], "the target is found")
-        wait_until(lambda: plane.live() == 0, "earlier connections have ended")
+        wait_until(lambda: mediation_ready(web)["ready"], "the target is found", PATIENCE)
+        wait_until(lambda: plane.live() == 0, "earlier connections have ended", PATIENCE)
         assert web.exec("python3", "-c", HOLD).text.split() == ["128", "12", "again"]
     denied = web.wait_for_record(event="mediation_deny")
     assert denied["reason"] == "at most 128 connections at once"
@@ -173,6 +176,42 @@ def test_a_unix_socket(workspaces, account, scratch):
         workspace = workspaces("local", "--memory", python_guest.MEMORY, "--mediation", f"{PORT}={place}")
         answer = talk(workspace, count=100_000)
     assert answer["head"] == f"100000 {answer['sent']}"
+    workspace.kill()
+
+
+MESSAGES = """
+import socket
+with socket.socket(socket.AF_VSOCK, socket.SOCK_SEQPACKET) as s:
+    s.connect((2, 2048))
+    for size in (1, 5000, 100000):
+        s.send(bytes(size))
+        print(len(s.recv(200000)))
+with socket.socket(socket.AF_VSOCK, socket.SOCK_STREAM) as s:
+    try:
+        s.connect((2, 2048))
+    except ConnectionResetError:
+        print("no stream")
+"""
+
+
+def test_messages_stay_apart(workspaces, account, scratch):
+    """A socket that keeps messages apart, on both sides."""
+    place = account.make_directory(scratch / "packets", mode=0o755) / "sock"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
+        listener.bind(str(place))
+        place.chmod(0o777)
+        listener.listen(16)
+        workspace = workspaces("packets", "--memory", python_guest.MEMORY, "--mediation", f"{PORT}=unix:{place}")
+
+        def echo():
+            while True:
+                connection, _ = listener.accept()
+                with connection:
+                    while message := connection.recv(200000):
+                        connection.send(message)
+
+        threading.Thread(target=echo, daemon=True).start()
+        assert workspace.exec("python3", "-c", MESSAGES).text.split("\n") == ["1", "5000", "100000", "no stream", ""]
     workspace.kill()
 
 
