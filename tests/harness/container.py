@@ -17,7 +17,8 @@ def become_root():
     may = shutil.which("sudo") and subprocess.run(["sudo", "-n", "true"], capture_output=True, check=False)
     if not may or may.returncode != 0:
         return
-    kept = [f"{name}={os.environ[name]}" for name in ("MICROAGENT_BUILD", "MICROAGENT_QEMU", "TMPDIR") if name in os.environ]
+    names = ("MICROAGENT_BUILD", "MICROAGENT_QEMU", "TMPDIR")
+    kept = [f"{name}={os.environ[name]}" for name in names if name in os.environ]
     identity = f"MICROAGENT_TEST_USER={os.getuid()}:{os.getgid()}"
     os.execvp("sudo", ["sudo", "-n", "env", *kept, identity, sys.executable, *sys.argv])
 
