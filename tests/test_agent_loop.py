@@ -41,19 +41,17 @@ def messages_of(process):
 
 
 @pytest.fixture(scope="module")
-def loop(workspaces, port, tmp_path_factory):
+def loop(workspaces, port, account, scratch):
     """The workspace of the example's spec, with the agent in it."""
-    spec = tmp_path_factory.mktemp("spec") / "microagent.yaml"
+    directory = account.make_directory(scratch / "loop", mode=0o755)
+    spec, agent = directory / "microagent.yaml", directory / "agent.py"
     spec.write_text((EXAMPLE / "microagent.yaml").read_text().replace("9900", str(port)))
-    spec.parent.chmod(0o755)
-    spec.parent.parent.chmod(0o755)
+    agent.write_bytes((EXAMPLE / "agent.py").read_bytes())
     workspace = workspaces("agent-loop", "--file", str(spec), start=False)
     host = start_host(port, '{"id": "0", "task": "sum", "numbers": []}\n')
     workspace.start()
     host.kill()
     host.wait()
-    agent = spec.parent / "agent.py"
-    agent.write_bytes((EXAMPLE / "agent.py").read_bytes())
     workspace.microagent.run("cp", str(agent), "agent-loop:/srv/")
     return workspace
 
