@@ -71,7 +71,9 @@ asio::awaitable<tl::expected<Fd, DialError>> MediationChannel::connect(Delivery 
 
 void MediationChannel::release(bool failed) {
   --connections_;
-  if (failed) look_again_.cancel();
+  if (!failed) return;
+  look_wanted_ = true;
+  look_again_.cancel();
 }
 
 asio::awaitable<void> MediationChannel::look_after() {
@@ -83,8 +85,12 @@ asio::awaitable<void> MediationChannel::look_after() {
     rest.expires_after(kFirstRetry);
     co_await rest.async_wait(kAsTuple);
     retry = ready_ ? kFirstRetry : std::min(2 * retry, kMaxRetry);
-    look_again_.expires_after((ready_ ? kHeartbeat : retry) - kFirstRetry);
-    co_await look_again_.async_wait(kAsTuple);
+    // A failure during the rest is not forgotten.
+    if (!look_wanted_) {
+      look_again_.expires_after((ready_ ? kHeartbeat : retry) - kFirstRetry);
+      co_await look_again_.async_wait(kAsTuple);
+    }
+    look_wanted_ = false;
   }
 }
 

@@ -57,6 +57,7 @@ class MediationChannel {
   HostTarget target_;
   Report report_;
   asio::steady_timer look_again_;
+  bool look_wanted_ = false;  // since the last look
   std::size_t connections_ = 0;
   bool reported_ = false, ready_ = false;
   std::string error_;
