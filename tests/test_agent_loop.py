@@ -77,7 +77,8 @@ def test_work_survives_a_host_that_dies(loop, port):
     first.kill()
     first.wait()
     # The agent is at its task, and its connection is gone; the task is ended for it.
-    loop.shell("for i in $(seq 100); do pkill sleep && exit; usleep 100000; done; exit 1")
+    one = "grep -qx sleep $p/comm 2>/dev/null && kill ${p#/proc/} && exit"
+    loop.shell(f"for i in $(seq 100); do for p in /proc/[0-9]*; do {one}; done; sleep 0.1; done; exit 1")
     second = start_host(port, '{"id": "2", "task": "sum", "numbers": [20, 22]}\n')
     messages = messages_of(second)
     assert {"type": "WorkResult", "id": "2", "ok": True, "output": {"sum": 42}} in messages
