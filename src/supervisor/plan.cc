@@ -107,7 +107,8 @@ wire::GuestConfig guest_config(const workspace::Manifest& manifest) {
   config.entrypoint = manifest.entrypoint;
   if (manifest.network.mode == workspace::NetworkMode::isolated) return config;
   const auto network = workspace::effective(manifest.network);
-  config.network = wire::GuestNetwork{kGuestMac, network.ip, network.gateway, network.dns, network.routes};
+  // Without the default route, which the guest adds by itself: so a declaration may use all the room there is.
+  config.network = wire::GuestNetwork{kGuestMac, network.ip, network.gateway, network.dns, manifest.network.routes};
   return config;
 }
 
