@@ -180,8 +180,9 @@ def test_a_terminal(terminal):
     shell.expect(r"/dev/pts/\d+\r\n31 97\r\nvt100\r\n")
     settings = termios.tcgetattr(shell.slave)
     assert not settings[3] & (termios.ECHO | termios.ICANON | termios.ISIG), "every key goes to the guest"
-    shell.type("sleep 613\n")
-    shell.expect("sleep 613")
+    # The command itself says when it has the terminal: before, the shell takes a ^C for a key.
+    shell.type("echo began-$((600 + 13)); sleep 613\n")
+    shell.expect("began-613")
     shell.type("\003")
     shell.expect(PROMPT)
     shell.type("exit 5\n")
