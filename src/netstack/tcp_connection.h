@@ -95,7 +95,7 @@ struct TcpConnection {
 
   // Receiving.
   Seq irs, rcv_nxt;
-  Seq rcv_adv;  // the right edge that the guest was told; never moves left
+  Seq rcv_adv;  // the right edge of the window; never moves left
   Seq guest_fin_at;
   std::uint8_t rcv_scale = 0;
   std::uint32_t ts_recent = 0;      // RFC 7323, 4.3
@@ -135,6 +135,9 @@ struct TcpConnection {
 
   std::uint32_t in_flight() const { return span(snd_una, snd_nxt); }
   bool fin_was_sent() const { return host_ended && snd_max > fin_at; }
+  // The right edge that the guest was told: a window is told in units of its scale, rounded up. First bytes have an exact
+  // limit, beyond which they are cut.
+  Seq told_edge() const { return max(rcv_adv, rcv_nxt) + (peeked ? 0 : (std::size_t{1} << rcv_scale) - 1); }
   std::size_t held_bytes() const { return held ? held->size() : 0; }
   // Everything before this the descriptor has taken, or it was promised to the guest.
   Seq acknowledgeable() const { return rcv_nxt - (held_bytes() - held_acknowledged); }

@@ -37,6 +37,9 @@ class TcpFlows {
   void on_time();  // environment.now_ns
   std::optional<std::uint64_t> next_deadline() const;
 
+  // Bytes of the guest that wait in our memory, over all connections.
+  std::size_t bytes_waiting() const;
+
  private:
   struct Impl;
   std::unique_ptr<Impl> impl_;

@@ -80,7 +80,7 @@ bool TcpFlows::Impl::accept_segment(TcpConnection& c, const TcpSegment& segment)
 // was told. What we have but did not acknowledge yet is in the window, so that its repetition brings its news.
 bool TcpFlows::Impl::in_window(const TcpConnection& c, const TcpSegment& segment) const {
   const Seq first = segment.seq, end = segment.seq + segment.length();
-  const Seq edge = max(c.rcv_adv, c.rcv_nxt);
+  const Seq edge = c.told_edge();
   if (segment.length() == 0) return first >= c.last_ack_sent && first <= edge;
   return end > c.last_ack_sent && (first < edge || (first == edge && segment.bytes == 0));
 }
@@ -201,7 +201,7 @@ void TcpFlows::Impl::trim(TcpConnection& c, TcpSegment& segment) {
     c.guest_repeats = true;
     owe_ack(c, true);
   }
-  Seq edge = max(c.rcv_adv, c.rcv_nxt);
+  Seq edge = c.told_edge();
   if (c.guest_fin_known) edge = min(edge, c.guest_fin_at);
   if (segment.seq + segment.bytes <= edge) return;
   segment.bytes = segment.seq < edge ? span(segment.seq, edge) : 0;
