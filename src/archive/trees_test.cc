@@ -101,6 +101,7 @@ TEST_F(Trees, KeepTheirShape) {
   ::chmod((root_ / "src/locked").c_str(), 0555);
   const timespec times[2] = {{1'600'000'000, 0}, {1'600'000'000, 0}};
   ::utimensat(AT_FDCWD, (root_ / "src/deep").c_str(), times, 0);
+  ::utimensat(AT_FDCWD, (root_ / "src/link").c_str(), times, AT_SYMLINK_NOFOLLOW);
 
   ASSERT_EQ(unpack(pack(root_ / "src"), root_ / "copy"), "");
   EXPECT_EQ(content_of(root_ / "copy/a"), "alpha");
@@ -113,6 +114,8 @@ TEST_F(Trees, KeepTheirShape) {
   EXPECT_TRUE(fs::is_fifo(root_ / "copy/pipe"));
   struct stat status {};
   ASSERT_EQ(::stat((root_ / "copy/deep").c_str(), &status), 0);
+  EXPECT_EQ(status.st_mtim.tv_sec, 1'600'000'000);
+  ASSERT_EQ(::lstat((root_ / "copy/link").c_str(), &status), 0);
   EXPECT_EQ(status.st_mtim.tv_sec, 1'600'000'000);
   EXPECT_THAT(warnings_, testing::IsEmpty());
 }

@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
 
 #include "archive/paths.h"
@@ -12,6 +13,13 @@ namespace microagent::archive {
 namespace {
 
 constexpr std::uint32_t kSpecialModes = S_ISUID | S_ISGID;
+
+using Times = std::array<timespec, 2>;  // of the last access and of the last change, as utimensat(2) takes them
+
+Times times_of(const Entry& entry) {
+  const timespec time{static_cast<time_t>(entry.mtime), 0};
+  return {time, time};
+}
 
 std::string_view first_component(std::string_view path) { return path.substr(0, path.find('/')); }
 
@@ -193,9 +201,12 @@ Status Unpacker::make_link(const Place& place, const std::string& path, const En
   if (::symlinkat(entry.link.c_str(), place.directory.get(), place.name.c_str()) != 0) {
     return fail_errno(errno, "cannot make the link " + path);
   }
-  if (!options_.keep_owner) return {};
-  if (::fchownat(place.directory.get(), place.name.c_str(), entry.uid, entry.gid, AT_SYMLINK_NOFOLLOW) == 0) return {};
-  return fail_errno(errno, "cannot give away " + path);
+  const int directory = place.directory.get();
+  const char* name = place.name.c_str();
+  const bool owned = !options_.keep_owner || ::fchownat(directory, name, entry.uid, entry.gid, AT_SYMLINK_NOFOLLOW) == 0;
+  const Times times = times_of(entry);
+  if (owned && ::utimensat(directory, name, times.data(), AT_SYMLINK_NOFOLLOW) == 0) return {};
+  return fail_errno(errno, "cannot set owner or time of the link " + path);
 }
 
 // To another file of the archive; never to what a link there points to.
@@ -248,11 +259,10 @@ Status Unpacker::leave_directories(std::string_view next_path) {
 
 Status Unpacker::settle(const Fd& object, const Entry& entry) const {
   const std::uint32_t mode = options_.special_modes ? entry.mode : entry.mode & ~kSpecialModes;
-  const timespec time{static_cast<time_t>(entry.mtime), 0};
-  const timespec times[2] = {time, time};
+  const Times times = times_of(entry);
   // The owner first: giving a file away takes its special modes.
   const bool owned = !options_.keep_owner || ::fchown(object.get(), entry.uid, entry.gid) == 0;
-  if (owned && ::fchmod(object.get(), mode) == 0 && ::futimens(object.get(), times) == 0) return {};
+  if (owned && ::fchmod(object.get(), mode) == 0 && ::futimens(object.get(), times.data()) == 0) return {};
   return fail_errno(errno, "cannot set owner, mode or time of " + entry.path);
 }
 
