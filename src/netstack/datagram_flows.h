@@ -24,7 +24,8 @@ class DatagramFlows {
   static constexpr std::size_t kMaxPendingBytes = 64 * 1024;        // of one flow
   static constexpr std::size_t kMaxPendingTotal = 4 * 1024 * 1024;  // of all
   static constexpr std::size_t kMaxPayload = 65'507;                // of an IPv4 packet without options
-  static constexpr int kReceivesPerTurn = 32;
+  static constexpr int kReceivesPerTurn = 32;                       // of one flow, before the next one's turn
+  static constexpr int kTurnsPerFlush = 16;                         // before the rest of the loop's
 
   virtual ~DatagramFlows() = default;
   DatagramFlows(const DatagramFlows&) = delete;
@@ -40,7 +41,7 @@ class DatagramFlows {
   void on_wire_room() { blocked_ = false; }
   void flush();
   void on_time();
-  std::optional<std::uint64_t> next_deadline() const { return table_.next_deadline(); }
+  std::optional<std::uint64_t> next_deadline() const;
 
  protected:
   struct Shape {

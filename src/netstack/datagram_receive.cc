@@ -23,14 +23,20 @@ void DatagramFlows::queue_ready(DatagramFlow& flow) {
   ready_.push_back(flow.token);
 }
 
+std::optional<std::uint64_t> DatagramFlows::next_deadline() const {
+  if (!blocked_ && !ready_.empty()) return environment_.now_ns;
+  return table_.next_deadline();
+}
+
 void DatagramFlows::flush() {
   send_batch();
   pump();
 }
 
-// Every flow in turn, some datagrams each, until their sockets are empty or the guest has no room.
+// Every flow in turn, some datagrams each, until their sockets are empty, the guest has no room, or it was enough for
+// now: a flood of datagrams leaves time for others.
 void DatagramFlows::pump() {
-  while (!blocked_ && !ready_.empty()) {
+  for (int turns = 0; turns < kTurnsPerFlush && !blocked_ && !ready_.empty(); ++turns) {
     const std::uint64_t token = ready_.front();
     ready_.pop_front();
     DatagramFlow* flow = table_.find_token(token);
