@@ -265,7 +265,8 @@ class Script {
   std::vector<std::unique_ptr<Bytes>> frames_;
   std::vector<Fd> hosts_;
   std::vector<FlowId> spliced_;
-  Stack stack_{config_, wire_, upcalls_};
+  Budgets budgets_;
+  Stack stack_{config_, wire_, upcalls_, budgets_};
 };
 
 }  // namespace

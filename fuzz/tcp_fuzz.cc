@@ -1,7 +1,7 @@
 // A guest that sends any segments in any order, a host that talks, listens and leaves as it likes, a mediator that
 // decides anything: the fuzzer's bytes are a script for all of them. Beyond the sanitizers it checks what TcpFlows
-// promises whatever happens: every frame is one that Linux would take, every flow that was answered is told to have ended
-// exactly once, and when all have ended nothing is watched, counted or kept.
+// promises whatever happens: every frame is one that Linux would take, every flow that was answered is told to have
+// ended exactly once, and when all have ended nothing is watched, counted or kept.
 
 #include <poll.h>
 #include <sys/epoll.h>
@@ -70,7 +70,7 @@ class World : TestEnvironment {
 
  private:
   void step() {
-    switch (script_.next() % 16) {
+    switch (script_.next() % 17) {
       case 0:
       case 1:
       case 2:
@@ -86,6 +86,7 @@ class World : TestEnvironment {
       case 12: return dial();
       case 13: return kill();
       case 14: return complain();
+      case 15: return limit();
       default: return settle();
     }
   }
@@ -109,7 +110,8 @@ class World : TestEnvironment {
     const bool accepts = (wanted & 16) != 0;
     std::array<std::uint8_t, wire::kMaxTcpOptions> bytes;
     const std::size_t count = wire::encode_tcp_options(options, bytes);
-    send(t, accepts ? wire::kTcpSyn | wire::kTcpAck : wire::kTcpSyn, t.next - 1, t.heard, ByteView(bytes).first(count), 0);
+    const std::uint8_t flags = accepts ? wire::kTcpSyn | wire::kTcpAck : wire::kTcpSyn;
+    send(t, flags, t.next - 1, t.heard, ByteView(bytes).first(count), 0);
   }
 
   void send_segment() {
@@ -197,12 +199,22 @@ class World : TestEnvironment {
       MICROAGENT_CHECK(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends.data()) == 0);
       hosts_.emplace_back(ends[1]);
       if (!void_now) answered_.insert(flow);
-      flows_.on_splice(flow, Fd(ends[0]));
+      flows_.on_splice(flow, Fd(ends[0]), static_cast<BudgetId>(action % 3));
     } else if (action < 15) {
       flows_.on_refuse(flow, static_cast<Refusal>(action - 12));
     } else {
       flows_.on_drop(flow);
     }
+  }
+
+  void limit() {
+    const BudgetId id = 1 + script_.next() % 2;
+    const std::uint8_t what = script_.next();
+    const Budgets::Limit limit{.bytes = (what & 1) != 0 ? script_.word() * std::uint64_t{4} : Budgets::kUnlimited,
+                               .bytes_per_second = (what & 2) != 0 ? script_.word() : Budgets::kUnlimited,
+                               .last = (what & 4) != 0};
+    MICROAGENT_CHECK(budgets.set(id, limit, environment.now_ns));
+    settle();
   }
 
   void dial() {
@@ -268,6 +280,7 @@ class World : TestEnvironment {
       pollfd polled{fd, POLLIN | POLLOUT | POLLRDHUP | POLLPRI, 0};
       if (::poll(&polled, 1, 0) == 1) flows_.on_descriptor(token, static_cast<std::uint32_t>(polled.revents));
     }
+    if (budgets.reopened(environment.now_ns)) flows_.on_budget();
     flows_.flush();
     look();
   }

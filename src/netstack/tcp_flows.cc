@@ -222,10 +222,10 @@ void TcpFlows::on_icmp_error(const wire::IpAddress& from, const wire::IpAddress&
   if (Seq(ports.sequence) == c->iss) impl_->on_dial_refused(*c, End::refused);
 }
 
-void TcpFlows::on_splice(FlowId flow, Fd fd) {
+void TcpFlows::on_splice(FlowId flow, Fd fd, BudgetId budget) {
   TcpConnection* c = impl_->find_flow(flow);
   // Nothing when the flow has ended, which was told before this verdict came.
-  c == nullptr ? abort_descriptor(std::move(fd)) : impl_->splice(*c, std::move(fd));
+  c == nullptr ? abort_descriptor(std::move(fd)) : impl_->splice(*c, std::move(fd), budget);
 }
 
 void TcpFlows::on_refuse(FlowId flow, Refusal refusal) {

@@ -2,7 +2,8 @@
 
 // What the parts of TcpFlows know of each other: tcp_flows.cc keeps the table, tcp_handshake.cc begins connections,
 // tcp_receive.cc takes what the guest sends, tcp_send.cc sends it what the host says, tcp_queue.cc looks at that in the
-// host's queue, tcp_recovery.cc repeats what was lost, tcp_output.cc writes segments, tcp_close.cc ends them.
+// host's queue, tcp_budget.cc charges for bytes, tcp_recovery.cc repeats what was lost, tcp_output.cc writes segments,
+// tcp_close.cc ends them.
 
 #include <array>
 #include <deque>
@@ -97,7 +98,7 @@ struct TcpFlows::Impl {
   void send_handshake(TcpConnection& c);
   void establish(TcpConnection& c, const TcpSegment& segment);
   bool adopt(TcpConnection& c, Fd fd);
-  void splice(TcpConnection& c, Fd fd);
+  void splice(TcpConnection& c, Fd fd, BudgetId budget);
   void refuse(TcpConnection& c, Refusal refusal);
   void peek(TcpConnection& c, std::size_t limit);
   void dial(FlowId flow, std::uint16_t guest_port, Fd fd);
@@ -150,6 +151,16 @@ struct TcpFlows::Impl {
   ssize_t peek_through(TcpConnection& c, std::uint32_t offset, std::span<iovec> pieces);
   ssize_t peek_from_front(TcpConnection& c, std::uint32_t offset, std::span<iovec> pieces);
   void consume(TcpConnection& c, bool all);
+
+  // --- What its budget lets it move (tcp_budget.cc).
+  // Of `bytes` bytes for the descriptor as many as the budget grants and the descriptor takes; -1 with errno when that
+  // failed. `refused` when the budget granted less.
+  ssize_t send_charged(TcpConnection& c, std::span<const iovec> pieces, std::size_t bytes, bool& refused);
+  // As send_data(), of bytes that were never sent before.
+  Sent send_new_data(TcpConnection& c, std::uint32_t most);
+  Sent look_beyond_budget(TcpConnection& c);
+  // Bytes were refused. False when there will be no more: then it has ended.
+  bool await_budget(TcpConnection& c);
 
   // --- What was lost (tcp_recovery.cc).
   // Whether it told anything new.
@@ -206,6 +217,7 @@ struct TcpFlows::Impl {
   Deadlines deadlines;
   std::vector<std::uint64_t> owed_acks;     // tokens
   std::deque<std::uint64_t> without_room;   // tokens
+  std::deque<std::uint64_t> without_budget; // tokens
   std::deque<std::uint64_t> time_waits;     // tokens, oldest first
   std::deque<Reset> owed_resets;            // that found no room
   std::uint16_t next_dial_port = 0;

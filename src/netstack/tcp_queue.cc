@@ -1,4 +1,4 @@
-// The receive queue of a connection's descriptor: looking at what lies in it, and taking off what is not needed any more.
+// The receive queue of a connection's descriptor: looking at what lies in it, and taking off what is not needed.
 
 #include <sys/socket.h>
 
@@ -51,8 +51,8 @@ void TcpFlows::Impl::Ahead::on_consumed(std::uint64_t of, std::uint32_t count) {
   size -= gone;
 }
 
-// As recvmsg(2): 0 at the end of the stream. Frames of 64 KiB are filled by the kernel, one system call each. For frames
-// of one segment, or where each call begins at the front of the queue, many frames' bytes are read ahead.
+// As recvmsg(2): 0 at the end of the stream. Frames of 64 KiB are filled by the kernel, one system call each. For
+// frames of one segment, or where each call begins at the front of the queue, many frames' bytes are read ahead.
 ssize_t TcpFlows::Impl::peek_at(TcpConnection& c, std::uint32_t offset, std::span<iovec> pieces, std::uint32_t more) {
   if (c.peeks_at_offset && segment_limit(c) > c.mss) return peek_through(c, offset, pieces);
   const std::size_t wanted = total_bytes(pieces);

@@ -13,34 +13,6 @@
 namespace microagent::netstack {
 namespace {
 
-constexpr std::size_t kMaxIov = 1024;  // UIO_MAXIOV
-
-ssize_t send_some(int fd, std::span<const iovec> pieces) {
-  msghdr message{};
-  message.msg_iov = const_cast<iovec*>(pieces.data());
-  message.msg_iovlen = pieces.size();
-  for (;;) {
-    const ssize_t sent = ::sendmsg(fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
-    if (sent >= 0) return sent;
-    if (errno == EAGAIN || errno == EWOULDBLOCK) return 0;
-    if (errno != EINTR) return -1;
-  }
-}
-
-// How many bytes the descriptor took: less than all only when it is full. -1 with errno when it failed.
-ssize_t send_to_host(int fd, std::span<const iovec> pieces) {
-  if (pieces.size() <= kMaxIov) return send_some(fd, pieces);
-  ssize_t all = 0;
-  for (; !pieces.empty(); pieces = pieces.subspan(std::min(pieces.size(), kMaxIov))) {
-    const auto some = pieces.first(std::min(pieces.size(), kMaxIov));
-    const ssize_t sent = send_some(fd, some);
-    if (sent < 0) return sent;
-    all += sent;
-    if (static_cast<std::size_t>(sent) < total_bytes(some)) break;
-  }
-  return all;
-}
-
 iovec piece_of(ByteView bytes) { return {const_cast<std::uint8_t*>(bytes.data()), bytes.size()}; }
 
 }  // namespace
@@ -243,8 +215,9 @@ bool TcpFlows::Impl::deliver(TcpConnection& c, std::span<const iovec> pieces, st
     return true;
   }
   std::size_t taken = 0;
+  bool refused = false;
   if (c.held_bytes() == 0) {
-    const ssize_t sent = send_to_host(c.fd.get(), pieces);
+    const ssize_t sent = send_charged(c, pieces, bytes, refused);
     if (sent < 0) return on_host_failure(c, errno), c.state == TcpState::established;
     taken = static_cast<std::size_t>(sent);
     c.rcv_nxt += taken;
@@ -252,7 +225,7 @@ bool TcpFlows::Impl::deliver(TcpConnection& c, std::span<const iovec> pieces, st
     c.taken_since += static_cast<std::uint32_t>(taken);
   }
   if (taken < bytes) (void)hold(c, pieces, taken, bytes - taken);
-  return true;
+  return !refused || await_budget(c);
 }
 
 // Keeps the `bytes` bytes behind the first `skip` until the descriptor takes them. What finds no memory is as if it had
@@ -275,9 +248,10 @@ void TcpFlows::Impl::release_held(TcpConnection& c, std::size_t bytes) {
 bool TcpFlows::Impl::drain_held(TcpConnection& c) {
   while (c.held_bytes() > 0) {
     const iovec piece = piece_of(c.held->view());
-    const ssize_t sent = send_to_host(c.fd.get(), {&piece, 1});
+    bool refused = false;
+    const ssize_t sent = send_charged(c, {&piece, 1}, piece.iov_len, refused);
     if (sent < 0) return on_host_failure(c, errno), c.state == TcpState::established;
-    if (sent == 0) return true;
+    if (sent == 0) return !refused || await_budget(c);
     release_held(c, static_cast<std::size_t>(sent));
     c.bytes_out += static_cast<std::size_t>(sent);
     owe_ack(c, true);

@@ -84,7 +84,9 @@ void TcpFlows::Impl::pump(TcpConnection& c) {
     if (c.snd_nxt < c.snd_max && c.scoreboard) {
       if (const auto gap = c.scoreboard->next_gap(c.snd_nxt)) most = std::min(most, span(gap->left, gap->right));
     }
-    switch (send_data(c, most)) {
+    const bool again = c.snd_nxt < c.snd_max;
+    if (again && c.budget != kNoBudget) most = std::min(most, span(c.snd_nxt, c.snd_max));
+    switch (again || c.budget == kNoBudget ? send_data(c, most) : send_new_data(c, most)) {
       case Sent::some:
       case Sent::ended: break;
       case Sent::nothing:
