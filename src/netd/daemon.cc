@@ -92,6 +92,7 @@ Status Daemon::run_batch() {
   if (front_end != nullptr) front_end->flush();
   if (vsock_) vsock_->device.flush();
   report_faults();
+  tell_numbers();
   return {};
 }
 
@@ -120,10 +121,23 @@ void Daemon::run_timers(std::uint64_t now_ns) {
 }
 
 std::optional<std::uint64_t> Daemon::next_deadline() const {
-  const auto of_stack = stack_ ? stack_->next_deadline() : std::nullopt;
-  const auto of_vsock = vsock_ ? vsock_->flows.next_deadline() : std::nullopt;
-  if (!of_stack || !of_vsock) return of_stack ? of_stack : of_vsock;
-  return std::min(*of_stack, *of_vsock);
+  std::optional<std::uint64_t> first = budgets_.reports_at();
+  for (const auto other : {stack_ ? stack_->next_deadline() : std::nullopt,
+                           vsock_ ? vsock_->flows.next_deadline() : std::nullopt}) {
+    if (other && (!first || *other < *first)) first = other;
+  }
+  return first;
+}
+
+// What was spent, and what was dropped, as far as it is due.
+void Daemon::tell_numbers() {
+  while (const auto report = budgets_.next_report(now_ns_)) {
+    peers_.usage({.budget = report->id, .bytes_out = report->out, .bytes_in = report->in});
+  }
+  if (!stack_) return;
+  while (const auto report = stack_->next_dropped()) {
+    peers_.dropped({.ip_protocol = report->protocol, .packets = report->packets});
+  }
 }
 
 void Daemon::open(flow::FlowId flow, netstack::Protocol protocol, const netstack::Endpoint& guest,

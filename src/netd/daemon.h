@@ -11,6 +11,7 @@
 #include "netd/poller.h"
 #include "netd/tap_port.h"
 #include "netd/vsock_port.h"
+#include "netstack/budget.h"
 #include "netstack/stack.h"
 
 namespace microagent::netd {
@@ -54,6 +55,7 @@ class Daemon final : public netstack::Upcalls, public VsockUpcalls {
   Status run_batch();
   bool may_sleep();
   void run_timers(std::uint64_t now_ns);
+  void tell_numbers();
   std::optional<std::uint64_t> next_deadline() const;
 
   // Messages (daemon_messages.cc).
@@ -61,7 +63,8 @@ class Daemon final : public netstack::Upcalls, public VsockUpcalls {
   Status on_message(Peer peer, flow::Message& message);
   Status on_configure(const flow::Configure& configure);
   Status on_attach(flow::Device device, Fd socket);
-  void on_verdict(flow::FlowId flow, const flow::Verdict& verdict, Fd fd);
+  Status on_limits(const flow::Limits& limits);
+  Status on_verdict(flow::FlowId flow, const flow::Verdict& verdict, Fd fd);
   Status on_dial(Peer peer, flow::FlowId number, const flow::Dial& dial, Fd fd, ByteView first);
   void on_kill(Peer peer, flow::FlowId number);
   void sever();
@@ -79,6 +82,7 @@ class Daemon final : public netstack::Upcalls, public VsockUpcalls {
   Peers peers_;
   Facts facts_;
   NetWire wire_;
+  netstack::Budgets budgets_;
   std::optional<flow::Configure> configured_;
   std::unique_ptr<netstack::Stack> stack_;
   std::unique_ptr<NetPort> net_;  // at most one of these two

@@ -44,10 +44,10 @@ Status Daemon::on_message(Peer peer, flow::Message& message) {
   if (message.as<flow::Kill>()) return on_kill(peer, flow), Status();
   if (message.as<flow::Sever>()) return sever(), Status();
   if (peer == Peer::mediator) {
+    if (const auto limits = message.as<flow::Limits>()) return on_limits(*limits);
     const auto verdict = message.as<flow::Verdict>();
     if (!verdict) return unexpected(message);
-    on_verdict(flow, *verdict, std::move(message.fd));
-    return {};
+    return on_verdict(flow, *verdict, std::move(message.fd));
   }
   if (const auto configure = message.as<flow::Configure>()) return on_configure(*configure);
   if (const auto attach = message.as<flow::Attach>()) return on_attach(attach->device, std::move(message.fd));
@@ -61,24 +61,38 @@ Status Daemon::on_configure(const flow::Configure& configure) {
   configured_ = configure;
   config.hash_key = facts_.stack_key;
   config.sockets_peek_at_offset = facts_.sockets_peek_at_offset;
-  stack_ = std::make_unique<netstack::Stack>(config, wire_, *this);
+  stack_ = std::make_unique<netstack::Stack>(config, wire_, *this, budgets_);
   return {};
 }
 
-void Daemon::on_verdict(flow::FlowId flow, const flow::Verdict& verdict, Fd fd) {
+Status Daemon::on_limits(const flow::Limits& limits) {
+  static_assert(netstack::Budgets::kUnlimited == flow::kUnlimited && netstack::kMaxBudgets == flow::kMaxBudgets);
+  static_assert(netstack::kNoBudget == flow::kNoBudget && netstack::kWorkspaceBudget == flow::kWorkspaceBudget);
+  const netstack::Budgets::Limit limit{
+      .bytes = limits.bytes, .bytes_per_second = limits.bytes_per_second, .last = limits.last != 0};
+  if (!budgets_.set(limits.budget, limit, now_ns_)) return fail(ErrorKind::permanent, "limits of what is no budget");
+  if (stack_) stack_->on_budgets();
+  return {};
+}
+
+Status Daemon::on_verdict(flow::FlowId flow, const flow::Verdict& verdict, Fd fd) {
+  if (verdict.budget >= flow::kMaxBudgets) return fail(ErrorKind::permanent, "a verdict that charges no budget");
   // A splice that lacks its descriptor is a refusal: what cannot live must not hang.
   const bool splice = verdict.action == flow::Action::splice && fd && make_nonblocking(fd);
   const bool drop = verdict.action == flow::Action::drop;
   if ((flow & kVsockFlowBit) != 0) {
-    if (!vsock_) return;
-    if (splice) return vsock_->flows.on_splice(flow, std::move(fd));
-    return vsock_->flows.on_refuse(flow, !drop);
+    // vsock carries our own services, which nobody pays for. What cannot be charged is not spliced.
+    const bool charged = verdict.budget != flow::kNoBudget;
+    if (vsock_ && splice && !charged) vsock_->flows.on_splice(flow, std::move(fd));
+    else if (vsock_) vsock_->flows.on_refuse(flow, !drop);
+    return {};
   }
-  if (!stack_) return;
-  if (splice) return stack_->on_splice(flow, std::move(fd));
-  if (verdict.action == flow::Action::peek) return stack_->on_peek(flow, flow::kMaxPeek);
-  if (drop) return stack_->on_drop(flow);
-  stack_->on_refuse(flow, to_stack(verdict.refusal));
+  if (!stack_) return {};
+  if (splice) stack_->on_splice(flow, std::move(fd), verdict.budget);
+  else if (verdict.action == flow::Action::peek) stack_->on_peek(flow, flow::kMaxPeek);
+  else if (drop) stack_->on_drop(flow);
+  else stack_->on_refuse(flow, to_stack(verdict.refusal));
+  return {};
 }
 
 Status Daemon::on_dial(Peer peer, flow::FlowId number, const flow::Dial& dial, Fd fd, ByteView first) {

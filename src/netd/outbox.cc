@@ -18,6 +18,18 @@ void Outbox::closed(flow::FlowId flow, const flow::Closed& closed) {
   if (!broken_) push(Entry{flow, closed, {}});
 }
 
+void Outbox::number(const flow::Usage& usage) { replace(usage, &flow::Usage::budget); }
+void Outbox::number(const flow::Dropped& dropped) { replace(dropped, &flow::Dropped::ip_protocol); }
+
+template <typename Body, typename Key>
+void Outbox::replace(const Body& body, Key Body::*key) {
+  for (Entry& entry : queued_) {
+    Body* const older = std::get_if<Body>(&entry.body);
+    if (older != nullptr && older->*key == body.*key) return void(*older = body);
+  }
+  push(Entry{0, body, {}});
+}
+
 void Outbox::push(Entry entry) {
   if (!queued_.empty() || !send(entry)) queued_.push_back(std::move(entry));
 }

@@ -11,7 +11,7 @@ namespace microagent::netd {
 
 // What netd tells one of its two peers, in order, held back while the peer does not read.
 //
-// Neither kind of message is ever lost silently: an open that finds the queue long is refused to the guest by the
+// No message is ever lost silently: an open that finds the queue long is refused to the guest by the
 // caller, and a peer so far behind that ends of flows pile up over kMaxQueued counts as gone.
 class Outbox {
  public:
@@ -25,6 +25,9 @@ class Outbox {
   // What a peeked flow's guest has sent; bounded by flow::kMaxPeek a flow.
   void first_bytes(flow::FlowId flow, const flow::FirstBytes& body, std::vector<std::uint8_t> bytes);
   void closed(flow::FlowId flow, const flow::Closed& closed);
+  // Numbers that grow: while the peer does not read, the newest take the place of those that were queued.
+  void number(const flow::Usage& usage);
+  void number(const flow::Dropped& dropped);
 
   // The peer reads again.
   void drain();
@@ -35,10 +38,12 @@ class Outbox {
  private:
   struct Entry {
     flow::FlowId flow;
-    std::variant<flow::Open, flow::FirstBytes, flow::Closed> body;
+    std::variant<flow::Open, flow::FirstBytes, flow::Closed, flow::Usage, flow::Dropped> body;
     std::vector<std::uint8_t> trailing;
   };
 
+  template <typename Body, typename Key>
+  void replace(const Body& body, Key Body::*key);
   void push(Entry entry);
   // False when the peer does not read at the moment.
   bool send(const Entry& entry);

@@ -42,6 +42,29 @@ TEST_F(OutboxTest, APeerThatDoesNotReadGetsEverythingLaterInOrder) {
   EXPECT_TRUE(outbox->open(1, flow::Open{}));
 }
 
+TEST_F(OutboxTest, NewerNumbersTakeThePlaceOfQueuedOnes) {
+  open_until_refused();
+  for (std::uint64_t bytes = 1; bytes <= 1000; ++bytes) {
+    outbox->number(flow::Usage{.budget = 1, .bytes_out = bytes});
+    outbox->number(flow::Usage{.budget = 2, .bytes_in = bytes});
+    outbox->number(flow::Dropped{.ip_protocol = 47, .packets = bytes});
+  }
+  std::vector<flow::Usage> usages;
+  std::vector<flow::Dropped> drops;
+  flow::Message message;
+  while (true) {
+    outbox->drain();
+    if (far->receive(message) != flow::Receive::message) break;
+    if (const auto usage = message.as<flow::Usage>()) usages.push_back(*usage);
+    if (const auto dropped = message.as<flow::Dropped>()) drops.push_back(*dropped);
+  }
+  ASSERT_EQ(usages.size(), 2U);
+  EXPECT_EQ(usages[0].bytes_out, 1000U);
+  EXPECT_EQ(usages[1].bytes_in, 1000U);
+  ASSERT_EQ(drops.size(), 1U);
+  EXPECT_EQ(drops[0].packets, 1000U);
+}
+
 TEST_F(OutboxTest, APeerThatNeverReadsAgainCountsAsGone) {
   open_until_refused();
   for (std::size_t i = 0; i <= Outbox::kMaxQueued && !outbox->broken(); ++i) outbox->closed(1, flow::Closed{});

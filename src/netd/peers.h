@@ -24,6 +24,8 @@ class Peers {
   void first_bytes(flow::FlowId flow, bool ended, std::vector<std::uint8_t> bytes) {
     mediator_out_.first_bytes(flow, flow::FirstBytes{ended ? std::uint8_t{1} : std::uint8_t{0}}, std::move(bytes));
   }
+  void usage(const flow::Usage& usage) { mediator_out_.number(usage); }
+  void dropped(const flow::Dropped& dropped) { mediator_out_.number(dropped); }
   // Tells the one who dialled it, or the mediator for a flow that the guest opened.
   void closed(flow::FlowId flow, const flow::Closed& closed);
 

@@ -30,6 +30,7 @@ flow::Closed to_flow(const netstack::FlowTotals& totals) {
       case netstack::End::timed_out: return flow::End::timed_out;
       case netstack::End::killed: return flow::End::killed;
       case netstack::End::refused: return flow::End::refused;
+      case netstack::End::capped: return flow::End::capped;
       case netstack::End::no_resources: break;
     }
     return flow::End::no_resources;

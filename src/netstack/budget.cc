@@ -8,9 +8,6 @@ namespace {
 
 constexpr std::uint64_t kSecond = 1'000'000'000;
 
-// A stream goes on once this much may move, so that a slow rate does not end in a trickle of tiny segments.
-constexpr std::int64_t kQuantum = 4096;
-
 }  // namespace
 
 std::uint64_t Budgets::Budget::burst() const { return std::max(limit.bytes_per_second / 10, kMinBurst); }
@@ -47,17 +44,20 @@ void Budgets::Budget::charge(Direction direction, std::size_t bytes) {
   if (rated()) tokens -= static_cast<std::int64_t>(bytes);
 }
 
-// When the rate lets those go on that wait for it.
+// When the rate lets those go on that wait for it: at an eighth of the bucket, so that the loop wakes some eighty times
+// a second at most.
 std::uint64_t Budgets::Budget::opens_at() const {
   if (!waiting || !rated() || limit.bytes_per_second == 0 || left() == 0) return kUnlimited;
-  const auto missing = static_cast<std::uint64_t>(std::max<std::int64_t>(kQuantum - tokens, 1));
+  const std::int64_t enough = std::max(kQuantum, static_cast<std::int64_t>(burst() / 8));
+  const auto missing = static_cast<std::uint64_t>(std::max<std::int64_t>(enough - tokens, 1));
   return filled_at + static_cast<std::uint64_t>((static_cast<unsigned __int128>(missing) * kSecond +
                                                  limit.bytes_per_second - 1) / limit.bytes_per_second);
 }
 
-// Three quarters of the last grant are gone, or somebody waits at its end.
+// Three quarters of the last grant are gone, or somebody waits at its end. That all is spent is told at once too.
 bool Budgets::Budget::wants_more() const {
-  if (limit.last || limit.bytes == kUnlimited || asked) return false;
+  if (limit.bytes == kUnlimited || asked) return false;
+  if (limit.last) return left() == 0 && sum() != reported;
   const std::uint64_t grant = limit.bytes > granted_at ? limit.bytes - granted_at : 0;
   return left() <= grant / 4;
 }
@@ -138,14 +138,32 @@ bool Budgets::reopened(std::uint64_t now) {
   return std::exchange(reopened_, false);
 }
 
-std::uint64_t Budgets::deadline() const {
+bool Budgets::worth_trying(BudgetId id, std::uint64_t now) {
+  if (id == kNoBudget || spent(id)) return true;
+  bool open = true;
+  const auto look = [&](Budget& budget) {
+    budget.refill(now);
+    budget.waiting |= !budget.stands_open();
+    open = open && budget.stands_open();
+  };
+  look(budgets_[kWorkspaceBudget]);
+  if (Budget* own = id == kWorkspaceBudget ? nullptr : find(id)) look(*own);
+  return open;
+}
+
+std::optional<std::uint64_t> Budgets::reopens_at() const {
+  std::uint64_t first = kUnlimited;
+  for (const Budget& budget : budgets_) first = std::min(first, budget.opens_at());
+  return first == kUnlimited ? std::nullopt : std::optional(first);
+}
+
+std::optional<std::uint64_t> Budgets::reports_at() const {
   std::uint64_t first = kUnlimited;
   for (const Budget& budget : budgets_) {
-    first = std::min(first, budget.opens_at());
     if (budget.sum() != budget.reported) first = std::min(first, budget.reported_at + kReportInterval);
     if (budget.wants_more()) first = 0;
   }
-  return first;
+  return first == kUnlimited ? std::nullopt : std::optional(first);
 }
 
 std::optional<Budgets::Report> Budgets::next_report(std::uint64_t now) {

@@ -28,6 +28,8 @@ class Budgets {
   static constexpr std::uint64_t kReportInterval = 1'000'000'000;  // ns
   // The rate's bucket holds a tenth of a second, and never less than this.
   static constexpr std::uint64_t kMinBurst = 16 * 1024;
+  // A stream goes on once this much may move, so that a slow rate does not end in a trickle of tiny segments.
+  static constexpr std::int64_t kQuantum = 4096;
 
   struct Limit {
     std::uint64_t bytes = kUnlimited;  // in all; where it is reached and not `last`, more is asked for
@@ -50,8 +52,11 @@ class Budgets {
 
   // Whether flows that were refused bytes may try again. True once for each time that something opened.
   bool reopened(std::uint64_t now);
-  // When to ask reopened() and next_report() again; kUnlimited: not before something else happens.
-  std::uint64_t deadline() const;
+  // Whether a flow that waits has reason to try: bytes, or its end. If not, it goes on waiting.
+  bool worth_trying(BudgetId id, std::uint64_t now);
+  // When to ask reopened(), and next_report(), again; nothing: not before something else happens.
+  std::optional<std::uint64_t> reopens_at() const;
+  std::optional<std::uint64_t> reports_at() const;
 
   struct Report {
     BudgetId id = kNoBudget;
@@ -80,6 +85,7 @@ class Budgets {
     std::size_t room(std::size_t wanted);
     bool room_for_whole(std::size_t bytes);
     void charge(Direction direction, std::size_t bytes);
+    bool stands_open() const { return left() > 0 && (!rated() || tokens >= kQuantum); }
     std::uint64_t opens_at() const;
     bool wants_more() const;
   };

@@ -57,7 +57,7 @@ bool DatagramFlows::make_room_for_one() {
   return true;
 }
 
-void DatagramFlows::on_splice(FlowId number, Fd fd) {
+void DatagramFlows::on_splice(FlowId number, Fd fd, BudgetId budget) {
   DatagramFlow* flow = table_.find_flow(number);
   auto socket = HostSocket::adopt(std::move(fd));
   const bool wanted = flow != nullptr && flow->state == DatagramState::awaiting_verdict;
@@ -67,6 +67,7 @@ void DatagramFlows::on_splice(FlowId number, Fd fd) {
     if (wanted) on_refuse(number, Refusal::host_unreachable);
     return;
   }
+  flow->budget = budget;
   if (!start_moving(*flow, std::move(*socket))) return;
   const auto pending = std::move(flow->pending);
   if (!pending) return;
@@ -112,7 +113,10 @@ void DatagramFlows::kill_all() {
 }
 
 void DatagramFlows::end(DatagramFlow& flow, End how) {
-  if (batch_.token == flow.token) batch_.clear();
+  if (batch_.token == flow.token) {
+    environment_.budgets.give_back(flow.budget, Direction::out, batch_.bytes_left());
+    batch_.clear();
+  }
   if (flow.socket.fd() >= 0) environment_.upcalls.forget(flow.socket.fd());
   forget_pending(flow);
   const bool told = flow.state == DatagramState::live;
@@ -190,7 +194,14 @@ void DatagramFlows::queue_for_host(DatagramFlow& flow, const HostDatagram& datag
   batch_.token = token;
   // In more pieces than a message may have: the driver's own doing.
   if (!batch_.fits(datagram)) return void(++environment_.counters.dropped);
-  batch_.add(datagram);
+  Budgets& budgets = environment_.budgets;
+  if (budgets.take_whole(flow.budget, Direction::out, datagram.payload_bytes, environment_.now_ns)) {
+    return batch_.add(datagram);
+  }
+  ++environment_.counters.dropped;
+  if (!budgets.spent(flow.budget)) return;
+  send_batch();
+  if (DatagramFlow* left = table_.find_token(token)) end(*left, End::capped);
 }
 
 void DatagramFlows::send_batch() {
@@ -216,10 +227,13 @@ void DatagramFlows::send_batch() {
         [[fallthrough]];
       case AfterError::next:
         tried_again = false;
-        batch_.skip();
+        environment_.budgets.give_back(flow->budget, Direction::out, batch_.skip());
         ++environment_.counters.dropped;
         continue;
-      case AfterError::lost: environment_.counters.dropped += batch_.left(); break;
+      case AfterError::lost:
+        environment_.counters.dropped += batch_.left();
+        environment_.budgets.give_back(flow->budget, Direction::out, batch_.bytes_left());
+        break;
       case AfterError::ended: break;
     }
     break;

@@ -16,21 +16,23 @@ namespace microagent::netstack {
 //
 // A first datagram asks for a verdict and waits, with those that follow it, within bounds. A refusal is told by ICMP
 // and remembered for a moment. Once spliced, the guest's datagrams go to the host's socket in batches, straight out of
-// guest memory, and the host's straight into it; what the guest has no room for stays in the socket. Errors that the
-// socket reports become ICMP errors. Flows end by idleness, the oldest when there are too many.
+// guest memory, and the host's straight into it; what the guest has no room for stays in the socket, and what the budget
+// does not grant is dropped. Errors that the socket reports become ICMP errors. Flows end by idleness, the oldest when
+// there are too many.
 class DatagramFlows {
  public:
   static constexpr std::size_t kMaxPendingDatagrams = 16;
   static constexpr std::size_t kMaxPendingBytes = 64 * 1024;        // of one flow
   static constexpr std::size_t kMaxPendingTotal = 4 * 1024 * 1024;  // of all
   static constexpr std::size_t kMaxPayload = 65'507;                // of an IPv4 packet without options
-  static constexpr int kReceivesPerTurn = 32;
+  static constexpr int kReceivesPerTurn = 32;                       // of one flow, before the next one's turn
+  static constexpr int kTurnsPerFlush = 16;                         // before the rest of the loop's
 
   virtual ~DatagramFlows() = default;
   DatagramFlows(const DatagramFlows&) = delete;
   DatagramFlows& operator=(const DatagramFlows&) = delete;
 
-  void on_splice(FlowId number, Fd fd);
+  void on_splice(FlowId number, Fd fd, BudgetId budget);
   void on_refuse(FlowId number, std::optional<Refusal> refusal);  // nothing: drop
   // False when the flow is none of these.
   bool kill(FlowId number);
@@ -38,9 +40,11 @@ class DatagramFlows {
 
   void on_descriptor(std::uint64_t token, std::uint32_t epoll_events);
   void on_wire_room() { blocked_ = false; }
+  // Flows that their budgets refused bytes try again.
+  void on_budget();
   void flush();
   void on_time();
-  std::optional<std::uint64_t> next_deadline() const { return table_.next_deadline(); }
+  std::optional<std::uint64_t> next_deadline() const;
 
  protected:
   struct Shape {
@@ -90,11 +94,13 @@ class DatagramFlows {
   void pump();
   Turn receive_some(DatagramFlow& flow);
   Turn receive_one(DatagramFlow& flow);
+  bool await_budget(DatagramFlow& flow);
   Turn deliver(DatagramFlow& flow, ByteView head, std::size_t payload_bytes, std::size_t room);
 
   Shape shape_;
   std::size_t pending_bytes_ = 0;
   std::deque<std::uint64_t> ready_;  // tokens
+  std::deque<std::uint64_t> without_budget_;
   bool blocked_ = false;             // the guest has no room
   SendBatch batch_;
   std::array<iovec, 1026> receive_pieces_;

@@ -23,14 +23,20 @@ void DatagramFlows::queue_ready(DatagramFlow& flow) {
   ready_.push_back(flow.token);
 }
 
+std::optional<std::uint64_t> DatagramFlows::next_deadline() const {
+  if (!blocked_ && !ready_.empty()) return environment_.now_ns;
+  return table_.next_deadline();
+}
+
 void DatagramFlows::flush() {
   send_batch();
   pump();
 }
 
-// Every flow in turn, some datagrams each, until their sockets are empty or the guest has no room.
+// Every flow in turn, some datagrams each, until their sockets are empty, the guest has no room, or it was enough for
+// now: a flood of datagrams leaves time for others.
 void DatagramFlows::pump() {
-  while (!blocked_ && !ready_.empty()) {
+  for (int turns = 0; turns < kTurnsPerFlush && !blocked_ && !ready_.empty(); ++turns) {
     const std::uint64_t token = ready_.front();
     ready_.pop_front();
     DatagramFlow* flow = table_.find_token(token);
@@ -96,10 +102,37 @@ DatagramFlows::Turn DatagramFlows::receive_one(DatagramFlow& flow) {
   return deliver(flow, head, received.bytes - shape_.socket_head_bytes, room);
 }
 
+// One datagram was refused; those behind it stay in the socket. False when there will be no more bytes: then the flow
+// has ended.
+bool DatagramFlows::await_budget(DatagramFlow& flow) {
+  if (environment_.budgets.spent(flow.budget)) return end(flow, End::capped), false;
+  if (std::exchange(flow.awaits_budget, true)) return true;
+  // Flows that waited and have gone do not pile up.
+  if (without_budget_.size() > 2 * table_.size() + 64) {
+    std::erase_if(without_budget_, [this](std::uint64_t token) { return table_.find_token(token) == nullptr; });
+  }
+  without_budget_.push_back(flow.token);
+  return true;
+}
+
+void DatagramFlows::on_budget() {
+  for (const std::uint64_t token : std::exchange(without_budget_, {})) {
+    DatagramFlow* flow = table_.find_token(token);
+    if (flow == nullptr) continue;
+    flow->awaits_budget = false;
+    queue_ready(*flow);
+  }
+}
+
 // Finishes the packet that was begun, the payload of which has been received.
 DatagramFlows::Turn DatagramFlows::deliver(DatagramFlow& flow, ByteView head, std::size_t payload_bytes,
                                            std::size_t room) {
   Output& output = environment_.output;
+  if (!environment_.budgets.take_whole(flow.budget, Direction::in, payload_bytes, environment_.now_ns)) {
+    output.abandon();
+    ++environment_.counters.dropped;
+    return await_budget(flow) ? Turn::done : Turn::ended;
+  }
   GuestHeader header = header_for_guest(flow, head, payload_bytes);
   flow.bytes_in += payload_bytes;
   table_.touch(flow);

@@ -24,6 +24,7 @@ struct Environment {
   Upcalls& upcalls;
   Stack::Counters& counters;
   IcmpErrors& icmp_errors;
+  Budgets& budgets;
   std::uint64_t now_ns = 0;       // as of the current turn
   std::uint64_t last_serial = 0;  // of flows that the guest opened
   bool severed = false;

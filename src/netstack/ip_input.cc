@@ -70,6 +70,13 @@ Reach reach_of(const wire::IpAddress& destination, const Config& config) {
   return destination.is_ipv4() ? reach_of_ipv4(destination.octets(), config) : reach_of_ipv6(destination, config);
 }
 
+bool stays_on_link(const wire::IpAddress& destination) {
+  if (!destination.is_ipv4()) return destination.bytes[0] == 0xff && (destination.bytes[1] & 0xf) <= 2;
+  const auto octets = destination.octets();
+  constexpr std::uint32_t kLocalGroups = 0xe00000;  // 224.0.0.0/24
+  return number_of(octets) == ~std::uint32_t{0} || number_of(octets) >> 8 == kLocalGroups;
+}
+
 bool asks_for_offload(const Offload& offload) {
   return (offload.flags & wire::kNetHeaderNeedsCsum) != 0 || offload.gso_type != wire::kNetHeaderGsoNone;
 }

@@ -20,6 +20,9 @@ enum class Reach : std::uint8_t {
 };
 Reach reach_of(const wire::IpAddress& destination, const Config& config);
 
+// Broadcasts, and groups of the link alone (RFC 5771, RFC 4291).
+bool stays_on_link(const wire::IpAddress& destination);
+
 // Copies the IP header of a frame out of guest memory, once, and judges it; joins fragments.
 class IpInput {
  public:

@@ -26,6 +26,12 @@ void SendBatch::add(const HostDatagram& datagram) {
   out.pieces = piece_count_ - out.first_piece;
 }
 
+std::size_t SendBatch::bytes_left() const {
+  std::size_t bytes = 0;
+  for (std::size_t i = next_; i < count_; ++i) bytes += datagrams_[i].payload_bytes;
+  return bytes;
+}
+
 // How many datagrams from `first` on may go as segments of one message: all of one size but the last, which may be
 // smaller, though not empty.
 std::size_t SendBatch::run_from(std::size_t first) const {

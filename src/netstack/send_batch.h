@@ -31,9 +31,10 @@ class SendBatch {
   };
   // Sends the next datagrams with one call.
   Outcome send(int fd, bool segment);
-  // Gives up the next datagram, or all.
-  void skip() { ++next_; }
+  // Gives up the next datagram; returns its payload's size.
+  std::size_t skip() { return datagrams_[next_++].payload_bytes; }
   std::size_t left() const { return count_ - next_; }
+  std::size_t bytes_left() const;
 
  private:
   static constexpr std::size_t kMaxPieces = 1024;

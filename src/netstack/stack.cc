@@ -37,11 +37,15 @@ bool is_for_gateway(const wire::MacAddress& destination, const Config& config) {
 // Sorts frames to protocols and events to the tables of flows. Verdicts and descriptors find their table by the kind in
 // the number; flows that were dialled, whose numbers are not ours, by asking each table.
 struct Stack::Impl {
-  Impl(const Config& config_, Wire& wire, Upcalls& upcalls)
+  Impl(const Config& config_, Wire& wire, Upcalls& upcalls, Budgets& budgets)
       : config(config_),
         output(config, wire, counters),
-        environment{
-            .config = config, .output = output, .upcalls = upcalls, .counters = counters, .icmp_errors = icmp_errors} {
+        environment{.config = config,
+                    .output = output,
+                    .upcalls = upcalls,
+                    .counters = counters,
+                    .icmp_errors = icmp_errors,
+                    .budgets = budgets} {
     MICROAGENT_CHECK(accepts(config));
   }
 
@@ -50,6 +54,8 @@ struct Stack::Impl {
   // What configures the guest is for the gateway or for everybody. False when the packet is something else.
   bool configures(Packet& packet);
   void forward(Packet& packet);
+  void drop(const Packet& packet);
+  void on_budgets();
   void on_icmp(Packet& packet, bool to_gateway);
   void on_guest_error(const GuestError& error);
   void refuse(const Packet& packet, const IcmpError& error);
@@ -73,6 +79,7 @@ struct Stack::Impl {
   TcpFlows tcp{environment};
   UdpFlows udp{environment};
   EchoFlows echo{environment};
+  DroppedPackets dropped;
   std::array<iovec, kMaxPieces> pieces;  // the frame's, to be cut
 };
 
@@ -120,7 +127,7 @@ void Stack::Impl::on_packet(Packet& packet) {
       return refuse(packet, time_exceeded(wire::kIcmpInTransit, packet.source.family));
     case Reach::absent: return refuse(packet, error_of(Refusal::host_unreachable, packet.source.family));
     case Reach::everybody:
-      if (!configures(packet)) ++counters.unsupported;
+      if (!configures(packet)) drop(packet);
       return;
     case Reach::nowhere: ++counters.malformed; return;
   }
@@ -149,7 +156,13 @@ void Stack::Impl::forward(Packet& packet) {
       break;
     default: break;
   }
+  drop(packet);
+}
+
+// What no router takes off the link anyway (IGMP, MLD, mDNS and their like) is not worth telling.
+void Stack::Impl::drop(const Packet& packet) {
   ++counters.unsupported;
+  if (!stays_on_link(packet.destination)) dropped.count(packet.protocol);
 }
 
 void Stack::Impl::on_icmp(Packet& packet, bool to_gateway) {
@@ -175,8 +188,8 @@ void Stack::Impl::refuse(const Packet& packet, const IcmpError& error) {
 
 bool Stack::accepts(const Config& config) { return config.mtu >= (config.has_ipv6 ? kMinMtu6 : kMinMtu4); }
 
-Stack::Stack(const Config& config, Wire& wire, Upcalls& upcalls)
-    : impl_(std::make_unique<Impl>(config, wire, upcalls)) {}
+Stack::Stack(const Config& config, Wire& wire, Upcalls& upcalls, Budgets& budgets)
+    : impl_(std::make_unique<Impl>(config, wire, upcalls, budgets)) {}
 
 Stack::~Stack() = default;
 
@@ -190,9 +203,9 @@ void Stack::Impl::with_datagrams(std::uint64_t number, Visit visit) {
   if (kind_of(number) == Kind::echo) visit(static_cast<DatagramFlows&>(echo));
 }
 
-void Stack::on_splice(FlowId flow, Fd fd) {
-  if (kind_of(flow) == Kind::tcp) return impl_->tcp.on_splice(flow, std::move(fd));
-  impl_->with_datagrams(flow, [&](DatagramFlows& flows) { flows.on_splice(flow, std::move(fd)); });
+void Stack::on_splice(FlowId flow, Fd fd, BudgetId budget) {
+  if (kind_of(flow) == Kind::tcp) return impl_->tcp.on_splice(flow, std::move(fd), budget);
+  impl_->with_datagrams(flow, [&](DatagramFlows& flows) { flows.on_splice(flow, std::move(fd), budget); });
 }
 
 void Stack::on_refuse(FlowId flow, Refusal refusal) {
@@ -231,6 +244,15 @@ void Stack::on_descriptor(std::uint64_t token, std::uint32_t epoll_events) {
   impl_->with_datagrams(token, [&](DatagramFlows& flows) { flows.on_descriptor(token, epoll_events); });
 }
 
+void Stack::Impl::on_budgets() {
+  if (!environment.budgets.reopened(environment.now_ns)) return;
+  tcp.on_budget();
+  udp.on_budget();
+  echo.on_budget();
+}
+
+void Stack::on_budgets() { impl_->on_budgets(); }
+
 void Stack::on_wire_room() {
   impl_->tcp.on_wire_room();
   impl_->udp.on_wire_room();
@@ -250,17 +272,23 @@ void Stack::on_time(std::uint64_t now_ns) {
   impl_->tcp.on_time();
   impl_->udp.on_time();
   impl_->echo.on_time();
+  impl_->on_budgets();
 }
 
 std::optional<std::uint64_t> Stack::next_deadline() const {
   std::optional<std::uint64_t> next = impl_->tcp.next_deadline();
   for (const auto other : {impl_->udp.next_deadline(), impl_->echo.next_deadline(), impl_->ip_input.next_deadline(),
-                           impl_->ndp.next_deadline()}) {
+                           impl_->ndp.next_deadline(), impl_->environment.budgets.reopens_at(),
+                           impl_->dropped.deadline()}) {
     if (other && (!next || *other < *next)) next = other;
   }
   return next;
 }
 
 Stack::Counters Stack::counters() const { return impl_->counters; }
+
+std::optional<DroppedPackets::Report> Stack::next_dropped() {
+  return impl_->dropped.next_report(impl_->environment.now_ns);
+}
 
 }  // namespace microagent::netstack

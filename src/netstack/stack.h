@@ -13,6 +13,8 @@
 
 #include "base/bytes.h"
 #include "base/fd.h"
+#include "netstack/budget.h"
+#include "netstack/dropped.h"
 #include "wire/ip_address.h"
 
 namespace microagent::netstack {
@@ -27,7 +29,7 @@ struct Endpoint {
 
 enum class Protocol : std::uint8_t { icmp_echo = 1, tcp = 6, udp = 17 };
 enum class Refusal : std::uint8_t { reset, net_unreachable, host_unreachable, port_unreachable, admin_prohibited };
-enum class End : std::uint8_t { finished, guest_reset, host_reset, timed_out, killed, refused, no_resources };
+enum class End : std::uint8_t { finished, guest_reset, host_reset, timed_out, killed, refused, no_resources, capped };
 
 struct FlowTotals {
   std::uint64_t bytes_out = 0;  // guest to host
@@ -103,7 +105,8 @@ class Stack {
   // Whether the MTU is one that the internet protocols can live with.
   static bool accepts(const Config& config);
 
-  Stack(const Config& config, Wire& wire, Upcalls& upcalls);
+  // `budgets` says how many bytes flows may move; all that it keeps is whoever decides' to set.
+  Stack(const Config& config, Wire& wire, Upcalls& upcalls, Budgets& budgets);
   ~Stack();
   Stack(const Stack&) = delete;
   Stack& operator=(const Stack&) = delete;
@@ -114,8 +117,8 @@ class Stack {
   void on_frame(std::span<const iovec> pieces, std::size_t bytes, const Offload& offload);
 
   // Answers to open(). A splice owns `fd`: a connected nonblocking TCP, UDP, ping or AF_UNIX (stream for TCP, seqpacket
-  // or datagram for UDP) socket.
-  void on_splice(FlowId flow, Fd fd);
+  // or datagram for UDP) socket. What moves between it and the guest is charged to `budget`.
+  void on_splice(FlowId flow, Fd fd, BudgetId budget = kNoBudget);
   void on_refuse(FlowId flow, Refusal refusal);
   void on_drop(FlowId flow);
   // Accepts the guest's connection and tells what it sends, at most `limit` bytes, which are kept for the splice.
@@ -131,6 +134,8 @@ class Stack {
   void sever();
 
   void on_descriptor(std::uint64_t token, std::uint32_t epoll_events);
+  // The budgets were set anew: flows that were refused bytes try again.
+  void on_budgets();
   // The guest has posted receive buffers after reserve() came back empty.
   void on_wire_room();
   // End of one batch of frames and events: what was put off (acknowledgements) goes out now.
@@ -146,6 +151,8 @@ class Stack {
     std::size_t flows = 0;
   };
   Counters counters() const;
+  // What was dropped and is due to be told: call until there is nothing.
+  std::optional<DroppedPackets::Report> next_dropped();
 
  private:
   struct Impl;

@@ -54,6 +54,7 @@ struct TcpKey {
 struct TcpConnection {
   TcpKey key;
   FlowId flow = 0;
+  BudgetId budget = kNoBudget;
   std::uint32_t slot = 0;
   std::uint32_t generation = 0;  // of the slot, so that late events find out that they are late
   TcpState state = TcpState::free;
@@ -82,6 +83,7 @@ struct TcpConnection {
   bool owes_empty_ack : 1 = false;  // a segment with payload does not do
   bool in_ack_list : 1 = false;
   bool awaits_room : 1 = false;     // of the guest's receive ring
+  bool awaits_budget : 1 = false;   // was refused bytes
   bool recovering : 1 = false;      // fast recovery, until `recover` is acknowledged
   bool timing : 1 = false;          // a segment is being timed (without timestamps)
   bool probing : 1 = false;         // the guest's window is closed and data waits
@@ -95,7 +97,7 @@ struct TcpConnection {
 
   // Receiving.
   Seq irs, rcv_nxt;
-  Seq rcv_adv;  // the right edge that the guest was told; never moves left
+  Seq rcv_adv;  // the right edge of the window; never moves left
   Seq guest_fin_at;
   std::uint8_t rcv_scale = 0;
   std::uint32_t ts_recent = 0;      // RFC 7323, 4.3
@@ -135,6 +137,9 @@ struct TcpConnection {
 
   std::uint32_t in_flight() const { return span(snd_una, snd_nxt); }
   bool fin_was_sent() const { return host_ended && snd_max > fin_at; }
+  // The right edge that the guest was told: a window is told in units of its scale, rounded up. First bytes have an
+  // exact limit, beyond which they are cut.
+  Seq told_edge() const { return max(rcv_adv, rcv_nxt) + (peeked ? 0 : (std::size_t{1} << rcv_scale) - 1); }
   std::size_t held_bytes() const { return held ? held->size() : 0; }
   // Everything before this the descriptor has taken, or it was promised to the guest.
   Seq acknowledgeable() const { return rcv_nxt - (held_bytes() - held_acknowledged); }

@@ -222,10 +222,10 @@ void TcpFlows::on_icmp_error(const wire::IpAddress& from, const wire::IpAddress&
   if (Seq(ports.sequence) == c->iss) impl_->on_dial_refused(*c, End::refused);
 }
 
-void TcpFlows::on_splice(FlowId flow, Fd fd) {
+void TcpFlows::on_splice(FlowId flow, Fd fd, BudgetId budget) {
   TcpConnection* c = impl_->find_flow(flow);
   // Nothing when the flow has ended, which was told before this verdict came.
-  c == nullptr ? abort_descriptor(std::move(fd)) : impl_->splice(*c, std::move(fd));
+  c == nullptr ? abort_descriptor(std::move(fd)) : impl_->splice(*c, std::move(fd), budget);
 }
 
 void TcpFlows::on_refuse(FlowId flow, Refusal refusal) {
@@ -279,15 +279,15 @@ void TcpFlows::on_descriptor(std::uint64_t token, std::uint32_t epoll_events) {
 
 void TcpFlows::on_wire_room() {
   impl_->send_owed_resets();
-  // Those that find no room again come to the end of the queue.
-  for (std::size_t waiting = impl_->without_room.size(); waiting > 0; --waiting) {
-    TcpConnection* c = impl_->find_token(impl_->without_room.front());
+  // Until one finds no room again, which then comes to the end of the queue.
+  for (bool room = true; room && !impl_->without_room.empty();) {
+    const std::uint64_t token = impl_->without_room.front();
     impl_->without_room.pop_front();
+    TcpConnection* c = impl_->find_token(token);
     if (c == nullptr) continue;
     c->awaits_room = false;
-    if (c->state == TcpState::syn_sent || c->state == TcpState::syn_received) impl_->send_handshake(*c);
-    if (c->recovering) impl_->recover(*c);
-    impl_->pump(*c);
+    impl_->go_on(*c);
+    room = impl_->find_token(token) == nullptr || !c->awaits_room;
   }
 }
 
@@ -298,6 +298,8 @@ void TcpFlows::on_time() {
     if (TcpConnection* c = impl_->find_token(token)) impl_->expire(*c);
   });
 }
+
+std::size_t TcpFlows::bytes_waiting() const { return Impl::kMemory - impl_->memory.left(); }
 
 std::optional<std::uint64_t> TcpFlows::next_deadline() const { return impl_->deadlines.next(); }
 

@@ -21,7 +21,7 @@ class TcpFlows {
   // `from` and `to` its addresses. Hard errors end a connection that is being dialled only (RFC 5927).
   void on_icmp_error(const wire::IpAddress& from, const wire::IpAddress& to, ByteView quoted, bool hard);
 
-  void on_splice(FlowId flow, Fd fd);
+  void on_splice(FlowId flow, Fd fd, BudgetId budget = kNoBudget);
   void on_refuse(FlowId flow, Refusal refusal);
   void on_drop(FlowId flow);
   void on_peek(FlowId flow, std::size_t limit);
@@ -33,9 +33,14 @@ class TcpFlows {
   // `token` as it was given to Upcalls::watch.
   void on_descriptor(std::uint64_t token, std::uint32_t epoll_events);
   void on_wire_room();
+  // Connections that their budgets refused bytes try again.
+  void on_budget();
   void flush();
   void on_time();  // environment.now_ns
   std::optional<std::uint64_t> next_deadline() const;
+
+  // Bytes of the guest that wait in our memory, over all connections.
+  std::size_t bytes_waiting() const;
 
  private:
   struct Impl;

@@ -93,9 +93,10 @@ bool TcpFlows::Impl::adopt(TcpConnection& c, Fd fd) {
   return false;
 }
 
-void TcpFlows::Impl::splice(TcpConnection& c, Fd fd) {
+void TcpFlows::Impl::splice(TcpConnection& c, Fd fd, BudgetId budget) {
   if (c.fd) return abort_descriptor(std::move(fd));  // never said twice by an honest mediator
   c.answered = true;
+  c.budget = budget;
   if (c.state == TcpState::abandoned) {
     abort_descriptor(std::move(fd));
     return end(c, End::guest_reset);

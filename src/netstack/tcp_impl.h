@@ -1,8 +1,9 @@
 #pragma once
 
 // What the parts of TcpFlows know of each other: tcp_flows.cc keeps the table, tcp_handshake.cc begins connections,
-// tcp_receive.cc takes what the guest sends, tcp_send.cc sends it what the host says, tcp_recovery.cc repeats what was
-// lost, tcp_output.cc writes segments, tcp_close.cc ends them.
+// tcp_receive.cc takes what the guest sends, tcp_send.cc sends it what the host says, tcp_queue.cc looks at that in the
+// host's queue, tcp_budget.cc charges for bytes, tcp_recovery.cc repeats what was lost, tcp_output.cc writes segments,
+// tcp_close.cc ends them.
 
 #include <array>
 #include <deque>
@@ -57,6 +58,8 @@ struct TcpFlows::Impl {
 
   static constexpr std::uint32_t kFirstRead = 4 * 1024;
   static constexpr std::uint32_t kConsumeStep = 128 * 1024;
+  // Of the 1024 pieces that one system call takes (UIO_MAXIOV): those of a frame, and those that skip what lies before.
+  static constexpr std::size_t kMaxPlaces = 896, kMaxSkips = 128;
 
   struct KeyHash {
     const std::array<std::uint8_t, 16>* key;
@@ -75,6 +78,12 @@ struct TcpFlows::Impl {
   void set_timer(TcpConnection& c);
   void expire(TcpConnection& c);
   std::uint64_t hash(const TcpKey& key) const;
+  // A guest that gives no room may still open connections and lose them: their tokens do not pile up.
+  template <typename Tokens>
+  void forget_dead(Tokens& tokens) {
+    if (tokens.size() <= 2 * slots.size()) return;
+    std::erase_if(tokens, [this](std::uint64_t token) { return find_token(token) == nullptr; });
+  }
 
   void on_segment(const TcpKey& key, Packet& packet);
   void on_segment_of_nobody(const TcpKey& key, const TcpSegment& segment);
@@ -89,7 +98,7 @@ struct TcpFlows::Impl {
   void send_handshake(TcpConnection& c);
   void establish(TcpConnection& c, const TcpSegment& segment);
   bool adopt(TcpConnection& c, Fd fd);
-  void splice(TcpConnection& c, Fd fd);
+  void splice(TcpConnection& c, Fd fd, BudgetId budget);
   void refuse(TcpConnection& c, Refusal refusal);
   void peek(TcpConnection& c, std::size_t limit);
   void dial(FlowId flow, std::uint16_t guest_port, Fd fd);
@@ -131,13 +140,27 @@ struct TcpFlows::Impl {
   Sent on_nothing_to_send(TcpConnection& c, int error);
   void finish_data(TcpConnection& c, Seq seq, std::uint32_t bytes, std::uint8_t flags);
   void adapt_read_size(TcpConnection& c, std::uint32_t bytes);
-  void set_queue_offset(TcpConnection& c, std::uint32_t offset);
-  ssize_t peek_at(TcpConnection& c, std::uint32_t offset, std::span<iovec> pieces);
-  ssize_t peek_from_front(TcpConnection& c, std::uint32_t offset, std::span<iovec> pieces);
   std::uint32_t segment_limit(const TcpConnection& c) const;
   void send_fin(TcpConnection& c);
-  void consume(TcpConnection& c, bool all);
   void await_room(TcpConnection& c);
+  void go_on(TcpConnection& c);
+
+  // --- The descriptor's receive queue (tcp_queue.cc).
+  // Looks at what lies `offset` bytes behind its front; `more` of it may be wanted soon.
+  ssize_t peek_at(TcpConnection& c, std::uint32_t offset, std::span<iovec> pieces, std::uint32_t more);
+  ssize_t peek_through(TcpConnection& c, std::uint32_t offset, std::span<iovec> pieces);
+  ssize_t peek_from_front(TcpConnection& c, std::uint32_t offset, std::span<iovec> pieces);
+  void consume(TcpConnection& c, bool all);
+
+  // --- What its budget lets it move (tcp_budget.cc).
+  // Of `bytes` bytes for the descriptor as many as the budget grants and the descriptor takes; -1 with errno when that
+  // failed. `refused` when the budget granted less.
+  ssize_t send_charged(TcpConnection& c, std::span<const iovec> pieces, std::size_t bytes, bool& refused);
+  // As send_data(), of bytes that were never sent before.
+  Sent send_new_data(TcpConnection& c, std::uint32_t most);
+  Sent look_beyond_budget(TcpConnection& c);
+  // Bytes were refused. False when there will be no more: then it has ended.
+  bool await_budget(TcpConnection& c);
 
   // --- What was lost (tcp_recovery.cc).
   // Whether it told anything new.
@@ -194,11 +217,21 @@ struct TcpFlows::Impl {
   Deadlines deadlines;
   std::vector<std::uint64_t> owed_acks;     // tokens
   std::deque<std::uint64_t> without_room;   // tokens
+  std::deque<std::uint64_t> without_budget; // tokens
   std::deque<std::uint64_t> time_waits;     // tokens, oldest first
   std::deque<Reset> owed_resets;            // that found no room
   std::uint16_t next_dial_port = 0;
   std::vector<std::uint8_t> scratch;        // bytes that are read only to be forgotten
-  std::array<iovec, 1024> peek_pieces;
+  std::array<iovec, kMaxPlaces + kMaxSkips> peek_pieces;
+  // Bytes [offset, offset + size) of one connection's queue, read ahead. What lies in a queue does not change.
+  struct Ahead {
+    std::uint64_t token = ~std::uint64_t{0};
+    std::uint32_t offset = 0, start = 0, size = 0;
+    std::vector<std::uint8_t> bytes;
+
+    ByteView at(std::uint64_t of, std::uint32_t from) const;
+    void on_consumed(std::uint64_t of, std::uint32_t count);
+  } ahead;
 };
 
 }  // namespace microagent::netstack

@@ -19,8 +19,10 @@ using HeaderBytes = std::array<std::uint8_t, Output::kMaxTransportHeader>;
 
 Output::Addresses addresses_of(const TcpKey& key) { return {key.remote.address, key.guest.address}; }
 
+// Rounded up: what has been told once is never taken back by the rounding of a later acknowledgement.
 std::uint16_t window_field(std::uint32_t window, unsigned scale) {
-  return static_cast<std::uint16_t>(std::min<std::uint32_t>(window >> scale, 0xffff));
+  const std::uint32_t units = (window + (1U << scale) - 1) >> scale;
+  return static_cast<std::uint16_t>(std::min<std::uint32_t>(units, 0xffff));
 }
 
 }  // namespace
@@ -137,23 +139,21 @@ void TcpFlows::Impl::owe_ack(TcpConnection& c, bool empty) {
   c.owes_empty_ack |= empty;
   if (c.in_ack_list) return;
   c.in_ack_list = true;
+  forget_dead(owed_acks);
   owed_acks.push_back(token_of(c));
 }
 
 void TcpFlows::Impl::send_owed_acks() {
-  std::size_t kept = 0;
-  for (const std::uint64_t token : owed_acks) {
-    TcpConnection* c = find_token(token);
+  std::size_t done = 0;
+  for (; done < owed_acks.size(); ++done) {
+    TcpConnection* c = find_token(owed_acks[done]);
     if (c == nullptr) continue;
-    c->in_ack_list = false;
     const bool may_speak = c->state == TcpState::established || c->state == TcpState::syn_received;
-    if (!c->owes_ack || !may_speak) continue;
-    if (send_control(*c, c->snd_nxt, kTcpAck)) continue;
-    // The ring is full; it is owed until the next batch.
-    c->in_ack_list = true;
-    owed_acks[kept++] = token;
+    // When the ring is full, the rest is owed until the next batch.
+    if (c->owes_ack && may_speak && !send_control(*c, c->snd_nxt, kTcpAck)) break;
+    c->in_ack_list = false;
   }
-  owed_acks.resize(kept);
+  owed_acks.erase(owed_acks.begin(), owed_acks.begin() + static_cast<std::ptrdiff_t>(done));
 }
 
 }  // namespace microagent::netstack

@@ -13,34 +13,6 @@
 namespace microagent::netstack {
 namespace {
 
-constexpr std::size_t kMaxIov = 1024;  // UIO_MAXIOV
-
-ssize_t send_some(int fd, std::span<const iovec> pieces) {
-  msghdr message{};
-  message.msg_iov = const_cast<iovec*>(pieces.data());
-  message.msg_iovlen = pieces.size();
-  for (;;) {
-    const ssize_t sent = ::sendmsg(fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
-    if (sent >= 0) return sent;
-    if (errno == EAGAIN || errno == EWOULDBLOCK) return 0;
-    if (errno != EINTR) return -1;
-  }
-}
-
-// How many bytes the descriptor took: less than all only when it is full. -1 with errno when it failed.
-ssize_t send_to_host(int fd, std::span<const iovec> pieces) {
-  if (pieces.size() <= kMaxIov) return send_some(fd, pieces);
-  ssize_t all = 0;
-  for (; !pieces.empty(); pieces = pieces.subspan(std::min(pieces.size(), kMaxIov))) {
-    const auto some = pieces.first(std::min(pieces.size(), kMaxIov));
-    const ssize_t sent = send_some(fd, some);
-    if (sent < 0) return sent;
-    all += sent;
-    if (static_cast<std::size_t>(sent) < total_bytes(some)) break;
-  }
-  return all;
-}
-
 iovec piece_of(ByteView bytes) { return {const_cast<std::uint8_t*>(bytes.data()), bytes.size()}; }
 
 }  // namespace
@@ -80,7 +52,7 @@ bool TcpFlows::Impl::accept_segment(TcpConnection& c, const TcpSegment& segment)
 // was told. What we have but did not acknowledge yet is in the window, so that its repetition brings its news.
 bool TcpFlows::Impl::in_window(const TcpConnection& c, const TcpSegment& segment) const {
   const Seq first = segment.seq, end = segment.seq + segment.length();
-  const Seq edge = max(c.rcv_adv, c.rcv_nxt);
+  const Seq edge = c.told_edge();
   if (segment.length() == 0) return first >= c.last_ack_sent && first <= edge;
   return end > c.last_ack_sent && (first < edge || (first == edge && segment.bytes == 0));
 }
@@ -201,7 +173,7 @@ void TcpFlows::Impl::trim(TcpConnection& c, TcpSegment& segment) {
     c.guest_repeats = true;
     owe_ack(c, true);
   }
-  Seq edge = max(c.rcv_adv, c.rcv_nxt);
+  Seq edge = c.told_edge();
   if (c.guest_fin_known) edge = min(edge, c.guest_fin_at);
   if (segment.seq + segment.bytes <= edge) return;
   segment.bytes = segment.seq < edge ? span(segment.seq, edge) : 0;
@@ -243,8 +215,9 @@ bool TcpFlows::Impl::deliver(TcpConnection& c, std::span<const iovec> pieces, st
     return true;
   }
   std::size_t taken = 0;
+  bool refused = false;
   if (c.held_bytes() == 0) {
-    const ssize_t sent = send_to_host(c.fd.get(), pieces);
+    const ssize_t sent = send_charged(c, pieces, bytes, refused);
     if (sent < 0) return on_host_failure(c, errno), c.state == TcpState::established;
     taken = static_cast<std::size_t>(sent);
     c.rcv_nxt += taken;
@@ -252,7 +225,7 @@ bool TcpFlows::Impl::deliver(TcpConnection& c, std::span<const iovec> pieces, st
     c.taken_since += static_cast<std::uint32_t>(taken);
   }
   if (taken < bytes) (void)hold(c, pieces, taken, bytes - taken);
-  return true;
+  return !refused || await_budget(c);
 }
 
 // Keeps the `bytes` bytes behind the first `skip` until the descriptor takes them. What finds no memory is as if it had
@@ -275,9 +248,10 @@ void TcpFlows::Impl::release_held(TcpConnection& c, std::size_t bytes) {
 bool TcpFlows::Impl::drain_held(TcpConnection& c) {
   while (c.held_bytes() > 0) {
     const iovec piece = piece_of(c.held->view());
-    const ssize_t sent = send_to_host(c.fd.get(), {&piece, 1});
+    bool refused = false;
+    const ssize_t sent = send_charged(c, {&piece, 1}, piece.iov_len, refused);
     if (sent < 0) return on_host_failure(c, errno), c.state == TcpState::established;
-    if (sent == 0) return true;
+    if (sent == 0) return !refused || await_budget(c);
     release_held(c, static_cast<std::size_t>(sent));
     c.bytes_out += static_cast<std::size_t>(sent);
     owe_ack(c, true);

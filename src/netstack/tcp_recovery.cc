@@ -88,7 +88,9 @@ std::uint32_t TcpFlows::Impl::retransmit(TcpConnection& c, Seq at, std::uint32_t
     await_room(c);
     return 0;
   }
-  const ssize_t count = peek_at(c, c.unconsumed + span(c.snd_una, at), env.output.payload());
+  auto places = env.output.payload();
+  places = places.first(std::min(places.size(), kMaxPlaces));
+  const ssize_t count = peek_at(c, c.unconsumed + span(c.snd_una, at), places, payload);
   if (count <= 0) {
     env.output.abandon();
     return 0;

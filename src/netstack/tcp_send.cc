@@ -16,24 +16,6 @@ using wire::kTcpAck;
 using wire::kTcpFin;
 using wire::kTcpPsh;
 
-namespace {
-
-constexpr std::size_t kScratch = 256 * 1024;
-// Of the 1024 pieces that one system call takes (UIO_MAXIOV): those of a frame, and those that skip what lies before.
-constexpr std::size_t kMaxPlaces = 896, kMaxSkips = 128;
-
-ssize_t peek_now(int fd, std::span<iovec> pieces) {
-  msghdr message{};
-  message.msg_iov = pieces.data();
-  message.msg_iovlen = pieces.size();
-  for (;;) {
-    const ssize_t count = ::recvmsg(fd, &message, MSG_PEEK | MSG_DONTWAIT);
-    if (count >= 0 || errno != EINTR) return count;
-  }
-}
-
-}  // namespace
-
 // The payload of one frame. A guest that segments by itself takes as much as an IP packet can say.
 std::uint32_t TcpFlows::Impl::segment_limit(const TcpConnection& c) const {
   const auto abilities = env.output.abilities();
@@ -47,11 +29,15 @@ std::uint32_t TcpFlows::Impl::segment_limit(const TcpConnection& c) const {
 void TcpFlows::Impl::await_room(TcpConnection& c) {
   if (c.awaits_room) return;
   c.awaits_room = true;
-  // A guest that never gives room may still open connections and lose them.
-  if (without_room.size() > 2 * slots.size()) {
-    std::erase_if(without_room, [this](std::uint64_t token) { return find_token(token) == nullptr; });
-  }
+  forget_dead(without_room);
   without_room.push_back(token_of(c));
+}
+
+// There is room again for what it had to say.
+void TcpFlows::Impl::go_on(TcpConnection& c) {
+  if (c.state == TcpState::syn_sent || c.state == TcpState::syn_received) return send_handshake(c);
+  if (c.recovering) recover(c);
+  pump(c);
 }
 
 std::uint32_t TcpFlows::Impl::allowance(const TcpConnection& c) const {
@@ -98,7 +84,9 @@ void TcpFlows::Impl::pump(TcpConnection& c) {
     if (c.snd_nxt < c.snd_max && c.scoreboard) {
       if (const auto gap = c.scoreboard->next_gap(c.snd_nxt)) most = std::min(most, span(gap->left, gap->right));
     }
-    switch (send_data(c, most)) {
+    const bool again = c.snd_nxt < c.snd_max;
+    if (again && c.budget != kNoBudget) most = std::min(most, span(c.snd_nxt, c.snd_max));
+    switch (again || c.budget == kNoBudget ? send_data(c, most) : send_new_data(c, most)) {
       case Sent::some:
       case Sent::ended: break;
       case Sent::nothing:
@@ -118,7 +106,7 @@ TcpFlows::Impl::Sent TcpFlows::Impl::send_data(TcpConnection& c, std::uint32_t m
     places = places.first(kMaxPlaces);
     most = static_cast<std::uint32_t>(total_bytes(places));
   }
-  const ssize_t count = peek_at(c, c.unconsumed + c.in_flight(), places);
+  const ssize_t count = peek_at(c, c.unconsumed + c.in_flight(), places, allowance(c));
   if (count <= 0) {
     const int error = errno;
     env.output.abandon();
@@ -155,10 +143,12 @@ TcpFlows::Impl::Sent TcpFlows::Impl::send_data(TcpConnection& c, std::uint32_t m
 }
 
 TcpFlows::Impl::Sent TcpFlows::Impl::on_nothing_to_send(TcpConnection& c, int error) {
-  c.host_readable = false;
+  // (Without SO_PEEK_OFF a read stops at urgent data that the guest has not acknowledged yet.)
+  c.host_readable = c.has_urgent && c.in_flight() > 0;
   if (c.host_failed) return reset_guest(c, c.host_end), Sent::gone;
   if (error == EAGAIN || error == EWOULDBLOCK) return Sent::nothing;
   if (error != 0) return on_host_failure(c, error), Sent::gone;
+  c.host_readable = false;
   c.host_ended = true;
   c.fin_at = c.snd_nxt;
   return Sent::ended;
@@ -185,62 +175,6 @@ void TcpFlows::Impl::send_fin(TcpConnection& c) {
   c.snd_nxt = c.fin_at + 1;
   c.snd_max = max(c.snd_max, c.snd_nxt);
   restart_retransmission(c);
-}
-
-// Where the next peek begins, in bytes behind the front of the socket's queue (SO_PEEK_OFF, socket(7)).
-void TcpFlows::Impl::set_queue_offset(TcpConnection& c, std::uint32_t offset) {
-  if (c.queue_offset == offset) return;
-  const int value = static_cast<int>(offset);
-  ::setsockopt(c.fd.get(), SOL_SOCKET, SO_PEEK_OFF, &value, sizeof value);
-  c.queue_offset = offset;
-}
-
-// Peeks at what lies `offset` bytes behind the front of the queue. As recvmsg(2): 0 at the end of the stream.
-ssize_t TcpFlows::Impl::peek_at(TcpConnection& c, std::uint32_t offset, std::span<iovec> pieces) {
-  if (!c.peeks_at_offset) return peek_from_front(c, offset, pieces);
-  set_queue_offset(c, offset);
-  const ssize_t count = peek_now(c.fd.get(), pieces);
-  if (count > 0) c.queue_offset += static_cast<std::uint32_t>(count);
-  return count;
-}
-
-// Linux before 6.9: what lies before is read along and forgotten.
-ssize_t TcpFlows::Impl::peek_from_front(TcpConnection& c, std::uint32_t offset, std::span<iovec> pieces) {
-  static_assert(kMaxSkips * kScratch > Congestion::kMaxWindow + 2 * kConsumeStep);
-  scratch.resize(kScratch);
-  std::size_t used = 0;
-  for (std::size_t left = offset; left > 0; left -= peek_pieces[used++].iov_len) {
-    MICROAGENT_CHECK(used < kMaxSkips);
-    peek_pieces[used] = iovec{scratch.data(), std::min(left, kScratch)};
-  }
-  std::ranges::copy(pieces, peek_pieces.begin() + static_cast<std::ptrdiff_t>(used));
-  const ssize_t count = peek_now(c.fd.get(), std::span(peek_pieces).first(used + pieces.size()));
-  if (count < 0 || offset == 0) return count;
-  if (count > static_cast<ssize_t>(offset)) return count - static_cast<ssize_t>(offset);
-  if (c.host_hung_up) return 0;
-  errno = EAGAIN;
-  return -1;
-}
-
-// Takes what the guest has acknowledged off the socket's queue: each time a system call, so in steps as large as what
-// is still under way. When nothing is, then all of it: the host may wait for the room.
-void TcpFlows::Impl::consume(TcpConnection& c, bool all) {
-  const std::uint32_t step = all ? 0 : std::min(c.in_flight(), kConsumeStep);
-  if (c.unconsumed < step) return;
-  while (c.unconsumed > 0) {
-    ssize_t count = 0;
-    if (c.is_tcp) {
-      count = ::recv(c.fd.get(), nullptr, c.unconsumed, MSG_TRUNC | MSG_DONTWAIT);
-    } else {
-      scratch.resize(kScratch);
-      count = ::recv(c.fd.get(), scratch.data(), std::min<std::size_t>(c.unconsumed, kScratch), MSG_DONTWAIT);
-    }
-    if (count < 0 && errno == EINTR) continue;
-    if (count <= 0) return;  // the host's failure is told by its own event
-    const auto taken = static_cast<std::uint32_t>(count);
-    c.unconsumed -= taken;
-    c.queue_offset -= std::min(c.queue_offset, taken);  // the kernel moves it along
-  }
 }
 
 }  // namespace microagent::netstack

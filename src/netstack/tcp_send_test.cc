@@ -432,9 +432,14 @@ TEST_P(TcpSendTest, BytesAreCountedOnce) {
 
 // ---- Of TCP sockets only ----
 
-class TcpSocketSendTest : public TcpFixture {};
+class TcpUrgentTest : public TcpFixture, public ::testing::WithParamInterface<bool> {
+ protected:
+  TcpUrgentTest() { config.sockets_peek_at_offset = GetParam(); }
+};
 
-TEST_F(TcpSocketSendTest, UrgentDataIsDataAndEndsNothing) {
+INSTANTIATE_TEST_SUITE_P(AtOffset, TcpUrgentTest, ::testing::Bool());
+
+TEST_P(TcpUrgentTest, UrgentDataIsDataAndEndsNothing) {
   establish();
   (void)host_writes(bytes_of_text("before"));
   ASSERT_EQ(::send(host.get(), "!", 1, MSG_OOB), 1);
@@ -444,7 +449,7 @@ TEST_F(TcpSocketSendTest, UrgentDataIsDataAndEndsNothing) {
   EXPECT_EQ(guest_heard, 1 + 12 + 1U);
 }
 
-TEST_F(TcpSocketSendTest, UrgentDataDoesNotHoldUpWhatFollows) {
+TEST_P(TcpUrgentTest, UrgentDataDoesNotHoldUpWhatFollows) {
   establish();
   (void)host_writes(bytes_of_text("before"));
   ASSERT_EQ(::send(host.get(), "!", 1, MSG_OOB), 1);
@@ -453,6 +458,8 @@ TEST_F(TcpSocketSendTest, UrgentDataDoesNotHoldUpWhatFollows) {
   host_says("more");
   EXPECT_EQ(text_of(guest_hears()), "more");
 }
+
+class TcpSocketSendTest : public TcpFixture {};
 
 // A host that closes while the guest still talks is a reset, but what it has said before it is not lost.
 TEST_F(TcpSocketSendTest, WhatTheHostSaidBeforeItsResetComes) {

@@ -400,6 +400,22 @@ TEST_F(UdpFlowsTest, TakesFlowsInTurn) {
   EXPECT_LE(at, std::size_t{DatagramFlows::kReceivesPerTurn});
 }
 
+TEST_F(UdpFlowsTest, LeavesTimeForOthersInAFlood) {
+  constexpr std::size_t kAtOnce = DatagramFlows::kReceivesPerTurn * DatagramFlows::kTurnsPerFlush;
+  std::array<Fd, kAtOnce / 8 + 4> hosts;
+  for (std::size_t i = 0; i < hosts.size(); ++i) {
+    splice_pair(hosts[i], ends(static_cast<std::uint16_t>(1000 + i)));
+    for (int sent = 0; sent < 8; ++sent) ASSERT_TRUE(send_to(hosts[i], pattern(1)));
+  }
+  descriptor_events(EPOLLIN);
+  std::size_t heard = received().size();
+  EXPECT_LE(heard, kAtOnce);
+  EXPECT_LT(heard, 8 * hosts.size());
+  while (stack->next_deadline() == now) stack->flush();
+  heard += received().size();
+  EXPECT_EQ(heard, 8 * hosts.size());
+}
+
 // ---- Ends ----
 
 TEST_F(UdpFlowsTest, EndsWhenIdle) {

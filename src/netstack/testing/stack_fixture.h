@@ -28,7 +28,7 @@ class StackFixture : public ::testing::Test {
   // A new stack, after a test has changed `config`.
   void restart() {
     upcalls.watched.clear();
-    stack = std::make_unique<Stack>(config, wire, upcalls);
+    stack = std::make_unique<Stack>(config, wire, upcalls, budgets);
     stack->on_time(now);
   }
 
@@ -116,6 +116,7 @@ class StackFixture : public ::testing::Test {
   Config config = make_config();
   FakeWire wire;
   FakeUpcalls upcalls;
+  Budgets budgets;
   std::uint64_t now = kSecond;
   std::size_t piece_bytes = 0;
   std::unique_ptr<Stack> stack;

@@ -210,7 +210,7 @@ FlowId TcpFixture::open(const wire::TcpOptions& options) {
 void TcpFixture::splice(FlowId flow, SocketPair pair) {
   descriptor = pair.ours.get();
   take_host(std::move(pair.host));
-  flows->on_splice(flow, std::move(pair.ours));
+  flows->on_splice(flow, std::move(pair.ours), budget);
   flows->flush();
   watch_new();
 }

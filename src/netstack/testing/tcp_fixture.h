@@ -133,6 +133,7 @@ class TcpFixture : public ::testing::Test, protected TestEnvironment {
   Endpoint guest{kGuest, 40'000}, server{kServer, 80};
   std::uint32_t guest_isn = 1000, our_isn = 0;
   std::uint32_t guest_next = 1, guest_heard = 1;  // relative
+  BudgetId budget = kNoBudget;                    // of the next splice
   bool timestamps = false;                        // on every segment of the guest
   std::uint32_t echo = 0;                         // what it echoes
   std::size_t piece_bytes = 0;                    // how its frames are cut

@@ -31,12 +31,14 @@ struct TestEnvironment {
   FakeWire wire;
   FakeUpcalls upcalls;
   Stack::Counters counters;
+  Budgets budgets;
   Output output{config, wire, counters};
   Environment environment{.config = config,
                           .output = output,
                           .upcalls = upcalls,
                           .counters = counters,
                           .icmp_errors = icmp_errors,
+                          .budgets = budgets,
                           .now_ns = 1'000'000'000};
   IcmpErrors icmp_errors{environment};
 };
