@@ -167,7 +167,8 @@ TEST(Rules, HostsHaveUnicastAddresses) {
 }
 
 TEST(Rules, ResolversAreAddresses) {
-  EXPECT_EQ(broken(with_dns({"1.1.1.1", "127.0.0.53"})), "");
+  EXPECT_EQ(broken(with_dns({"1.1.1.1", "9.9.9.9"})), "");
+  EXPECT_EQ(broken(with_dns({"1.1.1.1", "127.0.0.53"})), "network.dns[1]: 127.0.0.53 is the guest itself there");
   for (const char* text : {"dns.example", "::1", "1.1.1.1:53", "0.0.0.0", "224.0.0.1", ""}) {
     EXPECT_THAT(broken(with_dns({"1.1.1.1", text})), HasSubstr("network.dns[1]: ")) << text;
   }
