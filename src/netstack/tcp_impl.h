@@ -156,7 +156,8 @@ struct TcpFlows::Impl {
 
   // --- Segments (tcp_output.cc).
   std::uint32_t timestamp(const TcpConnection& c) const;
-  std::size_t encode_header(TcpConnection& c, Seq seq, std::uint8_t flags, MutableBytes out);
+  enum class Payload : bool { none, some };
+  std::size_t encode_header(TcpConnection& c, Seq seq, std::uint8_t flags, Payload payload, MutableBytes out);
   std::size_t header_bytes(const TcpConnection& c) const;
   void note_ack_sent(TcpConnection& c, bool empty);
   bool send_control(TcpConnection& c, Seq seq, std::uint8_t flags);  // no payload

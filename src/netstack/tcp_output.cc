@@ -36,11 +36,12 @@ std::size_t TcpFlows::Impl::header_bytes(const TcpConnection& c) const {
 
 // The header with its options; returns its size. Acknowledges what may be acknowledged now, and gives the window:
 // note_ack_sent() follows when it goes out.
-std::size_t TcpFlows::Impl::encode_header(TcpConnection& c, Seq seq, std::uint8_t flags, MutableBytes out) {
+std::size_t TcpFlows::Impl::encode_header(TcpConnection& c, Seq seq, std::uint8_t flags, Payload payload,
+                                          MutableBytes out) {
   wire::TcpOptions options;
   if (c.timestamps) options.timestamps = wire::TcpTimestamps{timestamp(c), c.ts_recent};
-  const bool empty_ack = flags == kTcpAck;
-  if (empty_ack && c.sack && c.out_of_order && !c.out_of_order->empty()) {
+  const bool reports = payload == Payload::none && flags == kTcpAck;
+  if (reports && c.sack && c.out_of_order && !c.out_of_order->empty()) {
     std::array<OutOfOrder::Range, wire::kMaxSackBlocks> ranges;
     const std::size_t most = c.timestamps ? 3 : wire::kMaxSackBlocks;
     options.sack_count = static_cast<std::uint8_t>(c.out_of_order->report(std::span(ranges).first(most)));
@@ -72,7 +73,7 @@ void TcpFlows::Impl::note_ack_sent(TcpConnection& c, bool empty) {
 
 bool TcpFlows::Impl::send_control(TcpConnection& c, Seq seq, std::uint8_t flags) {
   HeaderBytes header;
-  const std::size_t size = encode_header(c, seq, flags, header);
+  const std::size_t size = encode_header(c, seq, flags, Payload::none, header);
   const bool sent = env.output.send(addresses_of(c.key), wire::kProtocolTcp, MutableBytes(header).first(size),
                                     wire::kTcpChecksumOffset, {});
   if (sent) note_ack_sent(c, flags == kTcpAck);

@@ -226,6 +226,16 @@ TEST_F(TcpReceiveTest, WhileDataGoesTheOtherWayAReportStillGoesByItself) {
   EXPECT_EQ(blocks_of(segments[1]), (Blocks{{1000, 2000}}));
 }
 
+TEST_F(TcpReceiveTest, DataThatDoesNotEndABurstCarriesNoReport) {
+  establish();
+  say(1000, 2000);
+  seen();
+  host_says(part(0, 5 * kMss));
+  const auto segments = seen();
+  ASSERT_EQ(segments.size(), 4U + 1);
+  for (const Segment& segment : segments) EXPECT_EQ(segment.options.sack_count, 0);
+}
+
 // ---- Repetitions ----
 
 TEST_F(TcpReceiveTest, ARepetitionIsAcknowledgedAtOnceAndNotDelivered) {

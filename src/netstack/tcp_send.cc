@@ -173,7 +173,7 @@ void TcpFlows::Impl::adapt_read_size(TcpConnection& c, std::uint32_t bytes) {
 // Writes the header of the segment that was begun, its first `bytes` bytes of payload filled in.
 void TcpFlows::Impl::finish_data(TcpConnection& c, Seq seq, std::uint32_t bytes, std::uint8_t flags) {
   std::array<std::uint8_t, Output::kMaxTransportHeader> header;
-  const std::size_t encoded = encode_header(c, seq, flags, header);
+  const std::size_t encoded = encode_header(c, seq, flags, Payload::some, header);
   env.output.finish(MutableBytes(header).first(encoded), wire::kTcpChecksumOffset, bytes,
                     {bytes > c.mss ? c.mss : std::uint16_t{0}});
   note_ack_sent(c, false);
