@@ -23,6 +23,11 @@ std::uint8_t hop_limit_for(std::uint8_t guests) {
 // Every path carries this much (RFC 791, RFC 8200, less the longest headers), so whether it may be cut does not matter.
 constexpr std::size_t kAlwaysFits = 508;
 
+bool is_about_segments(int error_number) {
+  return error_number == EINVAL || error_number == EIO || error_number == EMSGSIZE || error_number == EOPNOTSUPP ||
+         error_number == ENOPROTOOPT;
+}
+
 }  // namespace
 
 DatagramFlows::DatagramFlows(Environment& environment, const Shape& shape)
@@ -107,7 +112,7 @@ void DatagramFlows::kill_all() {
 }
 
 void DatagramFlows::end(DatagramFlow& flow, End how) {
-  if (batch_.token == flow.token) batch_.count = batch_.piece_count = 0;
+  if (batch_.token == flow.token) batch_.clear();
   if (flow.socket.fd() >= 0) environment_.upcalls.forget(flow.socket.fd());
   forget_pending(flow);
   const bool told = flow.state == DatagramState::live;
@@ -175,70 +180,55 @@ void DatagramFlows::queue_for_host(DatagramFlow& flow, const HostDatagram& datag
   const std::uint8_t hop_limit = hop_limit_for(datagram.hop_limit);
   const bool may_matter = datagram.payload_bytes > kAlwaysFits;
   const bool new_rule = may_matter && datagram.dont_fragment != flow.socket.dont_fragment();
-  if (datagram.payload.size() >= Batch::kMaxPieces) {
-    ++environment_.counters.dropped;
-    return;
-  }
-  const bool full =
-      batch_.count == Batch::kMaxMessages || batch_.piece_count + datagram.payload.size() + 1 > Batch::kMaxPieces;
   const std::uint64_t token = flow.token;
-  if (batch_.token != token || full || new_rule || hop_limit != flow.socket.hop_limit()) {
+  if (batch_.token != token || !batch_.fits(datagram) || new_rule || hop_limit != flow.socket.hop_limit()) {
     send_batch();
     if (table_.find_token(token) == nullptr) return;  // its socket has failed
   }
   if (hop_limit != flow.socket.hop_limit()) flow.socket.set_hop_limit(hop_limit);
   if (new_rule) flow.socket.set_dont_fragment(datagram.dont_fragment);
   batch_.token = token;
-  add_to_batch(datagram);
-}
-
-void DatagramFlows::add_to_batch(const HostDatagram& datagram) {
-  iovec* const first = batch_.pieces.data() + batch_.piece_count;
-  if (datagram.head_bytes > 0) {
-    batch_.heads[batch_.count] = datagram.head;
-    batch_.pieces[batch_.piece_count++] = iovec{batch_.heads[batch_.count].data(), datagram.head_bytes};
-  }
-  for (const iovec& piece : datagram.payload) batch_.pieces[batch_.piece_count++] = piece;
-  mmsghdr& message = batch_.messages[batch_.count];
-  message = {};
-  message.msg_hdr.msg_iov = first;
-  message.msg_hdr.msg_iovlen = static_cast<std::size_t>(batch_.pieces.data() + batch_.piece_count - first);
-  batch_.payload_bytes[batch_.count++] = datagram.payload_bytes;
+  // In more pieces than a message may have: the driver's own doing.
+  if (!batch_.fits(datagram)) return void(++environment_.counters.dropped);
+  batch_.add(datagram);
 }
 
 void DatagramFlows::send_batch() {
-  const std::size_t count = std::exchange(batch_.count, 0);
-  batch_.piece_count = 0;
-  DatagramFlow* flow = count == 0 ? nullptr : table_.find_token(batch_.token);
-  if (flow == nullptr) return;
+  DatagramFlow* flow = batch_.empty() ? nullptr : table_.find_token(batch_.token);
   bool tried_again = false;
-  for (std::size_t at = 0; at < count;) {
-    const int sent = ::sendmmsg(flow->socket.fd(), &batch_.messages[at], static_cast<unsigned>(count - at),
-                                MSG_DONTWAIT | MSG_NOSIGNAL);
-    if (sent > 0) {
-      for (int i = 0; i < sent; ++i) flow->bytes_out += batch_.payload_bytes[at++];
+  while (flow != nullptr && !batch_.empty()) {
+    const bool segment = shape_.socket_head_bytes == 0 && flow->socket.may_segment();
+    const SendBatch::Outcome outcome = batch_.send(flow->socket.fd(), segment);
+    flow->bytes_out += outcome.payload_bytes;
+    if (outcome.error_number == 0) {
       tried_again = false;
       continue;
     }
-    switch (on_send_error(*flow, errno)) {
+    // What is wrong with many at once may not be wrong with one, and then the error says which.
+    if (outcome.segments && is_about_segments(outcome.error_number)) {
+      flow->socket.forbid_segments();
+      continue;
+    }
+    switch (on_send_error(*flow, outcome.error_number)) {
       case AfterError::again:
         // Once: an error that comes back at once is about this very datagram.
         if (!std::exchange(tried_again, true)) continue;
         [[fallthrough]];
       case AfterError::next:
         tried_again = false;
-        ++at;
+        batch_.skip();
         ++environment_.counters.dropped;
         continue;
-      case AfterError::lost: environment_.counters.dropped += count - at; return;
-      case AfterError::ended: return;
+      case AfterError::lost: environment_.counters.dropped += batch_.left(); break;
+      case AfterError::ended: break;
     }
+    break;
   }
+  batch_.clear();
 }
 
 DatagramFlows::AfterError DatagramFlows::on_send_error(DatagramFlow& flow, int error_number) {
   switch (error_number) {
-    case EINTR: return AfterError::again;
     // The socket or the host takes no more at the moment, and datagrams do not wait.
     case EAGAIN:
     case ENOBUFS:

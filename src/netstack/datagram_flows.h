@@ -1,7 +1,5 @@
 #pragma once
 
-#include <sys/socket.h>
-
 #include <array>
 #include <deque>
 #include <optional>
@@ -10,6 +8,7 @@
 #include "netstack/environment.h"
 #include "netstack/icmp_errors.h"
 #include "netstack/packet.h"
+#include "netstack/send_batch.h"
 
 namespace microagent::netstack {
 
@@ -78,24 +77,11 @@ class DatagramFlows {
   DatagramTable table_;
 
  private:
-  // The guest's datagrams to one host socket, to be sent by one call.
-  struct Batch {
-    static constexpr std::size_t kMaxMessages = 64;
-    static constexpr std::size_t kMaxPieces = 1024;
-
-    std::uint64_t token = 0;
-    std::size_t count = 0, piece_count = 0;
-    std::array<mmsghdr, kMaxMessages> messages;
-    std::array<std::array<std::uint8_t, 8>, kMaxMessages> heads;
-    std::array<std::size_t, kMaxMessages> payload_bytes;
-    std::array<iovec, kMaxPieces> pieces;
-  };
   enum class AfterError : std::uint8_t { again, next, lost, ended };
   enum class Turn : std::uint8_t { done, more, no_room, ended };
 
   void open(const DatagramKey& key, const Quote& quote, const HostDatagram& datagram);
   void queue_for_host(DatagramFlow& flow, const HostDatagram& datagram);
-  void add_to_batch(const HostDatagram& datagram);
   AfterError on_send_error(DatagramFlow& flow, int error_number);
   bool report_errors(DatagramFlow& flow);
   void tell_guest(const DatagramFlow& flow, const SocketError& error);
@@ -110,7 +96,7 @@ class DatagramFlows {
   std::size_t pending_bytes_ = 0;
   std::deque<std::uint64_t> ready_;  // tokens
   bool blocked_ = false;             // the guest has no room
-  Batch batch_;
+  SendBatch batch_;
   std::array<iovec, 1026> receive_pieces_;
 };
 

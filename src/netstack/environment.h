@@ -42,4 +42,11 @@ inline wire::IpAddress gateway_address(const Config& config, wire::IpAddress::Fa
                                                  : wire::IpAddress::ipv6(config.gateway_ip6);
 }
 
+// The gateway's link-local address: of its MAC address (RFC 4291, appendix A).
+inline wire::IpAddress gateway_link_local(const Config& config) {
+  const auto& mac = config.gateway_mac;
+  return wire::IpAddress::ipv6({0xfe, 0x80, 0, 0, 0, 0, 0, 0, static_cast<std::uint8_t>(mac[0] ^ 2), mac[1], mac[2],
+                                0xff, 0xfe, mac[3], mac[4], mac[5]});
+}
+
 }  // namespace microagent::netstack

@@ -109,6 +109,8 @@ bool Fragments::copy_in(Pending& pending, const Packet& fragment, const Place& p
     pending.hop_limit = fragment.hop_limit;
     pending.protocol = fragment.protocol;
     pending.quote = quote_of(fragment);
+    // As it would be without the fragment header.
+    if (!fragment.source.is_ipv4()) pending.quote.bytes[offsetof(wire::Ipv6Header, next_header)] = fragment.protocol;
   }
   if (!place.more) pending.total = part.end;
 

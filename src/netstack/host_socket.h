@@ -35,6 +35,10 @@ class HostSocket {
   std::uint8_t hop_limit() const { return hop_limit_; }
   bool dont_fragment() const { return dont_fragment_; }
 
+  // Whether a UDP socket may be given many datagrams as one message; until that has failed once.
+  bool may_segment() const { return is_inet() && may_segment_; }
+  void forbid_segments() { may_segment_ = false; }
+
   struct Received {
     std::size_t bytes = 0;
     bool truncated = false;
@@ -54,6 +58,7 @@ class HostSocket {
   Kind kind_ = Kind::ipv4;
   std::uint8_t hop_limit_ = 0;
   bool dont_fragment_ = false;
+  bool may_segment_ = true;
 };
 
 }  // namespace microagent::netstack

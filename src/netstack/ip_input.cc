@@ -1,5 +1,6 @@
 #include "netstack/ip_input.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "base/pieces.h"
@@ -33,6 +34,28 @@ Reach reach_of_ipv4(const std::array<std::uint8_t, 4>& octets, const Config& con
   return octets[0] >> 4 == 0xf ? Reach::nowhere : Reach::elsewhere;
 }
 
+bool shares_prefix(const wire::IpAddress& a, const wire::IpAddress& b, unsigned bits) {
+  for (unsigned bit = 0; bit < bits; ++bit) {
+    const unsigned mask = 0x80U >> bit % 8;
+    if (((a.bytes[bit / 8] ^ b.bytes[bit / 8]) & mask) != 0) return false;
+  }
+  return true;
+}
+
+bool is_link_local6(const wire::IpAddress& address) { return address.bytes[0] == 0xfe && address.bytes[1] >> 6 == 2; }
+
+Reach reach_of_ipv6(const wire::IpAddress& address, const Config& config) {
+  const auto gateway = gateway_address(config, wire::IpAddress::Family::ipv6);
+  if (address == gateway || address == gateway_link_local(config)) return Reach::gateway;
+  if (address.bytes[0] == 0xff) return Reach::everybody;
+  if (is_link_local6(address) || shares_prefix(address, gateway, std::min<unsigned>(config.prefix_length6, 128))) {
+    return Reach::absent;
+  }
+  // ::, ::1, and IPv4 in one of its disguises that no router knows.
+  constexpr wire::IpAddress kZero = {{}, wire::IpAddress::Family::ipv6};
+  return shares_prefix(address, kZero, 80) ? Reach::nowhere : Reach::elsewhere;
+}
+
 std::optional<std::size_t> checksum_offset_of(std::uint8_t protocol) {
   switch (protocol) {
     case wire::kProtocolTcp: return kTcpChecksumOffset;
@@ -41,14 +64,14 @@ std::optional<std::size_t> checksum_offset_of(std::uint8_t protocol) {
   }
 }
 
-bool asks_for_offload(const Offload& offload) {
-  return (offload.flags & wire::kNetHeaderNeedsCsum) != 0 || offload.gso_type != wire::kNetHeaderGsoNone;
-}
-
 }  // namespace
 
 Reach reach_of(const wire::IpAddress& destination, const Config& config) {
-  return reach_of_ipv4(destination.octets(), config);
+  return destination.is_ipv4() ? reach_of_ipv4(destination.octets(), config) : reach_of_ipv6(destination, config);
+}
+
+bool asks_for_offload(const Offload& offload) {
+  return (offload.flags & wire::kNetHeaderNeedsCsum) != 0 || offload.gso_type != wire::kNetHeaderGsoNone;
 }
 
 bool offload_fits(const Packet& packet, std::size_t transport_at) {
@@ -62,6 +85,17 @@ bool offload_fits(const Packet& packet, std::size_t transport_at) {
   if (offload.gso_type == wire::kNetHeaderGsoNone) return true;
   const auto wanted = packet.source.is_ipv4() ? wire::kNetHeaderGsoTcp4 : wire::kNetHeaderGsoTcp6;
   return offload.gso_type == wanted && packet.protocol == wire::kProtocolTcp && needs_checksum && offload.gso_size != 0;
+}
+
+// The guest may take any address of the prefix that no other has (RFC 4862, RFC 8981). From a link-local address it
+// speaks to the link only, and from none while it looks whether an address is taken.
+bool IpInput::has_good_source6(const Packet& packet) const {
+  const Config& config = environment_.config;
+  constexpr wire::IpAddress kNone{{}, wire::IpAddress::Family::ipv6};
+  const Reach reach = reach_of(packet.destination, config);
+  if (packet.source == kNone) return packet.protocol == wire::kProtocolIcmpv6 && reach == Reach::everybody;
+  if (reach_of(packet.source, config) != Reach::absent) return false;
+  return !is_link_local6(packet.source) || reach == Reach::gateway || reach == Reach::everybody;
 }
 
 // The guest speaks for itself. Before it knows its address it has none, and only DHCP hears it; answers to flows that

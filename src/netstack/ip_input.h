@@ -29,16 +29,24 @@ class IpInput {
   // Nothing: dropped, and counted why, or a fragment of what is not whole yet.
   std::optional<Packet> take_ipv4(std::span<iovec> pieces, std::size_t bytes, const Offload& offload);
 
+  std::optional<Packet> take_ipv6(std::span<iovec> pieces, std::size_t bytes, const Offload& offload);
+
   void on_time() { fragments_.on_time(); }
   std::optional<std::uint64_t> next_deadline() const { return fragments_.next_deadline(); }
 
  private:
   bool has_good_source(const Packet& packet) const;
+  bool has_good_source6(const Packet& packet) const;
+  // Cuts the extension headers off; joins fragments on the way. Nothing when the packet is not whole, or not right,
+  // which is counted.
+  std::optional<Packet> walk_extensions(Packet packet, std::size_t transport_at);
 
   Environment& environment_;
   Fragments fragments_;
   std::array<std::uint8_t, 60> header_{};
 };
+
+bool asks_for_offload(const Offload& offload);
 
 // Whether the offloads that the guest asks for are those of this packet, whose transport header begins `transport_at`
 // bytes into the frame.

@@ -116,6 +116,23 @@ TEST_F(SocketErrorsTest, TheHostsNarrowLinkIsTold) {
   if (!ran) GTEST_SKIP() << "no network namespace";
 }
 
+TEST_F(SocketErrorsTest, OneOfManyThatIsTooLargeCostsTheOthersNothing) {
+  const bool ran = in_net_namespace(1300, [this] {
+    const Fd server = bound_udp("198.51.100.7");
+    splice_udp(port_of(server));
+    EXPECT_EQ(heard_by(server), "first");
+    // Segments that do not fit the link are not sent as such; then each is judged by itself.
+    send_batch({udp_frame(ends(), pattern(1400)), udp_frame(ends(), pattern(1400)), udp_frame(ends(), pattern(600)),
+                udp_frame(ends(), pattern(600)), udp_frame(ends(), pattern(1272))});
+    EXPECT_EQ(receive_from(server), pattern(600));
+    EXPECT_EQ(receive_from(server), pattern(600));
+    EXPECT_EQ(receive_from(server), pattern(1272));
+    EXPECT_EQ(stack->counters().dropped, 2U);
+    for (const Parsed& error : received()) expect_error(error, 3, 4);
+  });
+  if (!ran) GTEST_SKIP() << "no network namespace";
+}
+
 TEST_F(SocketErrorsTest, RoutersOnTheWayAreNamed) {
   const bool ran = in_net_namespace(1500, [this] {
     const Fd server = bound_udp("198.51.100.7");

@@ -7,11 +7,13 @@
 #include "base/pieces.h"
 #include "netstack/arp.h"
 #include "netstack/dhcp.h"
+#include "netstack/dhcp6.h"
 #include "netstack/echo_flows.h"
 #include "netstack/environment.h"
 #include "netstack/icmp.h"
 #include "netstack/icmp_errors.h"
 #include "netstack/ip_input.h"
+#include "netstack/ndp.h"
 #include "netstack/tcp_flows.h"
 #include "netstack/udp_flows.h"
 #include "netstack/udp_input.h"
@@ -30,11 +32,6 @@ bool is_for_gateway(const wire::MacAddress& destination, const Config& config) {
   return destination == config.gateway_mac || (destination[0] & 1) != 0;
 }
 
-bool is_for_dhcp(const Packet& packet) {
-  return packet.source.is_ipv4() && packet.protocol == wire::kProtocolUdp &&
-         udp_destination_port(packet) == wire::kDhcpServerPort;
-}
-
 }  // namespace
 
 // Sorts frames to protocols and events to the tables of flows. Verdicts and descriptors find their table by the kind in
@@ -49,8 +46,9 @@ struct Stack::Impl {
   }
 
   void on_frame(std::span<const iovec> pieces, std::size_t bytes, const Offload& offload);
-  void on_ipv4(std::span<iovec> pieces, std::size_t bytes, const Offload& offload);
   void on_packet(Packet& packet);
+  // What configures the guest is for the gateway or for everybody. False when the packet is something else.
+  bool configures(Packet& packet);
   void forward(Packet& packet);
   void on_icmp(Packet& packet, bool to_gateway);
   void on_guest_error(const GuestError& error);
@@ -70,6 +68,8 @@ struct Stack::Impl {
   IpInput ip_input{environment};
   Icmp icmp{environment};
   Dhcp dhcp{environment};
+  Ndp ndp{environment};
+  Dhcp6 dhcp6{environment};
   TcpFlows tcp{environment};
   UdpFlows udp{environment};
   EchoFlows echo{environment};
@@ -96,42 +96,56 @@ void Stack::Impl::on_frame(std::span<const iovec> frame, std::size_t bytes, cons
     return;
   }
   switch (header.ether_type) {
-    case wire::kEtherTypeIpv4: return on_ipv4(rest, bytes, offload);
+    case wire::kEtherTypeIpv4:
+      if (auto packet = ip_input.take_ipv4(rest, bytes, offload)) on_packet(*packet);
+      return;
+    case wire::kEtherTypeIpv6:
+      if (!config.has_ipv6) break;
+      if (auto packet = ip_input.take_ipv6(rest, bytes, offload)) on_packet(*packet);
+      return;
     case wire::kEtherTypeArp: return arp.on_packet(rest, bytes);
-    default: ++counters.unsupported;
+    default: break;
   }
-}
-
-void Stack::Impl::on_ipv4(std::span<iovec> rest, std::size_t bytes, const Offload& offload) {
-  auto packet = ip_input.take_ipv4(rest, bytes, offload);
-  if (packet) on_packet(*packet);
+  ++counters.unsupported;
 }
 
 void Stack::Impl::on_packet(Packet& packet) {
   switch (reach_of(packet.destination, config)) {
-    case Reach::gateway: return forward(packet);
+    case Reach::gateway:
+      if (configures(packet)) return;
+      return forward(packet);
     case Reach::elsewhere:
       // The gateway is a hop on the way.
       if (packet.hop_limit > 1) return forward(packet);
       return refuse(packet, time_exceeded(wire::kIcmpInTransit, packet.source.family));
     case Reach::absent: return refuse(packet, error_of(Refusal::host_unreachable, packet.source.family));
     case Reach::everybody:
-      if (is_for_dhcp(packet)) return dhcp.on_packet(packet);
-      ++counters.unsupported;
+      if (!configures(packet)) ++counters.unsupported;
       return;
     case Reach::nowhere: ++counters.malformed; return;
   }
+}
+
+bool Stack::Impl::configures(Packet& packet) {
+  const bool ipv4 = packet.source.is_ipv4();
+  if (!ipv4 && Ndp::is_ndp(packet)) return ndp.on_packet(packet), true;
+  if (packet.protocol != wire::kProtocolUdp) return false;
+  const std::uint16_t port = udp_destination_port(packet);
+  if (ipv4 && port == wire::kDhcpServerPort) return dhcp.on_packet(packet), true;
+  if (!ipv4 && port == wire::kDhcp6ServerPort) return dhcp6.on_packet(packet), true;
+  return false;
 }
 
 void Stack::Impl::forward(Packet& packet) {
   const bool to_gateway = reach_of(packet.destination, config) == Reach::gateway;
   switch (packet.protocol) {
     case wire::kProtocolTcp: return tcp.on_packet(packet);
-    case wire::kProtocolUdp:
-      if (to_gateway && is_for_dhcp(packet)) return dhcp.on_packet(packet);
-      return udp.on_packet(packet);
+    case wire::kProtocolUdp: return udp.on_packet(packet);
     case wire::kProtocolIcmp:
       if (packet.source.is_ipv4()) return on_icmp(packet, to_gateway);
+      break;
+    case wire::kProtocolIcmpv6:
+      if (!packet.source.is_ipv4()) return on_icmp(packet, to_gateway);
       break;
     default: break;
   }
@@ -232,6 +246,7 @@ void Stack::flush() {
 void Stack::on_time(std::uint64_t now_ns) {
   impl_->environment.now_ns = now_ns;
   impl_->ip_input.on_time();
+  impl_->ndp.on_time();
   impl_->tcp.on_time();
   impl_->udp.on_time();
   impl_->echo.on_time();
@@ -239,7 +254,8 @@ void Stack::on_time(std::uint64_t now_ns) {
 
 std::optional<std::uint64_t> Stack::next_deadline() const {
   std::optional<std::uint64_t> next = impl_->tcp.next_deadline();
-  for (const auto other : {impl_->udp.next_deadline(), impl_->echo.next_deadline(), impl_->ip_input.next_deadline()}) {
+  for (const auto other : {impl_->udp.next_deadline(), impl_->echo.next_deadline(), impl_->ip_input.next_deadline(),
+                           impl_->ndp.next_deadline()}) {
     if (other && (!next || *other < *next)) next = other;
   }
   return next;

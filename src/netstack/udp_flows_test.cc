@@ -207,6 +207,30 @@ TEST_F(UdpFlowsTest, SendsABatchInOrder) {
   }
 }
 
+TEST_F(UdpFlowsTest, KeepsTheBoundsOfDatagramsThatGoAsSegments) {
+  const Fd server = bound_udp("127.0.0.1");
+  Fd client = bound_udp("127.0.0.1");
+  connect_to(client, "127.0.0.1", port_of(server));
+  send_udp("first");
+  stack->on_splice(upcalls.opened[0].flow, std::move(client));
+  EXPECT_EQ(heard_by(server), "first");
+  // Runs of one size, their ends smaller, larger, empty or single, and more bytes than one message takes.
+  std::vector<std::size_t> sizes{100, 100, 100, 40, 100, 100, 1000, 1000, 1, 1, 0, 0, 7, 7, 7};
+  sizes.insert(sizes.end(), 60, 1400);
+  sizes.insert(sizes.end(), {3, 2, 1});
+  piece_bytes = 400;
+  std::vector<Bytes> frames;
+  for (std::size_t i = 0; i < sizes.size(); ++i) {
+    frames.push_back(udp_frame(ends(), pattern(sizes[i], static_cast<std::uint8_t>(i))));
+  }
+  send_batch(frames);
+  for (std::size_t i = 0; i < sizes.size(); ++i) {
+    EXPECT_EQ(receive_from(server), pattern(sizes[i], static_cast<std::uint8_t>(i))) << i;
+  }
+  EXPECT_EQ(receive_from(server), std::nullopt);
+  EXPECT_EQ(stack->counters().dropped, 0U);
+}
+
 TEST_F(UdpFlowsTest, FindsThePayloadHoweverItIsCut) {
   Fd host;
   splice_pair(host);
