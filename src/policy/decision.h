@@ -59,6 +59,7 @@ enum class Reason : std::uint8_t {
   invalid_name,      // "invalid-name": the guest named something that is no host name
   unreadable,        // "unreadable": a rule needs the requests and there are none to read
   request_unlisted,  // "request-not-listed": the host's rules allow other requests only
+  ambiguous_path,    // "ambiguous-path": a rule needs the path, and servers disagree about what this one names
   quic,              // "quic": clients come back over TCP
 };
 std::string_view to_string(Reason reason);

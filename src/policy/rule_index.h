@@ -5,7 +5,6 @@
 
 #include <array>
 #include <cstdint>
-#include <functional>
 #include <optional>
 #include <span>
 #include <string_view>
@@ -21,14 +20,13 @@ class RuleIndex {
   RuleIndex() = default;
   explicit RuleIndex(std::vector<RulePtr> rules);
 
-  // The rules that stand at the most specific place that matches: the name itself, then its wildcard, then its suffixes
-  // from the longest; behind each other, those with ports first. Empty when there is none for this port. `name` must be
-  // canonical.
+  // The rules that match the name and the port, the most specific first: the name itself, its wildcard, its suffixes
+  // from the longest; at each of these places, those with ports before those without. `name` must be canonical.
   std::vector<RulePtr> find_name(std::string_view name, std::optional<std::uint16_t> port) const;
   // The same by prefix, the longest first.
   std::vector<RulePtr> find_address(const Address& address, std::optional<std::uint16_t> port) const;
-  // Whether any rule, for whatever port or request, names this name; the most specific one.
-  RulePtr find_name_for_any_port(std::string_view name) const;
+  // Whatever their ports.
+  std::vector<RulePtr> find_name(std::string_view name) const;
 
   std::size_t size() const { return rules_.size(); }
   std::span<const RulePtr> rules() const { return rules_; }
@@ -47,15 +45,21 @@ class RuleIndex {
     Prefixes prefixes;
   };
 
-  void add(std::uint32_t begin, std::uint32_t count);
-  const Slice* find(const Names& names, std::string_view name) const;
-  std::vector<RulePtr> with_port(const Slice& slice, std::optional<std::uint16_t> port) const;
-  // Calls `visit` with each slice that matches the name, the most specific first, until it returns true.
-  void visit_name(std::string_view name, const std::function<bool(const Slice&)>& visit) const;
+  void add(const Rule& place, Slice slice);
+  Names& names_of(Rule::Kind kind);
+  Prefixes& prefixes_of(const Cidr& cidr);
+  // Adds the rules of the place to `found` that `wanted` takes.
+  template <typename Wanted>
+  void collect(const Names& names, std::string_view name, const Wanted& wanted, std::vector<RulePtr>& found) const;
+  template <typename Wanted>
+  std::vector<RulePtr> find_name_if(std::string_view name, const Wanted& wanted) const;
 
   std::vector<RulePtr> rules_;  // sorted so that the rules of one place stand together
   Names names_, wildcards_, suffixes_;
   std::array<std::vector<Length>, 2> lengths_;  // by family, the longest first
 };
+
+// Whether both stand at the same place: the same name in the same form, or the same prefix.
+bool same_place(const Rule& a, const Rule& b);
 
 }  // namespace microagent::policy
