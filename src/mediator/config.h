@@ -29,8 +29,8 @@ struct Network {
 struct Config {
   std::string workspace;
   std::filesystem::path audit_file;
-  policy::PolicyText egress;  // as written, and
-  policy::Policy policy;      // as used
+  policy::PolicyText egress;       // as written, and
+  policy::Policy policy;           // as used
   std::optional<Network> network;  // nothing: isolated
   std::optional<MediationConfig> mediation;
   std::filesystem::path result_file;  // empty: the guest's result is not kept

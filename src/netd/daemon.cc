@@ -14,7 +14,8 @@ namespace {
 constexpr std::size_t kFrameBudget = 256;
 constexpr std::size_t kPacketBudget = 128;
 
-// How long after a frame or packet the rings are looked at before sleeping. About what a notification and a wake-up cost.
+// How long after a frame or packet the rings are looked at before sleeping. About what a notification and a wake-up
+// cost.
 constexpr std::uint64_t kBusyPollNs = 30'000;
 
 // The stack numbers its flows below the marks that vsock and dialled flows carry.
