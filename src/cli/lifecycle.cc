@@ -6,6 +6,7 @@
 
 #include "cli/command.h"
 #include "cli/describe.h"
+#include "cli/egress_flags.h"
 #include "cli/progress.h"
 #include "cli/wait.h"
 #include "supervisor/client.h"
@@ -74,7 +75,9 @@ Result<int> start(const Context& context, const StartOptions& options) {
   const auto subject = find_subject(context, options.name);
   if (!subject) return fail(subject.error());
   // The record may have been edited since create.
-  if (Status valid = validate(subject->manifest); !valid) {
+  Status valid = validate(subject->manifest);
+  if (valid) valid = check_egress(subject->manifest.egress);
+  if (!valid) {
     Error error = with_context(valid.error(), (subject->store.directory(options.name) / "workspace.json").string());
     error.kind = ErrorKind::permanent;
     return fail(std::move(error));

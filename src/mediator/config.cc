@@ -8,12 +8,14 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "policy/policy_json.h"
+
 namespace microagent::mediator {
 namespace {
 
 using Json = nlohmann::json;
 
-constexpr std::size_t kMaxConfig = 1024 * 1024;
+constexpr std::size_t kMaxConfig = 64 * 1024 * 1024;  // 100,000 rules and their places take some 15 MiB
 
 tl::unexpected<Error> bad(std::string_view key, std::string_view why) {
   return fail(ErrorKind::permanent, fmt::format("mediator configuration: {}: {}", key, why));
@@ -80,7 +82,7 @@ Result<Config> parse_config(std::string_view json) {
   const Json object = Json::parse(json, nullptr, false);
   if (!object.is_object()) return bad("all of it", "a JSON object is wanted");
   if (auto status =
-          only_keys(object, "", {"workspace", "mode", "auditFile", "allow", "network", "mediation", "resultFile"});
+          only_keys(object, "", {"workspace", "mode", "auditFile", "egress", "network", "mediation", "resultFile"});
       !status) {
     return fail(status.error());
   }
@@ -90,16 +92,14 @@ Result<Config> parse_config(std::string_view json) {
   if (!mode) return fail(mode.error());
   const auto audit_file = text(object, "auditFile");
   if (!audit_file) return fail(audit_file.error());
-  const auto allow = texts(object, "allow");
-  if (!allow) return fail(allow.error());
+  if (!object.contains("egress")) return bad("egress", "missing");
+  auto egress = policy::policy_from_json(object.at("egress"), "mediator configuration: egress");
+  if (!egress) return fail(egress.error());
+  auto policy = policy::Policy::compile(*egress);
+  if (!policy) return fail(policy.error());
   if (*mode != "user" && *mode != "isolated") return bad("mode", "neither user nor isolated");
 
-  Config config{*workspace, *audit_file, {}, {}, {}, {}};
-  for (const std::string& entry : *allow) {
-    auto rule = policy::parse_rule(entry);
-    if (!rule) return fail(rule.error());
-    config.policy.allow.push_back(std::move(*rule));
-  }
+  Config config{*workspace, *audit_file, std::move(*egress), std::move(*policy), {}, {}, {}};
   if (const auto channel = object.find("mediation"); channel != object.end()) {
     auto mediation = parse_mediation_config(*channel);
     if (!mediation) return fail(mediation.error());

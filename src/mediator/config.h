@@ -1,7 +1,8 @@
 #pragma once
 
 // What the supervisor tells the mediator at its start: a JSON object in a sealed memfd.
-//   {"workspace":NAME,"mode":"user"|"isolated","auditFile":PATH,"allow":[RULE...],
+//   {"workspace":NAME,"mode":"user"|"isolated","auditFile":PATH,
+//    "egress":POLICY,                      (policy/policy_json.h)
 //    "network":{"ip":CIDR,"subnet":CIDR,"gateway":ADDRESS,"dns":[ADDRESS...]},
 //    "resultFile":PATH,                    (absent where the guest's result is not to be kept)
 //    "mediation":{...}}                    (mediation_channel.h; absent where no channel is declared)
@@ -28,7 +29,8 @@ struct Network {
 struct Config {
   std::string workspace;
   std::filesystem::path audit_file;
-  policy::Policy policy;
+  policy::PolicyText egress;  // as written, and
+  policy::Policy policy;      // as used
   std::optional<Network> network;  // nothing: isolated
   std::optional<MediationConfig> mediation;
   std::filesystem::path result_file;  // empty: the guest's result is not kept

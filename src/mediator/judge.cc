@@ -31,6 +31,11 @@ bool is_resolver(const Network& network, const policy::Address& address) {
   return address == network.gateway || std::ranges::find(network.declared_dns, address) != network.declared_dns.end();
 }
 
+policy::Protocol protocol_of(flow::Protocol protocol) {
+  if (protocol == flow::Protocol::udp) return policy::Protocol::udp;
+  return protocol == flow::Protocol::tcp ? policy::Protocol::tcp : policy::Protocol::icmp;
+}
+
 }  // namespace
 
 Judgement denied(std::string reason, std::string rule) {
@@ -57,14 +62,16 @@ Judgement judge(const Config& config, const policy::Surroundings& surroundings, 
     judgement.service = Service::dns;
     return judgement;
   }
-  policy::Facts facts{judgement.destination, std::nullopt};
+  policy::Facts facts;
+  facts.protocol = protocol_of(open.protocol);
+  facts.destination = judgement.destination;
   if (has_port) facts.port = static_cast<std::uint16_t>(open.destination.port);
   policy::Decision decision = policy::decide(config.policy, surroundings, facts);
-  judgement.service = decision.allow ? Service::upstream : Service::none;
+  judgement.service = decision.allowed() ? Service::upstream : Service::none;
   judgement.internal = decision.reason == policy::Reason::inside;
   judgement.unlisted = decision.reason == policy::Reason::unlisted_public;
   judgement.reason = policy::to_string(decision.reason);
-  judgement.rule = std::move(decision.rule);
+  judgement.rule = std::move(decision.text);
   return judgement;
 }
 

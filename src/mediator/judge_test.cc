@@ -37,7 +37,7 @@ class JudgeTest : public testing::Test {
 
 TEST_F(JudgeTest, SendsPublicFlowsUpstream) {
   for (const auto protocol : {flow::Protocol::tcp, flow::Protocol::udp, flow::Protocol::icmp_echo}) {
-    const Judgement judgement = judged(protocol, "198.51.100.1", 443);
+    const Judgement judgement = judged(protocol, "198.51.100.1", 80);
     EXPECT_EQ(judgement.service, Service::upstream);
     EXPECT_TRUE(judgement.unlisted);
     EXPECT_EQ(judgement.destination, *policy::parse_address("198.51.100.1"));
@@ -51,7 +51,8 @@ TEST_F(JudgeTest, DeniesTheInsideUnlessARuleAllowsIt) {
     EXPECT_TRUE(judgement.internal);
     EXPECT_EQ(judgement.reason, "inside");
   }
-  config_.policy.allow.push_back(*policy::parse_rule("127.0.0.1:80"));
+  config_.egress.allow.push_back(policy::rule_text("127.0.0.1:80"));
+  config_.policy = *policy::Policy::compile(config_.egress);
   EXPECT_EQ(judged(flow::Protocol::tcp, "127.0.0.1", 80).service, Service::upstream);
   EXPECT_FALSE(judged(flow::Protocol::tcp, "127.0.0.1", 80).unlisted);
   EXPECT_EQ(judged(flow::Protocol::icmp_echo, "127.0.0.1", 80).service,

@@ -26,7 +26,8 @@ class MediatorTest : public testing::Test {
   MediatorTest() {
     config_.workspace = "web";
     config_.audit_file = directory_.audit_file();
-    config_.policy.allow.push_back(*policy::parse_rule("127.0.0.0/8"));
+    config_.egress.allow.push_back(policy::rule_text("127.0.0.0/8", "--egress-allow"));
+    config_.policy = *policy::Policy::compile(config_.egress);
     config_.network = Network{*policy::parse_cidr("192.168.64.0/24"), *policy::parse_address("192.168.64.1"), {}};
   }
 
@@ -124,7 +125,7 @@ TEST_F(MediatorTest, TellsATcpFlowFromItsSynToItsEnd) {
   ASSERT_EQ(all.size(), 2U);
   EXPECT_EQ(all[0]["event"], "egress_allow");
   EXPECT_EQ(all[0]["dst"], "127.0.0.1:" + std::to_string(server.port()));
-  EXPECT_EQ(all[0]["rule"], "--egress-allow 127.0.0.0/8");
+  EXPECT_EQ(all[0]["rule"], "allow 127.0.0.0/8 (--egress-allow)");
   EXPECT_EQ(all[1]["event"], "egress_close");
   EXPECT_EQ(all[1]["flow"], all[0]["flow"]);
   EXPECT_EQ(all[1]["bytesOut"], 5);
@@ -146,7 +147,7 @@ TEST_F(MediatorTest, RefusesTheInside) {
 }
 
 TEST_F(MediatorTest, RefusesTheHostsOwnAddressesWithoutARule) {
-  config_.policy.allow.clear();
+  config_.policy = policy::Policy();
   start();
   const LoopbackSocket server(SOCK_STREAM);
   EXPECT_EQ(refusal_of(Protocol::tcp, "127.0.0.1", server.port()), Refusal::reset);

@@ -88,7 +88,7 @@ std::string mediator_config(const workspace::Manifest& manifest, const std::file
                  {"mode", workspace::to_string(manifest.network.mode)},
                  {"auditFile", audit_file.string()},
                  {"resultFile", (audit_file.parent_path() / workspace::kResultFile).string()},
-                 {"allow", manifest.egress.allow}};
+                 {"egress", workspace::to_json(manifest.egress)}};
   if (manifest.network.mode == workspace::NetworkMode::user) {
     const auto network = workspace::effective(manifest.network);
     config["network"] = {{"ip", network.ip},
