@@ -76,6 +76,19 @@ Result<Network> parse_network(const Json& object) {
   return network;
 }
 
+Result<std::string> read_whole(int fd) {
+  std::string content;
+  std::array<char, 16 * 1024> chunk{};
+  for (;;) {
+    const ssize_t count = ::pread(fd, chunk.data(), chunk.size(), static_cast<off_t>(content.size()));
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return fail_errno(errno, "cannot read the mediator's configuration");
+    if (count == 0) return content;
+    content.append(chunk.data(), static_cast<std::size_t>(count));
+    if (content.size() > kMaxConfig) return bad("all of it", "too long");
+  }
+}
+
 }  // namespace
 
 Result<Config> parse_config(std::string_view json) {
@@ -95,11 +108,9 @@ Result<Config> parse_config(std::string_view json) {
   if (!object.contains("egress")) return bad("egress", "missing");
   auto egress = policy::policy_from_json(object.at("egress"), "mediator configuration: egress");
   if (!egress) return fail(egress.error());
-  auto policy = policy::Policy::compile(*egress);
-  if (!policy) return fail(policy.error());
   if (*mode != "user" && *mode != "isolated") return bad("mode", "neither user nor isolated");
 
-  Config config{*workspace, *audit_file, std::move(*egress), std::move(*policy), {}, {}, {}};
+  Config config{*workspace, *audit_file, std::move(*egress), {}, {}, {}, {}};
   if (const auto channel = object.find("mediation"); channel != object.end()) {
     auto mediation = parse_mediation_config(*channel);
     if (!mediation) return fail(mediation.error());
@@ -119,17 +130,17 @@ Result<Config> parse_config(std::string_view json) {
 }
 
 Result<Config> read_config(int fd) {
-  std::string content;
-  std::array<char, 16 * 1024> chunk{};
-  for (;;) {
-    const ssize_t count = ::pread(fd, chunk.data(), chunk.size(), static_cast<off_t>(content.size()));
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) return fail_errno(errno, "cannot read the mediator's configuration");
-    if (count == 0) break;
-    content.append(chunk.data(), static_cast<std::size_t>(count));
-    if (content.size() > kMaxConfig) return bad("all of it", "too long");
-  }
-  return parse_config(content);
+  const auto content = read_whole(fd);
+  if (!content) return fail(content.error());
+  return parse_config(*content);
+}
+
+Result<policy::PolicyText> read_policy_file(int fd) {
+  const auto content = read_whole(fd);
+  if (!content) return fail(content.error());
+  const Json json = Json::parse(*content, nullptr, false);
+  if (json.is_discarded()) return bad("egress", "no JSON");
+  return policy::policy_from_json(json, "egress");
 }
 
 }  // namespace microagent::mediator

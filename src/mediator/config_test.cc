@@ -27,7 +27,7 @@ TEST(Config, IsReadWhole) {
   EXPECT_EQ(config->workspace, "web");
   EXPECT_EQ(config->audit_file, "/x/egress.jsonl");
   ASSERT_EQ(config->egress.allow.size(), 1U);
-  EXPECT_EQ(config->policy.list(policy::List::allow).size(), 1U);
+  EXPECT_EQ(config->egress.allow[0].destination, "10.0.0.0/8:80");
   ASSERT_TRUE(config->network);
   EXPECT_EQ(policy::to_string(config->network->subnet), "192.168.64.0/24");
   EXPECT_EQ(policy::to_string(config->network->gateway), "192.168.64.1");

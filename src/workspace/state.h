@@ -37,7 +37,7 @@ inline constexpr const char* kResultFile = "result";
 enum class State { prepared, starting, running, stopping, stopped, halted, quarantined, failed };
 std::string_view to_string(State state);
 std::optional<State> state_from_string(std::string_view word);
-// Whether a supervisor is at work: starting, running, stopping.
+// Whether a supervisor is at work: starting, running, stopping, quarantined.
 bool is_alive(State state);
 
 // One readiness signal of the contract.
