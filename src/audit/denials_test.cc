@@ -63,7 +63,8 @@ TEST_F(DenialsTest, BeginsAnewWhenTheWindowIsOver) {
 TEST_F(DenialsTest, TellsKindsApart) {
   EXPECT_EQ(deny("a.com", kStart), "d-1");
   EXPECT_EQ(deny("b.com", kStart), "d-2");
-  EXPECT_EQ(*denials_.record(Event::udp_deny, {{"host", "a.com"}, {"rule", "lockAllowlist: not listed"}}, kStart), "d-3");
+  EXPECT_EQ(*denials_.record(Event::udp_deny, {{"host", "a.com"}, {"rule", "lockAllowlist: not listed"}}, kStart),
+            "d-3");
   EXPECT_EQ(*denials_.record(Event::deny, {{"host", "a.com"}, {"rule", "other"}}, kStart), "d-4");
   EXPECT_EQ(log_.records().size(), 4U);
 }

@@ -14,7 +14,8 @@ constexpr std::string_view kPrefix = "egress_";
 std::string known_events() {
   std::string list;
   for (std::size_t i = 0; i < kEvents; ++i) {
-    list.append(list.empty() ? "" : ", ").append(to_string(static_cast<Event>(i)).substr(kPrefix.size()));
+    const std::string_view name = to_string(static_cast<Event>(i));
+    list.append(list.empty() ? "" : ", ").append(name.starts_with(kPrefix) ? name.substr(kPrefix.size()) : name);
   }
   return list;
 }
@@ -68,9 +69,8 @@ std::optional<std::chrono::seconds> parse_time_ago(std::string_view text) {
 
 // Whether the text has a digit wherever the form has 9, and the form's own character elsewhere.
 bool has_form(std::string_view text, std::string_view form) {
-  return std::ranges::equal(text, form, [](char c, char wanted) {
-    return wanted == '9' ? c >= '0' && c <= '9' : c == wanted;
-  });
+  return std::ranges::equal(text, form,
+                            [](char c, char wanted) { return wanted == '9' ? c >= '0' && c <= '9' : c == wanted; });
 }
 
 // Records have nine digits behind the second, so that texts compare as instants do.

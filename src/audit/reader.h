@@ -22,8 +22,8 @@ class Reader {
   explicit Reader(std::filesystem::path log) : log_(std::move(log)) {}
 
   // Hands over every record that came since the last call; each once, in order, however often the log was rotated in
-  // between. The unfinished line of a writer that is at work, or died, is left for later. No log yet is no error. A line
-  // that is not a record is an error that names it.
+  // between. The unfinished line of a writer that is at work, or died, is left for later. No log yet is no error. A
+  // line that is not a record is an error that names it.
   Status read_on(const Sink& sink);
 
   // Records that are not there: rotation dropped them before they were read, or somebody else did.

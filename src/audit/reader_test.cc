@@ -111,7 +111,8 @@ TEST_F(ReaderTest, NamesALineThatIsNoRecord) {
 TEST_F(ReaderTest, StopsWhereItsSinkDoes) {
   auto writer = log_.open();
   ASSERT_TRUE(writer->write(Event::deny, 1, kWhere));
-  EXPECT_FALSE(reader_.read_on([](const ParsedRecord&, std::string_view) { return Status(fail(ErrorKind::permanent, "full")); }));
+  EXPECT_FALSE(reader_.read_on(
+      [](const ParsedRecord&, std::string_view) { return Status(fail(ErrorKind::permanent, "full")); }));
 }
 
 }  // namespace

@@ -95,6 +95,7 @@ bool is_denial(Event event) {
     case Event::udp_deny:
     case Event::udp_internal_deny:
     case Event::dns_deny:
+    case Event::mediation_deny:
     case Event::cap_exceeded: return true;
     default: return false;
   }

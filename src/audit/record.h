@@ -2,8 +2,8 @@
 
 // The schema of egress.jsonl: one JSON object a line, in ASCII. First `seq` (1, 2, ...), `ts` (RFC 3339, UTC), `event`,
 // `workspace` and, where the record is about one, `flow`; then what the event adds; last `prev` (chain.h). `flow` is
-// unique within the log and ties a flow's records together. A record of a decision has `decision`, the id that the guest
-// was told, and `rule`; `signal` where there is one (policy/decision.h).
+// unique within the log and ties a flow's records together. A record of a decision has `decision`, the id that the
+// guest was told, and `rule`; `signal` where there is one (policy/decision.h).
 
 #include <cstdint>
 #include <nlohmann/json.hpp>

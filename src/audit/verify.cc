@@ -44,14 +44,16 @@ class Verifier {
 
   Result<Verified> finish(const fs::path& log) {
     if (before_first_ && !before_was_dropped_) {
-      return broken(log.string(), fmt::format("the records before {} are gone, and no record says that they were dropped",
-                                              result_.first_seq));
+      return broken(
+          log.string(),
+          fmt::format("the records before {} are gone, and no record says that they were dropped", result_.first_seq));
     }
     if (head_ && head_->seq > result_.last_seq) {
       return broken(log.string(), fmt::format("the log was cut: it ends with record {}, and {} were written",
                                               result_.last_seq, head_->seq));
     }
-    if (head_ && head_->seq != 0 && !head_was_met_) return broken(log.string(), fmt::format("record {} was changed", head_->seq));
+    if (head_ && head_->seq != 0 && !head_was_met_)
+      return broken(log.string(), fmt::format("record {} was changed", head_->seq));
     return result_;
   }
 

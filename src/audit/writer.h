@@ -4,8 +4,8 @@
 // waits for it can never outrun its record. Records reach the kernel, not the platter: they survive the death of any
 // process, and the power cut of a host only as far as its file system wrote them back.
 //
-// A file that has grown to its limit is set aside under a number (log_files.h) and the chain goes on in a new one, whose
-// first records say which flows are open. The oldest file goes when there are too many; a record says so before.
+// A file that has grown to its limit is set aside under a number (log_files.h) and the chain goes on in a new one,
+// whose first records say which flows are open. The oldest file goes when there are too many; a record says so before.
 
 #include <cstdint>
 #include <filesystem>
@@ -71,7 +71,8 @@ class Writer {
   std::uint64_t last_seq_;
   std::uint64_t last_flow_;
   std::string prev_;
-  std::uint64_t size_;  // of the whole lines
+  std::uint64_t size_;       // of the whole lines
+  std::uint64_t rotate_at_;  // the size at which the file is full; what it began with does not count
   bool partial_line_ = false;
   OpenFlows open_;
 };

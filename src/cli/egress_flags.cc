@@ -74,15 +74,19 @@ void add_egress_flags(CLI::App& command, EgressOptions& options) {
   add_list(command, "--egress-deny", options.deny, "deny, whatever allows it; may be repeated")->type_name("RULE");
   add_list(command, "--egress-passthrough", options.passthrough, "allow, and never intercept; may be repeated")
       ->type_name("RULE");
-  command.add_option("--egress-policy", options.policy_file, "a policy, .yaml, .yml or .json; flags and spec win over it")
+  command
+      .add_option("--egress-policy", options.policy_file, "a policy, .yaml, .yml or .json; flags and spec win over it")
       ->type_name("FILE");
   command.add_flag("--egress-lock-allowlist", options.lock_allowlist, "only what is listed may be reached");
   command.add_flag("--observe", options.observe, "record what a locked allowlist would deny, and deny nothing");
   command.add_option("--egress-max-total-bytes", options.max_total_bytes, "bytes both ways, such as 50GiB; 0: no cap")
       ->type_name("BYTES");
-  command.add_option("--egress-max-bytes-per-second", options.max_bytes_per_second, "the whole workspace's rate; 0: no cap")
+  command
+      .add_option("--egress-max-bytes-per-second", options.max_bytes_per_second,
+                  "the whole workspace's rate; 0: no cap")
       ->type_name("BYTES");
-  command.add_option("--egress-max-conns", options.max_connections, "connections at once; 0: no cap")->type_name("COUNT");
+  command.add_option("--egress-max-conns", options.max_connections, "connections at once; 0: no cap")
+      ->type_name("COUNT");
 }
 
 Result<EgressDeclaration> read_egress_flags(const EgressOptions& options) {
@@ -93,15 +97,15 @@ Result<EgressDeclaration> read_egress_flags(const EgressOptions& options) {
   read_rules(options.allow, "--egress-allow", flags.allow);
   read_rules(options.deny, "--egress-deny", flags.deny);
   read_rules(options.passthrough, "--egress-passthrough", flags.passthrough);
-  Status read = read_cap(options.max_total_bytes, "--egress-max-total-bytes", workspace::parse_byte_cap,
-                         flags.max_total_bytes);
+  Status read =
+      read_cap(options.max_total_bytes, "--egress-max-total-bytes", workspace::parse_byte_cap, flags.max_total_bytes);
   if (read) {
     read = read_cap(options.max_bytes_per_second, "--egress-max-bytes-per-second", workspace::parse_byte_cap,
                     flags.max_bytes_per_second);
   }
   if (read) {
-    read = read_cap(options.max_connections, "--egress-max-conns", workspace::parse_connection_cap,
-                    flags.max_connections);
+    read =
+        read_cap(options.max_connections, "--egress-max-conns", workspace::parse_connection_cap, flags.max_connections);
   }
   if (!read) return fail(read.error());
   return flags;

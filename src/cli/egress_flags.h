@@ -24,8 +24,7 @@ void add_egress_flags(CLI::App& command, EgressOptions& options);
 Result<workspace::EgressDeclaration> read_egress_flags(const EgressOptions& options);
 
 // Unites what flags and spec say with the policy file, which is weaker, and settles the word of the mode.
-Result<workspace::EgressDeclaration> settle_egress(const EgressOptions& options,
-                                                   workspace::EgressDeclaration declared);
+Result<workspace::EgressDeclaration> settle_egress(const EgressOptions& options, workspace::EgressDeclaration declared);
 
 // Every rule, and the policy as a whole; kind usage, and the message says the place.
 Status check_egress(const workspace::Egress& egress);

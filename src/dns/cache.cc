@@ -42,7 +42,8 @@ void Cache::store(const Query& query, const Bytes& answer, const Digest& digest,
   if (!digest.keep || *digest.keep == 0 || !query.recursion_desired) return;
   std::string key = key_of(query);
   if (const auto known = by_key_.find(key); known != by_key_.end()) drop(known->second);
-  Entry entry{std::move(key), answer, ttl_places(answer), digest.bindings, now, now + std::chrono::seconds(*digest.keep)};
+  Entry entry{std::move(key),  answer, ttl_places(answer),
+              digest.bindings, now,    now + std::chrono::seconds(*digest.keep)};
   if (size_of(entry) > limits_.bytes / 4) return;
 
   bytes_ += size_of(entry);

@@ -20,7 +20,8 @@ Digest kept_for(std::optional<std::uint32_t> seconds) {
   return digest;
 }
 
-const Bytes kAnswer = TestAnswer{.answers = {test_a("www.example.com", 1, 300), test_a("www.example.com", 2, 5)}}.encode();
+const Bytes kAnswer =
+    TestAnswer{.answers = {test_a("www.example.com", 1, 300), test_a("www.example.com", 2, 5)}}.encode();
 
 TEST(Cache, AnswersTheSameQuestion) {
   Cache cache;
@@ -35,9 +36,9 @@ TEST(Cache, AnswersTheSameQuestion) {
 TEST(Cache, KeepsQuestionsApartThatHaveOtherAnswers) {
   Cache cache;
   cache.store(query_of({}), kAnswer, kept_for(300), kStart);
-  for (const TestMessage& other : {TestMessage{.name = "ww.example.com"}, TestMessage{.type = 28},
-                                   TestMessage{.edns_size = 1232}, TestMessage{.flags = 0x0110},
-                                   TestMessage{.flags = 0x0120}, TestMessage{.flags = 0x0000}}) {
+  for (const TestMessage& other :
+       {TestMessage{.name = "ww.example.com"}, TestMessage{.type = 28}, TestMessage{.edns_size = 1232},
+        TestMessage{.flags = 0x0110}, TestMessage{.flags = 0x0120}, TestMessage{.flags = 0x0000}}) {
     EXPECT_FALSE(cache.find(query_of(other), kStart));
   }
 }
@@ -46,7 +47,8 @@ TEST(Cache, CountsTheTimesToLiveDown) {
   Cache cache;
   cache.store(query_of({}), kAnswer, kept_for(300), kStart);
   const auto hit = cache.find(query_of({}), kStart + std::chrono::milliseconds(10'999));
-  EXPECT_EQ(hit->answer, (TestAnswer{.answers = {test_a("www.example.com", 1, 290), test_a("www.example.com", 2, 0)}}.encode()));
+  EXPECT_EQ(hit->answer,
+            (TestAnswer{.answers = {test_a("www.example.com", 1, 290), test_a("www.example.com", 2, 0)}}.encode()));
   EXPECT_EQ(hit->age, seconds(10));
 }
 

@@ -30,12 +30,12 @@ constexpr std::uint16_t kCheckingDisabledBit = 0x0010;
 constexpr std::uint16_t kRcodeMask = 0x000f;
 
 constexpr std::uint16_t kClassIn = 1;
-constexpr std::uint16_t kTypeOpt = 41;  // RFC 6891
+constexpr std::uint16_t kTypeOpt = 41;              // RFC 6891
 constexpr std::uint16_t kOptionExtendedError = 15;  // RFC 8914
 constexpr std::uint32_t kDnssecOkBit = 0x8000;      // of OPT's time to live
 constexpr std::uint32_t kBadVersion = 0x01000000;   // extended RCODE 1, above the header's 0: BADVERS
-constexpr std::uint16_t kTypeIxfr = 251;  // RFC 1995
-constexpr std::uint16_t kTypeAxfr = 252;  // RFC 5936
+constexpr std::uint16_t kTypeIxfr = 251;            // RFC 1995
+constexpr std::uint16_t kTypeAxfr = 252;            // RFC 5936
 
 struct QuestionTail {
   be16 type;

@@ -32,7 +32,8 @@ enum class Rcode : std::uint8_t {
   refused = 5
 };
 
-inline constexpr std::uint16_t kTypeA = 1, kTypeCname = 5, kTypeSoa = 6, kTypeAaaa = 28, kTypeSvcb = 64, kTypeHttps = 65;
+inline constexpr std::uint16_t kTypeA = 1, kTypeCname = 5, kTypeSoa = 6, kTypeAaaa = 28, kTypeSvcb = 64,
+                               kTypeHttps = 65;
 
 struct Question {
   Bytes name;  // uncompressed, as on the wire

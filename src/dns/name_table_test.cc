@@ -18,8 +18,8 @@ Bindings told(std::vector<std::string> names, policy::Address address, std::uint
 }
 
 policy::Address numbered(std::size_t i) {
-  return policy::Address::ipv4({10, static_cast<std::uint8_t>(i >> 16), static_cast<std::uint8_t>(i >> 8),
-                                static_cast<std::uint8_t>(i)});
+  return policy::Address::ipv4(
+      {10, static_cast<std::uint8_t>(i >> 16), static_cast<std::uint8_t>(i >> 8), static_cast<std::uint8_t>(i)});
 }
 
 TEST(NameTable, RemembersAllNamesOfAnAddress) {
@@ -88,7 +88,8 @@ TEST(NameTable, IsBoundedAndLosesFirstWhatEndsFirst) {
   table.bind(told({"pinned.com"}, kA, 100), kStart);
   const Pin pin(table, kA);
   table.bind(told({"long.com"}, kB, 10'000), kStart);
-  for (std::size_t i = 0; i < NameTable::kMaxAddresses + 100; ++i) table.bind(told({"x.com"}, numbered(i), 200), kStart);
+  for (std::size_t i = 0; i < NameTable::kMaxAddresses + 100; ++i)
+    table.bind(told({"x.com"}, numbered(i), 200), kStart);
   EXPECT_EQ(table.size(), NameTable::kMaxAddresses);
   EXPECT_THAT(table.names_of(kA, kStart), ElementsAre("pinned.com"));
   EXPECT_THAT(table.names_of(kB, kStart), ElementsAre("long.com"));

@@ -132,9 +132,8 @@ std::optional<std::uint32_t> keep_of_nothing(const ldns_pkt* packet) {
 // Whether the question's own type is there, be it behind a chain: a chain that ends in nothing is a negative answer.
 bool answers_question(const ldns_pkt* packet, std::uint16_t type) {
   constexpr std::uint16_t kTypeAny = 255;
-  return std::ranges::any_of(records_of(::ldns_pkt_answer(packet)), [&](const ldns_rr* record) {
-    return type_of(record) == type || type == kTypeAny;
-  });
+  return std::ranges::any_of(records_of(::ldns_pkt_answer(packet)),
+                             [&](const ldns_rr* record) { return type_of(record) == type || type == kTypeAny; });
 }
 
 std::optional<std::uint32_t> keep_of(const ldns_pkt* packet, std::uint16_t type) {

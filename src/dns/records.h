@@ -15,9 +15,9 @@ namespace microagent::dns {
 // Addresses that an answer gives for its question, and the names it gives them for: the question's own and every one
 // that a chain of CNAMEs leads through.
 struct Bindings {
-  std::vector<std::string> names;           // canonical (policy/host.h); names that no host can have are left out
-  std::vector<policy::Address> addresses;   // of A and AAAA, and the hints of SVCB and HTTPS (RFC 9460, 7.3)
-  std::uint32_t ttl = 0;                    // seconds, the least of the records that say so
+  std::vector<std::string> names;          // canonical (policy/host.h); names that no host can have are left out
+  std::vector<policy::Address> addresses;  // of A and AAAA, and the hints of SVCB and HTTPS (RFC 9460, 7.3)
+  std::uint32_t ttl = 0;                   // seconds, the least of the records that say so
 };
 
 struct Digest {

@@ -11,7 +11,9 @@ namespace {
 using testing::ElementsAre;
 using testing::IsEmpty;
 
-Question question_of(const TestAnswer& answer) { return {test_name(answer.name), static_cast<std::uint16_t>(answer.type)}; }
+Question question_of(const TestAnswer& answer) {
+  return {test_name(answer.name), static_cast<std::uint16_t>(answer.type)};
+}
 
 Digest digest_of(const TestAnswer& answer) {
   const auto digest = examine(answer.encode(), question_of(answer));
@@ -31,15 +33,15 @@ TEST(Records, BindTheQuestionToItsAddresses) {
   EXPECT_THAT(bindings.names, ElementsAre("www.example.com"));
   EXPECT_THAT(addresses(bindings), ElementsAre("203.0.113.1", "203.0.113.2"));
   EXPECT_EQ(bindings.ttl, 200U);
-  const Bindings ipv6 =
-      digest_of({.type = 28, .answers = {{"www.example.com", 28, 60, Bytes(16, 0x20)}}}).bindings;
+  const Bindings ipv6 = digest_of({.type = 28, .answers = {{"www.example.com", 28, 60, Bytes(16, 0x20)}}}).bindings;
   EXPECT_THAT(addresses(ipv6), ElementsAre("2020:2020:2020:2020:2020:2020:2020:2020"));
 }
 
 TEST(Records, BindEveryNameOfAChain) {
-  const Bindings bindings = digest_of({.answers = {test_a("edge.cdn.net", 1, 300), test_cname("www.example.com", "b.net", 50),
-                                                   test_cname("B.net", "edge.cdn.net")}})
-                                .bindings;
+  const Bindings bindings =
+      digest_of({.answers = {test_a("edge.cdn.net", 1, 300), test_cname("www.example.com", "b.net", 50),
+                             test_cname("B.net", "edge.cdn.net")}})
+          .bindings;
   EXPECT_THAT(bindings.names, ElementsAre("www.example.com", "b.net", "edge.cdn.net"));
   EXPECT_THAT(addresses(bindings), ElementsAre("203.0.113.1"));
   EXPECT_EQ(bindings.ttl, 50U);
@@ -82,14 +84,14 @@ TEST(Records, SayHowLongTheyHold) {
 
 TEST(Records, SayHowLongWhatIsNotThereStaysSo) {
   const std::vector<TestRecord> soa{test_soa(900, 300)};
-  EXPECT_EQ(digest_of({.flags = 0x8183, .authorities = soa}).keep, 300U);               // no such name
-  EXPECT_EQ(digest_of({.authorities = soa}).keep, 300U);                                // no such record
+  EXPECT_EQ(digest_of({.flags = 0x8183, .authorities = soa}).keep, 300U);  // no such name
+  EXPECT_EQ(digest_of({.authorities = soa}).keep, 300U);                   // no such record
   EXPECT_EQ(digest_of({.authorities = {test_soa(100, 300)}}).keep, 100U);
   EXPECT_EQ(digest_of({.authorities = {test_soa(1'000'000, 1'000'000)}}).keep, kMaxKeepNegative);
   EXPECT_EQ(digest_of({.answers = {test_cname("www.example.com", "a.net", 20)}, .authorities = soa}).keep, 20U);
   EXPECT_EQ(digest_of({}).keep, std::nullopt);
   EXPECT_EQ(digest_of({.answers = {test_cname("www.example.com", "a.net", 20)}}).keep, std::nullopt);
-  EXPECT_EQ(digest_of({.flags = 0x8182, .authorities = soa}).keep, std::nullopt);       // SERVFAIL
+  EXPECT_EQ(digest_of({.flags = 0x8182, .authorities = soa}).keep, std::nullopt);                         // SERVFAIL
   EXPECT_EQ(digest_of({.flags = 0x8380, .answers = {test_a("www.example.com", 1)}}).keep, std::nullopt);  // TC
 }
 

@@ -67,7 +67,8 @@ class Judge {
   }
 
   Decision decide_judged() {
-    if (claim_.invalid) return denied(Reason::invalid_name, signal_of_denial(), "names: what was named is no host name");
+    if (claim_.invalid)
+      return denied(Reason::invalid_name, signal_of_denial(), "names: what was named is no host name");
     if (auto decision = decide_by_deny_rules()) return std::move(*decision);
     if (auto rule = find_grant(List::passthrough)) return decide_passthrough(std::move(rule));
     if (auto rules = find_level(List::allow); !rules.empty()) return decide_listed(std::move(rules));

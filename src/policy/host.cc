@@ -37,8 +37,7 @@ std::string lower(std::string_view text) {
 std::optional<std::string> to_ascii(std::string_view text) {
   if (is_ascii(text)) return lower(text);
   char* converted = nullptr;
-  const int outcome =
-      ::idn2_to_ascii_8z(std::string(text).c_str(), &converted, IDN2_NFC_INPUT | IDN2_NONTRANSITIONAL);
+  const int outcome = ::idn2_to_ascii_8z(std::string(text).c_str(), &converted, IDN2_NFC_INPUT | IDN2_NONTRANSITIONAL);
   if (outcome != IDN2_OK) return std::nullopt;
   const std::unique_ptr<char, decltype(&::idn2_free)> owned(converted, [](void* memory) { ::idn2_free(memory); });
   return lower(converted);

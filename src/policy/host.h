@@ -17,8 +17,8 @@ namespace microagent::policy {
 // The longest name without its final dot (RFC 1035, 2.3.4).
 inline constexpr std::size_t kMaxHostName = 253;
 
-// A canonical name, or an address. A name is in lower case and A-labels (IDNA 2008 with the mapping of UTS 46), of letters,
-// digits, '-' and '_', without its final dot.
+// A canonical name, or an address. A name is in lower case and A-labels (IDNA 2008 with the mapping of UTS 46), of
+// letters, digits, '-' and '_', without its final dot.
 using Host = std::variant<std::string, Address>;
 
 // Reads a name, an IPv4 literal (four decimal octets) or an IPv6 literal with or without brackets. Mapped IPv6 becomes

@@ -21,7 +21,9 @@ TEST(Host, HasOneCanonicalName) {
     EXPECT_EQ(meaning(text), "api.example.com") << text;
   }
   EXPECT_EQ(meaning("Bücher.example"), "xn--bcher-kva.example");
-  EXPECT_EQ(meaning("bu\xcc\x88" "cher.example"), "xn--bcher-kva.example");  // decomposed
+  EXPECT_EQ(meaning("bu\xcc\x88"
+                    "cher.example"),
+            "xn--bcher-kva.example");  // decomposed
   EXPECT_EQ(meaning("XN--BCHER-KVA.example"), "xn--bcher-kva.example");
   EXPECT_EQ(meaning("straße.example"), "xn--strae-oqa.example");
   EXPECT_EQ(meaning("_dmarc.example.com"), "_dmarc.example.com");
@@ -44,21 +46,51 @@ TEST(Host, ReadsAddressesAsAddresses) {
 
 // Every row of these is connected to 127.0.0.1 by some program.
 TEST(Host, RefusesWhatOthersReadAsAnAddress) {
-  for (const char* text :
-       {"127.1", "127.0.1", "0x7f.1", "0x7f.0.0.1", "0x7f000001", "2130706433", "017700000001", "0177.0.0.1",
-        "127.0.0.01", "127.0.0.1.", "127.0.0.0x1", "0x", "127.0.0.0x", "1.2.3.4.5", "256.0.0.1", "１２７.１",
-        "2130706433.", "example.127", "example.0x7f"}) {
+  for (const char* text : {"127.1", "127.0.1", "0x7f.1", "0x7f.0.0.1", "0x7f000001", "2130706433", "017700000001",
+                           "0177.0.0.1", "127.0.0.01", "127.0.0.1.", "127.0.0.0x1", "0x", "127.0.0.0x", "1.2.3.4.5",
+                           "256.0.0.1", "１２７.１", "2130706433.", "example.127", "example.0x7f"}) {
     EXPECT_EQ(meaning(text), "refused") << text;
   }
 }
 
 TEST(Host, RefusesWhatIsCutElsewhereByOthers) {
   using namespace std::string_view_literals;
-  for (const std::string_view text :
-       {""sv, "."sv, "a..b"sv, ".a"sv, "a.b.."sv, "evil.com\0.example.com"sv, "a b"sv, " a"sv, "a\n"sv, "a\r\nb"sv,
-        "a%00b"sv, "%61.com"sv, "a％2e.com"sv, "user@host"sv, "host/path"sv, "ｈost／path"sv, "http://host"sv, "a\\b"sv,
-        "a:80"sv, "a,b"sv, "*.a"sv, "a?b"sv, "a#b"sv, "℀.com"sv, "\xff.com"sv, "a\xc3"sv, "[::1"sv, "::1]"sv, "[a]"sv,
-        "[127.0.0.1]"sv, "fe80::1%eth0"sv, "[fe80::1%25eth0]"sv, "::1%lo"sv, "1::2::3"sv, "\x7f"sv, "a\tb"sv}) {
+  for (const std::string_view text : {""sv,
+                                      "."sv,
+                                      "a..b"sv,
+                                      ".a"sv,
+                                      "a.b.."sv,
+                                      "evil.com\0.example.com"sv,
+                                      "a b"sv,
+                                      " a"sv,
+                                      "a\n"sv,
+                                      "a\r\nb"sv,
+                                      "a%00b"sv,
+                                      "%61.com"sv,
+                                      "a％2e.com"sv,
+                                      "user@host"sv,
+                                      "host/path"sv,
+                                      "ｈost／path"sv,
+                                      "http://host"sv,
+                                      "a\\b"sv,
+                                      "a:80"sv,
+                                      "a,b"sv,
+                                      "*.a"sv,
+                                      "a?b"sv,
+                                      "a#b"sv,
+                                      "℀.com"sv,
+                                      "\xff.com"sv,
+                                      "a\xc3"sv,
+                                      "[::1"sv,
+                                      "::1]"sv,
+                                      "[a]"sv,
+                                      "[127.0.0.1]"sv,
+                                      "fe80::1%eth0"sv,
+                                      "[fe80::1%25eth0]"sv,
+                                      "::1%lo"sv,
+                                      "1::2::3"sv,
+                                      "\x7f"sv,
+                                      "a\tb"sv}) {
     EXPECT_EQ(meaning(text), "refused") << text;
   }
 }
@@ -83,7 +115,8 @@ TEST(Host, SaysWhyWithoutRepeatingIt) {
 }
 
 TEST(Host, CanonicalFormsAreFixedPoints) {
-  for (const char* text : {"API.example.com", "Bücher.example", "１２７.０.０.１", "[::ffff:10.0.0.1]", "[2001:DB8::1]"}) {
+  for (const char* text :
+       {"API.example.com", "Bücher.example", "１２７.０.０.１", "[::ffff:10.0.0.1]", "[2001:DB8::1]"}) {
     const std::string once = to_string(*parse_host(text));
     EXPECT_EQ(to_string(*parse_host(once)), once);
   }
@@ -106,9 +139,9 @@ TEST(Authority, IsAHostWithOrWithoutPort) {
   EXPECT_EQ(read("127.0.0.1:80"), "127.0.0.1 80");
   EXPECT_EQ(read("[::1]"), "::1");
   EXPECT_EQ(read("[::1]:443"), "::1 443");
-  for (const char* text : {"", ":80", "example.com:", "example.com:0", "example.com:080", "example.com:65536",
-                           "example.com:http", "a:1:2", "::1", "::1:443", "[::1]443", "[::1]:", "[::1]:0",
-                           "user@example.com", "example.com:80 "}) {
+  for (const char* text :
+       {"", ":80", "example.com:", "example.com:0", "example.com:080", "example.com:65536", "example.com:http", "a:1:2",
+        "::1", "::1:443", "[::1]443", "[::1]:", "[::1]:0", "user@example.com", "example.com:80 "}) {
     EXPECT_EQ(read(text), "refused") << text;
   }
 }

@@ -16,9 +16,10 @@ TEST(Path, IsComparedInOneForm) {
 
 TEST(Path, IsRefusedWhereServersDisagree) {
   for (const char* target :
-       {"", "v1", "*", "http://host/", "/a/../b", "/a/..", "/..", "/./a", "/a/.", "/a/%2e%2e/b", "/a/%2E./b", "//a",
-        "/a//b", "/a//", "/a%2fb", "/a%2Fb", "/a%5cb", "/a\\b", "/a%00", "/a%0ab", "/a%", "/a%4", "/a%zz", "/a%252e",
-        "/a b", "/a\nb", "/a#b", "/a/..;x/b", "/a/;x", "/a%09b", "/a\x7f"}) {
+       {"",       "v1",          "*",         "http://host/", "/a/../b", "/a/..",  "/..",    "/./a",
+        "/a/.",   "/a/%2e%2e/b", "/a/%2E./b", "//a",          "/a//b",   "/a//",   "/a%2fb", "/a%2Fb",
+        "/a%5cb", "/a\\b",       "/a%00",     "/a%0ab",       "/a%",     "/a%4",   "/a%zz",  "/a%252e",
+        "/a b",   "/a\nb",       "/a#b",      "/a/..;x/b",    "/a/;x",   "/a%09b", "/a\x7f"}) {
     EXPECT_FALSE(canonical_path(target)) << target;
   }
 }

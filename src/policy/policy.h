@@ -39,7 +39,8 @@ class Policy {
  public:
   Policy() = default;  // mode broker without a rule
 
-  // Fails (usage) on the first entry that is no rule, and on what contradicts itself: a deny rule or a lock in mode off.
+  // Fails (usage) on the first entry that is no rule, and on what contradicts itself: a deny rule or a lock in mode
+  // off.
   static Result<Policy> compile(const PolicyText& text);
 
   Mode mode() const { return mode_; }

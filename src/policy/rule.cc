@@ -170,7 +170,8 @@ Status read_conditions(const RuleText& entry, Rule& rule) {
     if (!path) return fail(with_context(path.error(), fmt::format("path \"{}\"", shown(text))));
     rule.paths.push_back(std::move(*path));
   }
-  if (entry.max_bytes == 0U || entry.max_connections == 0U) return bad("a cap of 0 allows nothing", "write a deny rule");
+  if (entry.max_bytes == 0U || entry.max_connections == 0U)
+    return bad("a cap of 0 allows nothing", "write a deny rule");
   rule.max_bytes = entry.max_bytes;
   rule.max_connections = entry.max_connections;
   return {};

@@ -23,10 +23,10 @@ std::optional<List> list_from_string(std::string_view word);
 struct RuleText {
   enum class Form : std::uint8_t { text, host, cidr };  // an entry that is a text, or the key of the map
   Form form = Form::text;
-  std::string destination;          // the whole text, or the value of that key
-  std::vector<std::string> ports;   // "443" or "8000-8010"
+  std::string destination;         // the whole text, or the value of that key
+  std::vector<std::string> ports;  // "443" or "8000-8010"
   std::vector<std::string> methods;
-  std::vector<std::string> paths;   // "/v1/models", or "/v1/*" for everything below
+  std::vector<std::string> paths;  // "/v1/models", or "/v1/*" for everything below
   std::optional<std::uint64_t> max_bytes;
   std::optional<std::uint32_t> max_connections;
   std::string place;  // where it was written: "--egress-allow", "microagent.yaml:7: egress.allow[0]"
@@ -52,11 +52,11 @@ struct Rule {
   };
 
   Kind kind = Kind::prefix;
-  std::string name;                   // canonical, without "*." or "."; empty for a prefix
-  Cidr destination;                   // of a prefix
-  std::vector<PortRange> ports;       // sorted; empty: every port, and protocols without ports
-  std::vector<std::string> methods;   // empty: every method
-  std::vector<std::string> paths;     // canonical; empty: every path
+  std::string name;                  // canonical, without "*." or "."; empty for a prefix
+  Cidr destination;                  // of a prefix
+  std::vector<PortRange> ports;      // sorted; empty: every port, and protocols without ports
+  std::vector<std::string> methods;  // empty: every method
+  std::vector<std::string> paths;    // canonical; empty: every path
   std::optional<std::uint64_t> max_bytes;
   std::optional<std::uint32_t> max_connections;
   std::string text;   // canonical and the same for equal rules: "api.example.com:443 GET /v1/*"; caps are not in it

@@ -44,8 +44,8 @@ TEST(RuleIndex, FindsNamesTheMostSpecificFirst) {
 
 TEST(RuleIndex, FindsNoNameThatOnlyLooksAlike) {
   const RuleIndex index = index_of({"api.example.com", ".example.net", "*.example.org"});
-  for (const char* name : {"xapi.example.com", "a.api.example.com", "example.com", "badexample.net", "net", "example.org",
-                           "a.b.example.org", "badexample.org", ""}) {
+  for (const char* name : {"xapi.example.com", "a.api.example.com", "example.com", "badexample.net", "net",
+                           "example.org", "a.b.example.org", "badexample.org", ""}) {
     EXPECT_THAT(index.find_name(name, 443), IsEmpty()) << name;
   }
 }

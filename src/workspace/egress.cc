@@ -124,12 +124,11 @@ Result<Egress> egress_from_json(const Json& json, std::string_view file) {
 }
 
 Json egress_record(const Egress& egress) {
-  Json record = {{"mode", egress.mode},
-                 {"lockAllowlist", egress.lock_allowlist},
-                 {"rules",
-                  {{"allow", egress.allow.size()},
-                   {"deny", egress.deny.size()},
-                   {"passthrough", egress.passthrough.size()}}}};
+  Json record = {
+      {"mode", egress.mode},
+      {"lockAllowlist", egress.lock_allowlist},
+      {"rules",
+       {{"allow", egress.allow.size()}, {"deny", egress.deny.size()}, {"passthrough", egress.passthrough.size()}}}};
   if (egress.observe) record["observe"] = true;
   put_caps(egress, record);
   return record;

@@ -52,7 +52,8 @@ Result<Egress> egress_from_json(const nlohmann::json& json, std::string_view fil
 // For `create` and `status`: mode, lockAllowlist, how many rules, caps.
 nlohmann::json egress_record(const Egress& egress);
 
-// "1048576", "512KiB", "50GiB": bytes. "256": connections. 0 means no cap. Kind usage; the message does not say the place.
+// "1048576", "512KiB", "50GiB": bytes. "256": connections. 0 means no cap. Kind usage; the message does not say the
+// place.
 Result<std::uint64_t> parse_byte_cap(std::string_view text);
 Result<std::uint32_t> parse_connection_cap(std::string_view text);
 

@@ -52,14 +52,14 @@ class EgressReader {
     std::optional<Declared<std::string>> host, cidr;
     std::optional<Declared<std::uint64_t>> max_bytes;
     std::optional<Declared<std::uint32_t>> max_connections;
-    yaml_.read_map(
-        value, {{"host", [&](const auto& v) { host = yaml_.scalar(v); }},
-                {"cidr", [&](const auto& v) { cidr = yaml_.scalar(v); }},
-                {"ports", [&](const auto& v) { read_words(v, rule.ports); }},
-                {"methods", [&](const auto& v) { read_words(v, rule.methods); }},
-                {"paths", [&](const auto& v) { read_words(v, rule.paths); }},
-                {"maxBytes", [&](const auto& v) { yaml_.read_scalar(v, max_bytes, parse_byte_cap); }},
-                {"maxConnections", [&](const auto& v) { yaml_.read_scalar(v, max_connections, parse_connection_cap); }}});
+    yaml_.read_map(value, {{"host", [&](const auto& v) { host = yaml_.scalar(v); }},
+                           {"cidr", [&](const auto& v) { cidr = yaml_.scalar(v); }},
+                           {"ports", [&](const auto& v) { read_words(v, rule.ports); }},
+                           {"methods", [&](const auto& v) { read_words(v, rule.methods); }},
+                           {"paths", [&](const auto& v) { read_words(v, rule.paths); }},
+                           {"maxBytes", [&](const auto& v) { yaml_.read_scalar(v, max_bytes, parse_byte_cap); }},
+                           {"maxConnections",
+                            [&](const auto& v) { yaml_.read_scalar(v, max_connections, parse_connection_cap); }}});
     if (!yaml_.status()) return;
     if (host.has_value() == cidr.has_value()) return yaml_.reject(value, "a rule needs one of host and cidr");
     rule.form = host ? EgressRule::Form::host : EgressRule::Form::cidr;
@@ -116,9 +116,8 @@ Result<EgressDeclaration> parse_policy_file(std::string_view text, std::string_v
     if (Status valid = check_json(text, file); !valid) return fail(valid.error());
   }
   EgressDeclaration policy;
-  Status read = read_yaml_document(text, file, [&](YamlReader& yaml, const YamlValue& root) {
-    read_egress_map(yaml, root, policy);
-  });
+  Status read = read_yaml_document(
+      text, file, [&](YamlReader& yaml, const YamlValue& root) { read_egress_map(yaml, root, policy); });
   if (!read) return fail(read.error());
   return policy;
 }

@@ -40,7 +40,9 @@ EgressRule text(const char* destination, const char* place) {
 }
 
 void expect_whole(const EgressDeclaration& egress, const std::string& file, const std::string& prefix, int above) {
-  const auto at = [&](int line, const char* key) { return file + ":" + std::to_string(line + above) + ": " + prefix + key; };
+  const auto at = [&](int line, const char* key) {
+    return file + ":" + std::to_string(line + above) + ": " + prefix + key;
+  };
   EXPECT_EQ(egress.mode->value, "strict");
   EXPECT_EQ(egress.mode->place, at(1, "mode"));
   EXPECT_TRUE(egress.lock_allowlist->value);
@@ -80,8 +82,8 @@ TEST(PolicyFile, HasTheKeysOfTheSpec) {
 }
 
 TEST(PolicyFile, MayBeJson) {
-  const auto policy = parse_policy_file("{\n  \"allow\": [\"a.com\",\n    {\"host\": \"b.com\", \"ports\": [443]}]\n}",
-                                        "dir/p.json");
+  const auto policy =
+      parse_policy_file("{\n  \"allow\": [\"a.com\",\n    {\"host\": \"b.com\", \"ports\": [443]}]\n}", "dir/p.json");
   ASSERT_TRUE(policy) << policy.error().message;
   ASSERT_EQ(policy->allow.size(), 2U);
   EXPECT_EQ(policy->allow[1].place, "dir/p.json:3: allow[1]");
@@ -108,24 +110,24 @@ TEST_P(RefusedPolicyFile, SaysFileAndLine) {
 
 INSTANTIATE_TEST_SUITE_P(
     All, RefusedPolicyFile,
-    testing::Values(
-        Refusal{"", "p.yml:1: is empty"}, Refusal{"- a.com\n", "p.yml:1: is not a map"},
-        Refusal{"allow:\n  - a.com\nswaps: {}\n", "p.yml:3: swaps: unknown key"},
-        Refusal{"allow:\n  - a.com\n  -\n", "p.yml:"}, Refusal{"allow: a.com\n", "p.yml:1: allow: is not a list"},
-        Refusal{"allow:\n  - [a.com]\n", "p.yml:2: allow[0]: is not a single value"},
-        Refusal{"allow:\n  - {host: a.com, cidr: 10.0.0.0/8}\n", "p.yml:2: allow[0]: a rule needs one of"},
-        Refusal{"allow:\n  - {ports: 80}\n", "p.yml:2: allow[0]: a rule needs one of"},
-        Refusal{"allow:\n  - {host: a.com, port: 80}\n", "p.yml:2: allow[0].port: unknown key"},
-        Refusal{"allow:\n  - {host: a.com, ports: []}\n", "p.yml:2: allow[0].ports: is an empty list"},
-        Refusal{"allow:\n  - {host: a.com, ports: {a: 1}}\n", "p.yml:2: allow[0].ports: is not a list"},
-        Refusal{"allow:\n  - {host: a.com, maxBytes: lots}\n", "p.yml:2: allow[0].maxBytes: \"lots\""},
-        Refusal{"allow: []\nallow: []\n", "p.yml:2: allow: the key stands here twice"},
-        Refusal{"lockAllowlist: maybe\n", "p.yml:1: lockAllowlist: \"maybe\" is neither"},
-        Refusal{"maxTotalBytes: -1\n", "p.yml:1: maxTotalBytes: \"-1\""},
-        Refusal{"maxConnections: 1.5\n", "p.yml:1: maxConnections: \"1.5\""},
-        Refusal{"mode: [broker]\n", "p.yml:1: mode: is not a single value"},
-        Refusal{"allow:\n  - *.example.com\n", "p.yml:2: is not YAML"},
-        Refusal{"mode: off\n---\nmode: off\n", "p.yml:3: a second document"}));
+    testing::Values(Refusal{"", "p.yml:1: is empty"}, Refusal{"- a.com\n", "p.yml:1: is not a map"},
+                    Refusal{"allow:\n  - a.com\nswaps: {}\n", "p.yml:3: swaps: unknown key"},
+                    Refusal{"allow:\n  - a.com\n  -\n", "p.yml:"},
+                    Refusal{"allow: a.com\n", "p.yml:1: allow: is not a list"},
+                    Refusal{"allow:\n  - [a.com]\n", "p.yml:2: allow[0]: is not a single value"},
+                    Refusal{"allow:\n  - {host: a.com, cidr: 10.0.0.0/8}\n", "p.yml:2: allow[0]: a rule needs one of"},
+                    Refusal{"allow:\n  - {ports: 80}\n", "p.yml:2: allow[0]: a rule needs one of"},
+                    Refusal{"allow:\n  - {host: a.com, port: 80}\n", "p.yml:2: allow[0].port: unknown key"},
+                    Refusal{"allow:\n  - {host: a.com, ports: []}\n", "p.yml:2: allow[0].ports: is an empty list"},
+                    Refusal{"allow:\n  - {host: a.com, ports: {a: 1}}\n", "p.yml:2: allow[0].ports: is not a list"},
+                    Refusal{"allow:\n  - {host: a.com, maxBytes: lots}\n", "p.yml:2: allow[0].maxBytes: \"lots\""},
+                    Refusal{"allow: []\nallow: []\n", "p.yml:2: allow: the key stands here twice"},
+                    Refusal{"lockAllowlist: maybe\n", "p.yml:1: lockAllowlist: \"maybe\" is neither"},
+                    Refusal{"maxTotalBytes: -1\n", "p.yml:1: maxTotalBytes: \"-1\""},
+                    Refusal{"maxConnections: 1.5\n", "p.yml:1: maxConnections: \"1.5\""},
+                    Refusal{"mode: [broker]\n", "p.yml:1: mode: is not a single value"},
+                    Refusal{"allow:\n  - *.example.com\n", "p.yml:2: is not YAML"},
+                    Refusal{"mode: off\n---\nmode: off\n", "p.yml:3: a second document"}));
 
 TEST(PolicyFile, IsNamedByItsFormat) {
   for (const char* file : {"p", "p.txt", "p.yaml.bak", "json"}) {

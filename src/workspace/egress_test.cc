@@ -81,8 +81,8 @@ TEST(Egress, ReadsCaps) {
   EXPECT_EQ(parse_byte_cap("50GB"), std::uint64_t{50} << 30);
   EXPECT_EQ(parse_byte_cap("1t"), std::uint64_t{1} << 40);
   EXPECT_EQ(parse_byte_cap("9223372036854775807"), 9223372036854775807U);
-  for (const char* text : {"", "-1", "1.5G", "1 G", "G", "x", "1ib", "1P", "9223372036854775808", "8388608TiB",
-                           "99999999999999999999"}) {
+  for (const char* text :
+       {"", "-1", "1.5G", "1 G", "G", "x", "1ib", "1P", "9223372036854775808", "8388608TiB", "99999999999999999999"}) {
     EXPECT_FALSE(parse_byte_cap(text)) << text;
   }
   EXPECT_EQ(parse_connection_cap("256"), 256U);

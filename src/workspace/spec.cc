@@ -20,14 +20,13 @@ class SpecReader {
   SpecReader(YamlReader& yaml, Declaration& spec) : yaml_(yaml), spec_(spec) {}
 
   void read(const YamlValue& root) {
-    yaml_.read_map(root,
-                   {{"name", [this](const auto& v) { spec_.name = yaml_.scalar(v); }},
-                    {"network", [this](const auto& v) { read_network(v); }},
-                    {"resources", [this](const auto& v) { read_resources(v); }},
-                    {"env", [this](const auto& v) { read_env(v); }},
-                    {"entrypoint", [this](const auto& v) { spec_.entrypoint = yaml_.scalar(v); }},
-                    {"egress", [this](const auto& v) { read_egress_map(yaml_, v, spec_.egress); }},
-                    {"mediation", [this](const auto& v) { read_mediation(v); }}});
+    yaml_.read_map(root, {{"name", [this](const auto& v) { spec_.name = yaml_.scalar(v); }},
+                          {"network", [this](const auto& v) { read_network(v); }},
+                          {"resources", [this](const auto& v) { read_resources(v); }},
+                          {"env", [this](const auto& v) { read_env(v); }},
+                          {"entrypoint", [this](const auto& v) { spec_.entrypoint = yaml_.scalar(v); }},
+                          {"egress", [this](const auto& v) { read_egress_map(yaml_, v, spec_.egress); }},
+                          {"mediation", [this](const auto& v) { read_mediation(v); }}});
   }
 
  private:
@@ -104,8 +103,8 @@ Result<Declaration> load_spec(const std::filesystem::path& path) {
 
 Result<Declaration> parse_spec(std::string_view text, std::string_view file) {
   Declaration spec;
-  Status read = read_yaml_document(
-      text, file, [&](YamlReader& yaml, const YamlValue& root) { SpecReader(yaml, spec).read(root); });
+  Status read = read_yaml_document(text, file,
+                                   [&](YamlReader& yaml, const YamlValue& root) { SpecReader(yaml, spec).read(root); });
   if (!read) return fail(read.error());
   return spec;
 }
