@@ -53,7 +53,7 @@ class Script {
   ByteView bytes_;
 };
 
-class World final : VsockUpcalls {
+class World final : public VsockUpcalls {
  public:
   explicit World(ByteView script) : script_(script) {
     std::array<int, 2> ends{};
@@ -102,8 +102,10 @@ class World final : VsockUpcalls {
 
   void send_packet() {
     const std::uint8_t odd = script_.next();
-    VsockHeader header =
-        guest_.header(static_cast<VsockOp>(script_.next() % 9), script_.next() % 4, script_.next() % 4);
+    const auto op = static_cast<VsockOp>(script_.next() % 9);
+    const std::uint32_t guest_port = script_.next() % 4;
+    const std::uint32_t host_port = script_.next() % 4;
+    VsockHeader header = guest_.header(op, guest_port, host_port);
     if ((odd & 1) != 0) header.type = wire::kVsockSeqpacketType;
     if ((odd & 2) != 0) header.flags = script_.next();
     if ((odd & 4) != 0) header.forwarded_count = script_.word();

@@ -97,8 +97,10 @@ def fresh(prefix, scratch, account, request):
 
 
 @pytest.fixture(scope="module")
-def workspaces(microagent, guest_image):
+def workspaces(microagent, guest_image, request):
     """Makes workspaces by name; at the end of the module they are deleted, and have left no process."""
+    if not WHY_NOT_ALONE:
+        request.getfixturevalue("world")
     made = []
 
     def make(name, *flags, start=True, **options):

@@ -1,5 +1,6 @@
 #include "cli/result_record.h"
 
+#include <algorithm>
 #include <cstdint>
 #include <string_view>
 

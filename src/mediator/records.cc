@@ -26,6 +26,7 @@ std::string_view end_text(flow::End end) {
     case flow::End::timed_out: return "timed_out";
     case flow::End::killed: return "killed";
     case flow::End::refused: return "refused";
+    case flow::End::capped: return "capped";
     case flow::End::no_resources: return "no_resources";
     case flow::End::capped: return "capped";
   }

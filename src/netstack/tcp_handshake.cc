@@ -94,7 +94,7 @@ bool TcpFlows::Impl::adopt(TcpConnection& c, Fd fd) {
 }
 
 void TcpFlows::Impl::splice(TcpConnection& c, Fd fd) {
-  if (c.fd || c.state == TcpState::time_wait) return;  // never said twice by an honest mediator
+  if (c.fd) return abort_descriptor(std::move(fd));  // never said twice by an honest mediator
   c.answered = true;
   if (c.state == TcpState::abandoned) {
     abort_descriptor(std::move(fd));

@@ -142,7 +142,8 @@ struct TcpFlows::Impl {
   // --- What was lost (tcp_recovery.cc).
   // Whether it told anything new.
   bool on_sack(TcpConnection& c, const TcpSegment& segment);
-  void on_duplicate_ack(TcpConnection& c);
+  // After a duplicate acknowledgement or a new report.
+  void look_for_loss(TcpConnection& c, bool duplicate);
   void enter_recovery(TcpConnection& c);
   void recover(TcpConnection& c);
   // How much of [at, at + bytes) was sent again, the guest's FIN counted.

@@ -103,12 +103,10 @@ bool TcpFlows::Impl::on_ack(TcpConnection& c, const TcpSegment& segment) {
   const std::uint32_t window_before = c.snd_wnd;
   take_window(c, segment);
   const bool news = c.sack && segment.options.sack_count > 0 && on_sack(c, segment);
-  if (ack > c.snd_una) {
-    if (!on_acknowledged(c, segment)) return false;
-  } else if (ack == c.snd_una && c.in_flight() > 0) {
-    const bool repeats = segment.length() == 0 && c.snd_wnd == window_before;  // RFC 5681, 2
-    if (repeats || news) on_duplicate_ack(c);
-  }
+  // RFC 5681, 2.
+  const bool repeats = ack == c.snd_una && segment.length() == 0 && c.snd_wnd == window_before;
+  if (ack > c.snd_una && !on_acknowledged(c, segment)) return false;
+  if (repeats || news) look_for_loss(c, repeats);
   if (c.recovering) recover(c);
   return true;
 }

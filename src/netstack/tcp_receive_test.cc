@@ -41,7 +41,7 @@ class TcpReceiveTest : public TcpFixture {
     }
   }
 
-  const Bytes stream = pattern(8 * 1024 * 1024);
+  static inline const Bytes stream = pattern(8 * 1024 * 1024);
   std::uint32_t right_edge = 0;
 
  private:

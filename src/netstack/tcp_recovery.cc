@@ -38,9 +38,9 @@ bool TcpFlows::Impl::on_sack(TcpConnection& c, const TcpSegment& segment) {
   return c.scoreboard && c.scoreboard->bytes() > known;
 }
 
-void TcpFlows::Impl::on_duplicate_ack(TcpConnection& c) {
-  if (c.recovering || c.snd_nxt < c.snd_max) return;
-  if (c.duplicate_acks < kDuplicateAcks) ++c.duplicate_acks;
+void TcpFlows::Impl::look_for_loss(TcpConnection& c, bool duplicate) {
+  if (c.recovering || c.in_flight() == 0 || c.snd_nxt < c.snd_max) return;
+  if (duplicate && c.duplicate_acks < kDuplicateAcks) ++c.duplicate_acks;
   // RFC 6675, 4: a few large segments bring few duplicates, but report as much.
   const bool lost = c.scoreboard && c.scoreboard->bytes() > (kDuplicateAcks - 1U) * c.mss;
   if (c.duplicate_acks >= kDuplicateAcks || lost) enter_recovery(c);

@@ -5,16 +5,20 @@
 
 namespace microagent::supervisor {
 
-// The last line of a stream that held something, cut to a length fit for a message and made printable.
+// The last line of a stream that held something, cut to a length fit for a message and made printable. A kernel's panic
+// outweighs the trace that the kernel writes behind it.
 class LastLine {
  public:
   void feed(std::string_view bytes);
 
-  // The line being written when it holds something, else the last whole one.
-  const std::string& get() const { return current_.empty() ? last_ : current_; }
+  // The panic, else the line being written when it holds something, else the last whole one.
+  const std::string& get() const;
 
  private:
-  std::string last_, current_;
+  void end_line();
+
+  std::string last_, current_, panic_;
+  int lines_behind_panic_ = 0;
 };
 
 }  // namespace microagent::supervisor

@@ -9,7 +9,7 @@ namespace microagent::supervisor {
 namespace {
 
 // How long others may take to end, or their last words to arrive, once one has ended.
-constexpr std::chrono::milliseconds kSettling{1000};
+constexpr std::chrono::milliseconds kSettling{5000};
 constexpr std::chrono::milliseconds kPartingTime{2000};
 constexpr std::chrono::milliseconds kReplyTime{5000};
 

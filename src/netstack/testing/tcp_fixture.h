@@ -7,6 +7,7 @@
 
 #include <memory>
 #include <optional>
+#include <random>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -22,6 +23,8 @@ inline constexpr std::uint8_t kFin = wire::kTcpFin, kSyn = wire::kTcpSyn, kRst =
                               kAck = wire::kTcpAck, kUrg = wire::kTcpUrg;
 inline constexpr std::uint64_t kMs = 1'000'000, kSec = 1'000'000'000;
 inline constexpr std::uint32_t kMss = 1460;
+
+using Random = std::independent_bits_engine<std::mt19937, 32, std::uint32_t>;
 
 // A segment of either side. `seq` counts from its sender's initial sequence number, `ack` from the other side's.
 struct Segment {
