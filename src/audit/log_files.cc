@@ -71,7 +71,8 @@ Result<std::vector<fs::path>> log_files(const fs::path& log) {
   if (!numbers) return fail(numbers.error());
   std::vector<fs::path> files;
   for (const std::uint64_t number : *numbers) files.push_back(rotated_file(log, number));
-  files.push_back(log);
+  const bool renamed = ::access(log.c_str(), F_OK) == 0 || ::access(next_file(log).c_str(), F_OK) != 0;
+  files.push_back(renamed ? log : next_file(log));
   return files;
 }
 

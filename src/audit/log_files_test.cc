@@ -21,6 +21,15 @@ TEST(LogFiles, AreInTheOrderOfTheirNumbers) {
                                                   rotated_file(log.path(), 10), log.path()));
 }
 
+TEST(LogFiles, KnowTheLogOfAnUnfinishedRotation) {
+  TestLog log;
+  std::ofstream(log.path().string() + ".1") << "";
+  std::ofstream(next_file(log.path())) << "";
+  EXPECT_THAT(*log_files(log.path()), ElementsAre(rotated_file(log.path(), 1), next_file(log.path())));
+  std::ofstream(log.path()) << "";
+  EXPECT_THAT(*log_files(log.path()), ElementsAre(rotated_file(log.path(), 1), log.path()));
+}
+
 TEST(LogFiles, NeedADirectory) { EXPECT_FALSE(log_files("/nonexistent/egress.jsonl")); }
 
 TEST(OpenPrivate, TakesNobodyElsesFile) {

@@ -40,6 +40,7 @@ Writer::Writer(fs::path log, Fd file, HeadFile head, std::string workspace, Cloc
       last_flow_(tail.last_flow),
       prev_(std::move(tail.prev)),
       size_(tail.totals.whole_bytes),
+      rotate_at_(rotation.file_bytes),
       open_(std::move(tail.open)) {}
 
 Result<Writer> Writer::open(const fs::path& log, std::string workspace, Clock clock, Rotation rotation) {

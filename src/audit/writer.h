@@ -71,7 +71,8 @@ class Writer {
   std::uint64_t last_seq_;
   std::uint64_t last_flow_;
   std::string prev_;
-  std::uint64_t size_;  // of the whole lines
+  std::uint64_t size_;       // of the whole lines
+  std::uint64_t rotate_at_;  // the size at which the file is full; what it began with does not count
   bool partial_line_ = false;
   OpenFlows open_;
 };

@@ -38,7 +38,7 @@ Result<Head> last_of(const fs::path& file) {
 }  // namespace
 
 Status Writer::rotate_if_full() {
-  if (size_ < rotation_.file_bytes) return {};
+  if (size_ < rotate_at_) return {};
   const auto numbers = rotated_numbers(log_);
   if (!numbers) return fail(numbers.error());
   const std::uint64_t number = numbers->empty() ? 1 : numbers->back() + 1;
@@ -77,6 +77,7 @@ Status Writer::begin_next_file(std::uint64_t number) {
   last_seq_ = seq;
   prev_ = std::move(prev);
   size_ = size;
+  rotate_at_ = size + rotation_.file_bytes;
   return head_.write({last_seq_, prev_});
 }
 

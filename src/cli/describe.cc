@@ -100,7 +100,8 @@ std::string describe_plan(const Output& out, const Manifest& manifest) {
   return table.render(out) + "nothing has been written\n";
 }
 
-std::string describe_status(const Output& out, const Manifest& manifest, const Runtime& runtime) {
+std::string describe_status(const Output& out, const Manifest& manifest, const Runtime& runtime,
+                            const nlohmann::json& live) {
   const std::string state(to_string(runtime.state));
   Table table;
   table.add({"workspace", manifest.name});
@@ -109,6 +110,11 @@ std::string describe_status(const Output& out, const Manifest& manifest, const R
   table.add({"since", short_time(runtime.observed_at.empty() ? manifest.created_at : runtime.observed_at)});
   add_network(table, manifest, runtime);
   table.add({"egress", egress(manifest.egress)});
+  if (!live.is_null()) {
+    table.add({"traffic", fmt::format("{} flows now, {} bytes out, {} bytes in, {} refusals", live.value("flows", 0U),
+                                      live.value("bytesOut", std::uint64_t{0}), live.value("bytesIn", std::uint64_t{0}),
+                                      live.value("denials", std::uint64_t{0}))});
+  }
   add_mediation(table, manifest);
   table.add({"resources", resources(manifest)});
   if (!runtime.readiness.empty()) table.add({"ready", readiness(runtime)});

@@ -7,6 +7,7 @@
 namespace microagent::dns {
 
 void NameTable::bind(const Bindings& bindings, Time now) {
+  if (bindings.names.empty()) return;
   const Time until = now + std::max<std::chrono::seconds>(kMinBinding, std::chrono::seconds(bindings.ttl));
   for (const policy::Address& told : bindings.addresses) {
     const policy::Address address = policy::unmapped(told);

@@ -28,7 +28,7 @@ constexpr std::chrono::seconds kMargin{60};
 constexpr std::chrono::milliseconds kBetweenStates{50};
 constexpr std::chrono::seconds kLongestAsk{3600};
 constexpr int kReportPlace = 3;
-// What the mediator may take to answer; a name that is to be explained is looked up.
+// What the mediator may take to let an order take effect.
 constexpr std::chrono::seconds kMediatorPatience{30};
 
 // Becomes the supervisor, which nothing ties to us: a session of its own, no terminal, and a parent that is init, since
@@ -194,10 +194,10 @@ Result<nlohmann::json> apply_policy(const workspace::Store& store, const std::st
 }
 
 Result<nlohmann::json> ask_mediator(const workspace::Store& store, const std::string& name,
-                                    const nlohmann::json& question) {
+                                    const nlohmann::json& question, std::chrono::seconds patience) {
   ControlRequest request{.command = ControlRequest::Command::ask};
   request.question = question.dump();
-  auto answer = ask(store, name, request, kMediatorPatience);
+  auto answer = ask(store, name, request, patience);
   if (!answer) return fail(answer.error());
   return std::move(answer->result);
 }

@@ -44,7 +44,8 @@ Result<workspace::Runtime> wait(const workspace::Store& store, const std::string
 Result<nlohmann::json> apply_policy(const workspace::Store& store, const std::string& name);
 // Asks the mediator: {"ask":"explain","host","port","protocol"} or {"ask":"status"} (flow/control.h).
 Result<nlohmann::json> ask_mediator(const workspace::Store& store, const std::string& name,
-                                    const nlohmann::json& question);
+                                    const nlohmann::json& question,
+                                    std::chrono::seconds patience = std::chrono::seconds(30));
 // Severs the workspace from everything and freezes it; returns the record.
 Result<workspace::Runtime> quarantine(const workspace::Store& store, const std::string& name);
 
