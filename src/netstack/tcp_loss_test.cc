@@ -178,8 +178,10 @@ TEST_F(TcpLossTest, AThirdIsLost) {
 TEST_F(TcpLossTest, ManySeeds) {
   for (std::uint32_t seed = 100; seed < 200 && !HasFailure(); ++seed) {
     Random random(seed);
+    const bool stamps = random() % 2 == 0;
     transfer({.seed = seed,
-              .loss = random() % 3 == 0 ? 0.15 : 0.05,
+              // Without stamps nothing that is sent again is timed (Karn), and timeouts stay backed off.
+              .loss = stamps && random() % 3 == 0 ? 0.15 : 0.05,
               .doubling = 0.05,
               .delay_ns = random() % 20 * kMs,
               .jitter_ns = random() % 30 * kMs,
@@ -189,7 +191,7 @@ TEST_F(TcpLossTest, ManySeeds) {
               .peek_at_offset = random() % 2 == 0,
               .tso = random() % 2 == 0,
               .sack = random() % 3 != 0,
-              .stamps = random() % 2 == 0,
+              .stamps = stamps,
               .guest_window = 2000 + random() % 300'000,
               .short_of_room = random() % 2 == 0});
   }
