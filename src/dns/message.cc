@@ -256,7 +256,7 @@ std::optional<Answer> parse_answer(ByteView message, std::uint16_t id, const Que
 
 std::uint16_t id_of(ByteView message) {
   be16 id;
-  return Reader(message).read(id) ? id : std::uint16_t{0};
+  return Reader(message).read(id) ? std::uint16_t{id} : std::uint16_t{0};
 }
 
 void set_id(Bytes& message, std::uint16_t id) {

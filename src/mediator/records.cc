@@ -28,7 +28,6 @@ std::string_view end_text(flow::End end) {
     case flow::End::refused: return "refused";
     case flow::End::capped: return "capped";
     case flow::End::no_resources: return "no_resources";
-    case flow::End::capped: return "capped";
   }
   return "unknown";
 }

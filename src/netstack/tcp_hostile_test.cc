@@ -1,5 +1,5 @@
-// What a guest, or something in it that guesses, may try (RFC 5961; RFC 9293, 3.10; reliability: malformed headers, blind
-// segments, work for nothing).
+// What a guest, or something in it that guesses, may try (RFC 5961; RFC 9293, 3.10; reliability: malformed headers,
+// blind segments, work for nothing).
 
 #include "netstack/testing/tcp_fixture.h"
 

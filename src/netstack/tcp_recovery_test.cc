@@ -217,8 +217,9 @@ TEST_F(TcpRecoveryTest, ASecondTimeoutForgetsTheReports) {
   Ranges more = repeated();
   all.insert(all.end(), more.begin(), more.end());
   for (std::uint32_t segment = 1; segment < 4; ++segment) {
-    EXPECT_TRUE(std::ranges::any_of(all, [&](const auto& range) { return range.first <= segment && segment < range.second; }))
-        << segment;
+    EXPECT_TRUE(std::ranges::any_of(all, [&](const auto& range) {
+      return range.first <= segment && segment < range.second;
+    })) << segment;
   }
   guest_acks(at(4));
   run_for(600 * kSec);
@@ -442,7 +443,8 @@ TEST_F(TcpRecoveryTest, LargeFramesAreRepeatedInLargeFrames) {
   ASSERT_FALSE(again.empty());
   EXPECT_GE(again.front().data.size(), 30 * kMss);
   EXPECT_EQ(again.front().offload.gso_size, kMss);
-  EXPECT_EQ(again.front().data, Bytes(said.begin(), said.begin() + static_cast<std::ptrdiff_t>(again.front().data.size())));
+  EXPECT_EQ(again.front().data,
+            Bytes(said.begin(), said.begin() + static_cast<std::ptrdiff_t>(again.front().data.size())));
 }
 
 // ---- Congestion window (RFC 5681) ----

@@ -126,8 +126,8 @@ TEST(ClientHello, RefusesASecondMessageInItsRecord) {
 TEST(ClientHello, TakesNamesThatAreHostNames) {
   const std::string label(63, 'a');
   const std::string longest = label + '.' + label + '.' + label + '.' + std::string(61, 'b');
-  for (const std::string_view name : {"a", "x_y.example", "1.example", "EXAMPLE.Com", "example.com.", "xn--bcher-kva.de",
-                                      longest.c_str(), "1a", "0x.example"}) {
+  for (const std::string_view name : {"a", "x_y.example", "1.example", "EXAMPLE.Com", "example.com.",
+                                      "xn--bcher-kva.de", longest.c_str(), "1a", "0x.example"}) {
     EXPECT_EQ(read(TestHello::to(name).encode()).hello().server_name, name);
   }
 }
@@ -146,8 +146,8 @@ TEST(ClientHello, RefusesNamesThatAreNone) {
 }
 
 TEST(ClientHello, RefusesAddressesInEveryWriting) {
-  for (const std::string_view name : {"10.0.0.1", "10.1", "167772161", "0x0a000001", "012.0.0.1", "10.0.0.0x1", "1.2.3.4.",
-                                      "::1", "[::1]", "0X7F000001"}) {
+  for (const std::string_view name : {"10.0.0.1", "10.1", "167772161", "0x0a000001", "012.0.0.1", "10.0.0.0x1",
+                                      "1.2.3.4.", "::1", "[::1]", "0X7F000001"}) {
     EXPECT_EQ(fault_of_name(name), Fault::bad_name) << name;
   }
 }
@@ -218,7 +218,8 @@ TEST(ClientHello, StandsMutatedMessages) {
   std::size_t complete = 0;
   for (int round = 0; round < 20'000; ++round) {
     HelloBytes bytes = whole;
-    for (unsigned i = 0; i < 1 + random() % 3; ++i) bytes[random() % bytes.size()] = static_cast<std::uint8_t>(random());
+    for (unsigned i = 0; i < 1 + random() % 3; ++i)
+      bytes[random() % bytes.size()] = static_cast<std::uint8_t>(random());
     const ClientHelloReader reader = read(bytes);
     complete += reader.state() == State::complete;
     const std::string& name = reader.hello().server_name;
