@@ -116,8 +116,6 @@ std::optional<Outline> outline_of(ByteView message) {
   return outline;
 }
 
-void store_header(Bytes& message, const Header& header) { std::ranges::copy(bytes_of(header), message.begin()); }
-
 std::uint16_t answer_flags(std::uint16_t query_flags, Rcode rcode) {
   const auto kept = static_cast<std::uint16_t>(query_flags & (kOpcodeMask | kRecursionDesiredBit));
   return static_cast<std::uint16_t>(kAnswerBit | kRecursionAvailableBit | kept | static_cast<std::uint16_t>(rcode));

@@ -172,15 +172,9 @@ Result<workspace::Runtime> wait(const workspace::Store& store, const std::string
       return fail(ErrorKind::transient, fmt::format("workspace {} has not ended within {} s", name, limit.count()),
                   "wait longer");
     }
-<<<<<<< HEAD
-    // Whatever the answer, the record tells what has happened. A supervisor that is only about to listen, or to be gone,
-    // gives no sign of it; hence the pause.
-    (void)ask(store, name, {.command = ControlRequest::Command::wait}, std::min(left, kLongestAsk));
-=======
     // Whatever the answer, the record tells what has happened. A supervisor that is only about to listen, or to be
     // gone, gives no sign of it; hence the pause.
-    (void)ask(store, name, {ControlRequest::Command::wait, {}}, std::min(left, kLongestAsk));
->>>>>>> infra
+    (void)ask(store, name, {.command = ControlRequest::Command::wait}, std::min(left, kLongestAsk));
     std::this_thread::sleep_for(kBetweenStates);
   }
 }
