@@ -41,7 +41,7 @@ class Mediator {
   void start();
 
  private:
-  Mediator(asio::io_context& io, Config config, LivePolicy policy, dns::ResolverList resolvers, Recorder recorder,
+  Mediator(asio::io_context& io, Config config, LivePolicy policy, dns::ResolverList resolvers, audit::Writer audit,
            HostAddresses host_addresses, Descriptor supervisor, std::unique_ptr<NetdLink> netd);
 
   Status prepare_caps();

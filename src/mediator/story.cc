@@ -289,8 +289,7 @@ void Mediator::account_for_gone(const FlowPtr& flow, const policy::Decision& dec
 bool Mediator::write_denial(const LiveFlow& flow, Denial& denied) {
   if (denied.host.empty()) denied.host = flow.host.empty() ? host_text(flow.open.destination) : flow.host;
   return recorder_.refuse(denied, endpoint_text(flow.open.destination, flow.open.protocol),
-                          protocol_text(flow.open.protocol),
-                          [&](const Denial& named) { return deny_record(flow.open, named); });
+                          protocol_text(flow.open.protocol), deny_record(flow.open, denied));
 }
 
 void Mediator::deny_by_cap(const FlowPtr& flow, const CapHit& hit) {
