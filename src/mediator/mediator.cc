@@ -29,6 +29,9 @@ Result<std::unique_ptr<Mediator>> Mediator::open(asio::io_context& io, Config co
                                                  Sockets sockets) {
   auto policy = LivePolicy::make(config.egress);
   if (!policy) return fail(policy.error());
+  if (policy->policy().mode() == policy::Mode::mitm) {
+    return fail(ErrorKind::unsupported, "egress mode mitm: TLS cannot be intercepted yet", "use mode broker");
+  }
   auto audit = audit::Writer::open(config.audit_file, config.workspace);
   if (!audit) return fail(with_context(audit.error(), "audit log"));
   auto host_addresses = HostAddresses::open();
