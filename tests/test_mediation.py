@@ -10,6 +10,7 @@ from harness.plane import Plane, free_port
 from harness.wait import wait_until
 
 PORT = 2048
+PATIENCE = 60  # the guest is emulated
 
 # In the guest: connects, sends what it is told to, ends its half, and tells what came back.
 TALK = """
@@ -95,7 +96,7 @@ def test_optional_goes_on(workspaces):
 
 def test_bytes_and_half_closes_both_ways(web, place):
     with listening(place):
-        wait_until(lambda: mediation_ready(web)["ready"], "the target is found again")
+        wait_until(lambda: mediation_ready(web)["ready"], "the target is found again", PATIENCE)
         answer = talk(web, count=2_000_000)
     assert answer["head"] == f"2000000 {answer['sent']}" and answer["same"] is True
 
@@ -116,21 +117,21 @@ def test_every_connection_is_recorded(web, place):
 
 def test_a_target_that_goes_away_and_comes_back(web, place):
     with listening(place):
-        wait_until(lambda: mediation_ready(web)["ready"], "the target is found")
+        wait_until(lambda: mediation_ready(web)["ready"], "the target is found", PATIENCE)
         assert talk(web)["same"] is True
     assert talk(web) == {"refused": "ConnectionResetError"}
     ready = mediation_ready(web)
     assert ready["ready"] is False and "Connection refused" in ready["error"] and ready["detail"] == place
     assert web.state() == "running"
     with listening(place):
-        wait_until(lambda: mediation_ready(web)["ready"], "the target is found again")
+        wait_until(lambda: mediation_ready(web)["ready"], "the target is found again", PATIENCE)
         assert talk(web)["same"] is True
 
 
 def test_a_target_that_goes_away_unused(web, place):
     with listening(place):
-        wait_until(lambda: mediation_ready(web)["ready"], "the target is found")
-    wait_until(lambda: not mediation_ready(web)["ready"], "its end is noticed")
+        wait_until(lambda: mediation_ready(web)["ready"], "the target is found", PATIENCE)
+    wait_until(lambda: not mediation_ready(web)["ready"], "its end is noticed", PATIENCE)
 
 
 HOLD = """
@@ -159,8 +160,8 @@ for _ in range(100):
 
 def test_at_most_128_connections(web, place):
     with listening(place) as plane:
-        wait_until(lambda: mediation_ready(web)["ready"], "the target is found")
-        wait_until(lambda: plane.live() == 0, "earlier connections have ended")
+        wait_until(lambda: mediation_ready(web)["ready"], "the target is found", PATIENCE)
+        wait_until(lambda: plane.live() == 0, "earlier connections have ended", PATIENCE)
         assert web.exec("python3", "-c", HOLD).text.split() == ["128", "12", "again"]
     denied = web.wait_for_record(event="mediation_deny")
     assert denied["reason"] == "at most 128 connections at once"

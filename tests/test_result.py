@@ -8,6 +8,7 @@ from harness.cli import EXIT_FAILURE, EXIT_RETRY
 from harness.wait import wait_until
 
 FILE = "/run/microagent/result"
+PATIENCE = 60  # the guest is emulated
 
 
 def has_result(workspace, words):
@@ -20,7 +21,7 @@ def test_a_result_outlives_its_guest(workspaces, microagent):
     error = microagent.refuses("result", "early", code=EXIT_FAILURE)
     assert error["kind"] == "not_found" and FILE in error["remediation"]
     workspace.shell(f"echo '{{\"answer\": 42}}' >{FILE}")
-    wait_until(lambda: has_result(workspace, "15 bytes"), "the host has the result")
+    wait_until(lambda: has_result(workspace, "15 bytes"), "the host has the result", PATIENCE)
     assert microagent.run("result", "early").text == '{"answer": 42}\n'
     record = microagent.json("result", "early")
     assert record["result"] == {"answer": 42} and record["bytes"] == 15 and record["state"] == "running"
@@ -36,16 +37,16 @@ def test_a_result_outlives_its_guest(workspaces, microagent):
 
 def test_the_last_result_counts(workspaces, microagent):
     workspace = workspaces("again", "--network", "isolated")
-    for size in (1, 1_000_000, 3):
+    for size in (1, 200_000, 3):
         workspace.shell(f"head -c {size} /dev/zero | tr '\\0' x >{FILE}.new && mv {FILE}.new {FILE}")
-        wait_until(lambda size=size: has_result(workspace, f"a result of {size} bytes"), "the host has it")
+        wait_until(lambda size=size: has_result(workspace, f"a result of {size} bytes"), "the host has it", PATIENCE)
         assert microagent.run("result", "again").out == b"x" * size
     limit = 16 * 1024 * 1024
-    workspace.shell(f"head -c {limit + 1} /dev/zero >{FILE}")
-    wait_until(lambda: "larger than" in workspace.status()["readiness"]["resultReady"].get("error", ""), "it is told")
+    workspace.shell(f"dd if=/dev/zero bs=64k count={limit + 65536 >> 16} >{FILE}")
+    wait_until(lambda: "larger than" in workspace.status()["readiness"]["resultReady"].get("error", ""), "it is told", PATIENCE)
     assert microagent.run("result", "again").out == b"xxx", "what was kept is kept"
     workspace.shell(f"rm {FILE}; ln -s /etc/hostname {FILE}.new; mv {FILE}.new {FILE}")
-    wait_until(lambda: microagent.run("result", "again").out == b"again\n", "a link of the guest's is its own affair")
+    wait_until(lambda: microagent.run("result", "again").out == b"again\n", "a link of the guest's is its own affair", PATIENCE)
     workspace.kill()
 
 
@@ -53,7 +54,7 @@ def test_start_waits_for_the_entrypoint(workspaces, microagent):
     workspaces("job", "--network", "isolated", "--entrypoint", f"echo done >{FILE}; exit 3", start=False)
     record = microagent.json("start", "--wait", "job", timeout=180)
     assert record["exitCode"] == 3 and record["state"] == "running"
-    wait_until(lambda: microagent.run("result", "job", code=None).text == "done\n", "the result is kept")
+    wait_until(lambda: microagent.run("result", "job", code=None).text == "done\n", "the result is kept", PATIENCE)
     assert microagent.json("wait", "job")["exitCode"] == 3
     assert "ended with code 3" in microagent.run("wait", "job").text
     microagent.run("stop", "job")

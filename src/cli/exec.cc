@@ -28,11 +28,11 @@ struct ExecOptions {
 };
 
 Status check_format(const Context& context, const ExecOptions& options) {
-  if (options.terminal && context.out.json()) {
-    return fail(ErrorKind::usage, "-t: a terminal's output is no record", "leave -t or --json out");
-  }
   if (options.no_input && (options.interactive || options.terminal)) {
     return fail(ErrorKind::usage, "--no-stdin: -i and -t are there to pass the input on", "give one or the other");
+  }
+  if (options.terminal && context.out.json()) {
+    return fail(ErrorKind::usage, "-t: a terminal's output is no record", "leave -t or --json out");
   }
   return {};
 }

@@ -1,5 +1,7 @@
 #include "mediator/denial.h"
 
+#include <algorithm>
+
 namespace microagent::mediator {
 
 Denial denial_of(const policy::Decision& decision) {
@@ -21,6 +23,8 @@ Denial denial(std::string reason, std::string rule, policy::Signal signal) {
 }
 
 void RecentDenials::add(Entry entry) {
+  const auto same = [&](const Entry& known) { return known.denial.id == entry.denial.id; };
+  if (std::ranges::any_of(entries_, same)) return;
   entries_.push_front(std::move(entry));
   if (entries_.size() > kKept) entries_.pop_back();
 }

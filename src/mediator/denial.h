@@ -36,6 +36,7 @@ class RecentDenials {
     Denial denial;
   };
 
+  // What is in here already, by its id, only repeats itself.
   void add(Entry entry);
   const std::deque<Entry>& entries() const { return entries_; }  // the newest first
 

@@ -98,14 +98,11 @@ std::optional<dns::Bytes> DnsService::answer_ourselves(const dns::Query& query) 
 // Nobody is asked.
 dns::Bytes DnsService::refuse(const Asker& asker, const dns::Query& query, const policy::Decision& decision) {
   Denial denial = denial_of(decision);
-  recorder_.refuse(denial, dns::type_text(query.question.type), "dns", [&](const Denial& named) {
-    Record record = query_record(audit::Event::dns_deny, asker, query);
-    record.fields["reason"] = named.reason;
-    record.fields["rule"] = named.rule;
-    if (!record.fields.contains("signal") && !named.signal.empty()) record.fields["signal"] = named.signal;
-    record.fields["decision"] = named.id;
-    return record;
-  });
+  Record record = query_record(audit::Event::dns_deny, asker, query);
+  record.fields["reason"] = denial.reason;
+  record.fields["rule"] = denial.rule;
+  if (!asker.foreign) record.fields["signal"] = denial.signal;
+  recorder_.refuse(denial, dns::type_text(query.question.type), "dns", record);
   return dns::refuse(query, decision, denial.id);
 }
 

@@ -29,6 +29,9 @@ Result<std::unique_ptr<Mediator>> Mediator::open(asio::io_context& io, Config co
                                                  Sockets sockets) {
   auto policy = LivePolicy::make(config.egress);
   if (!policy) return fail(policy.error());
+  if (policy->policy().mode() == policy::Mode::mitm) {
+    return fail(ErrorKind::unsupported, "egress mode mitm: TLS cannot be intercepted yet", "use mode broker");
+  }
   auto audit = audit::Writer::open(config.audit_file, config.workspace);
   if (!audit) return fail(with_context(audit.error(), "audit log"));
   auto host_addresses = HostAddresses::open();
@@ -38,19 +41,19 @@ Result<std::unique_ptr<Mediator>> Mediator::open(asio::io_context& io, Config co
   auto netd = NetdLink::open(io.get_executor(), std::move(sockets.netd));
   if (!netd) return fail(netd.error());
   std::unique_ptr<Mediator> mediator(new Mediator(io, std::move(config), std::move(*policy), std::move(resolvers),
-                                                  Recorder(std::move(*audit)), std::move(*host_addresses), std::move(*supervisor),
+                                                  std::move(*audit), std::move(*host_addresses), std::move(*supervisor),
                                                   std::move(*netd)));
   if (const Status ready = mediator->prepare_caps(); !ready) return fail(ready.error());
   return mediator;
 }
 
 Mediator::Mediator(asio::io_context& io, Config config, LivePolicy policy, dns::ResolverList resolvers,
-                   Recorder recorder, HostAddresses host_addresses, Descriptor supervisor,
+                   audit::Writer audit, HostAddresses host_addresses, Descriptor supervisor,
                    std::unique_ptr<NetdLink> netd)
     : io_(io),
       config_(std::move(config)),
       policy_(std::move(policy)),
-      recorder_(std::move(recorder)),
+      recorder_(std::move(audit)),
       host_addresses_(std::move(host_addresses)),
       supervisor_(std::move(supervisor)),
       netd_(std::move(netd)),

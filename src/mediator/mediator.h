@@ -41,7 +41,7 @@ class Mediator {
   void start();
 
  private:
-  Mediator(asio::io_context& io, Config config, LivePolicy policy, dns::ResolverList resolvers, Recorder recorder,
+  Mediator(asio::io_context& io, Config config, LivePolicy policy, dns::ResolverList resolvers, audit::Writer audit,
            HostAddresses host_addresses, Descriptor supervisor, std::unique_ptr<NetdLink> netd);
 
   Status prepare_caps();
@@ -90,6 +90,7 @@ class Mediator {
   void account_for_gone(const FlowPtr& flow, const policy::Decision& decision);
   bool write_denial(const LiveFlow& flow, Denial& denial);
   void deny_by_cap(const FlowPtr& flow, const CapHit& hit);
+  Denial cap_denial(const LiveFlow& flow, const CapHit& hit);
   std::optional<Denial> readmit(LiveFlow& flow, const policy::RulePtr& rule);
   void leave_caps(LiveFlow& flow, std::uint64_t bytes);
   std::string policy_answer(const http::RequestHead& request) const;

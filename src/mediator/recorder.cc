@@ -4,76 +4,63 @@
 
 namespace microagent::mediator {
 
+Recorder::Recorder(audit::Writer log)
+    : log_(std::move(log)), denials_(log_, [this] { return fmt::format("d{}", new_flow()); }) {}
+
 bool Recorder::write(std::uint64_t flow, const Record& record) {
   const Status status = log_.write(record.event, flow, record.fields);
   if (!status) warnings_.warn(status.error().message);
   return status.has_value();
 }
 
-bool Recorder::refuse(Denial& denial, std::string_view dst, std::string_view proto,
-                      const std::function<Record(const Denial&)>& make) {
+bool Recorder::refuse(Denial& denial, std::string_view dst, std::string_view proto, const Record& record) {
   ++denial_count_;
-  const std::string key = fmt::format("{}\n{}\n{}\n{}\n{}", proto, dst, denial.host, denial.reason, denial.rule);
-  if (Fold* fold = find(key)) {
-    ++fold->count;
-    denial.id = fold->id;
-    return true;
+  const auto id = denials_.record(record.event, record.fields, std::chrono::steady_clock::now());
+  if (!id) {
+    warnings_.warn(id.error().message);
+    return false;
   }
-  const std::uint64_t number = new_flow();
-  denial.id = fmt::format("d{}", number);
-  denials_.add({utc_timestamp(), std::string(dst), std::string(proto), denial});
-  return begin(key, {number, denial.id, make(denial), 0, {}});
+  denial.id = *id;
+  recent_.add({utc_timestamp(), std::string(dst), std::string(proto), denial});
+  return true;
 }
 
 bool Recorder::write_or_count(const std::string& key, std::uint64_t flow, const std::function<Record()>& make) {
-  if (Fold* fold = find(key)) {
-    ++fold->count;
+  const Time now = std::chrono::steady_clock::now();
+  const auto found = kinds_.find(key);
+  if (found != kinds_.end() && now < found->second.until) {
+    ++found->second.count;
     return true;
   }
-  return begin(key, {flow, {}, make(), 0, {}});
-}
-
-Recorder::Fold* Recorder::find(const std::string& key) {
-  const auto found = folds_.find(key);
-  if (found == folds_.end()) return nullptr;
-  if (std::chrono::steady_clock::now() < found->second.until) return &found->second;
-  write_count(found->second);
-  folds_.erase(found);
-  return nullptr;
-}
-
-bool Recorder::begin(const std::string& key, Fold fold) {
-  if (!write(fold.flow, fold.record)) return false;
-  const Time now = std::chrono::steady_clock::now();
-  if (folds_.size() >= kMaxFolds && now >= next_sweep_) write_counts(now);
-  if (folds_.size() >= kMaxFolds) return true;
-  fold.until = now + kFold;
-  folds_.emplace(key, std::move(fold));
+  if (found != kinds_.end()) {
+    write_count(found->second);
+    kinds_.erase(found);
+  }
+  Kind kind{flow, make(), 0, now + kWindow};
+  if (!write(flow, kind.record)) return false;
+  if (kinds_.size() < kMaxKinds) kinds_.emplace(key, std::move(kind));
   return true;
 }
 
 void Recorder::write_counts(Time now) {
-  next_sweep_ = now + kSweep;
-  for (auto fold = folds_.begin(); fold != folds_.end();) {
-    if (now < fold->second.until) {
-      ++fold;
+  if (const Status flushed = denials_.flush(now); !flushed) warnings_.warn(flushed.error().message);
+  for (auto kind = kinds_.begin(); kind != kinds_.end();) {
+    if (now < kind->second.until) {
+      ++kind;
       continue;
     }
-    write_count(fold->second);
-    fold = folds_.erase(fold);
+    write_count(kind->second);
+    kind = kinds_.erase(kind);
   }
 }
 
-void Recorder::write_all_counts() {
-  for (const auto& [key, fold] : folds_) write_count(fold);
-  folds_.clear();
-}
+void Recorder::write_all_counts() { write_counts(Time::max()); }
 
-void Recorder::write_count(const Fold& fold) {
-  if (fold.count == 0) return;
-  Record record = fold.record;
-  record.fields["count"] = fold.count;
-  write(fold.flow, record);
+void Recorder::write_count(const Kind& kind) {
+  if (kind.count == 0) return;
+  Record record = kind.record;
+  record.fields["count"] = kind.count;
+  write(kind.flow, record);
 }
 
 }  // namespace microagent::mediator

@@ -68,7 +68,6 @@ Record deny_record(const flow::Open& open, const Denial& denial) {
   if (denial.internal) record.fields["internal"] = true;
   record.fields["rule"] = denial.rule;
   if (!denial.signal.empty()) record.fields["signal"] = denial.signal;
-  record.fields["decision"] = denial.id;
   return record;
 }
 

@@ -14,6 +14,7 @@ namespace microagent::mediator {
 
 // `host` is whom a flow is for: a name, else the address. Empty: the address.
 Record allow_record(const flow::Open& open, const policy::Decision& decision);
+// Without its id, which the recorder gives.
 Record deny_record(const flow::Open& open, const Denial& denial);
 Record dial_error_record(const flow::Open& open, std::string_view host, std::string_view error);
 Record cap_record(const flow::Open& open, std::string_view host, const CapHit& hit);

@@ -54,7 +54,7 @@ TEST(Records, SayWhyAFlowWasDenied) {
   EXPECT_EQ(text(deny_record(open_of(flow::Protocol::tcp), denial)),
             std::string(R"(egress_internal_deny {"host":"192.0.2.1",)") + kWhere +
                 R"(,"proto":"tcp","reason":"inside","internal":true,"rule":"inside: loopback 127.0.0.0/8",)" +
-                R"("signal":"denied","decision":"d7"})");
+                R"("signal":"denied"})");
   denial.internal = false;
   EXPECT_EQ(deny_record(open_of(flow::Protocol::tcp), denial).event, audit::Event::deny);
 }

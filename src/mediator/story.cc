@@ -180,7 +180,10 @@ asio::awaitable<tl::expected<FirstWords, Denial>> Mediator::look(FlowPtr flow, F
   std::optional<Descriptor> watched;
   if (upstream != nullptr) {
     auto descriptor = watch(io_.get_executor(), std::move(*upstream));
-    if (!descriptor) co_return tl::unexpected(denial(descriptor.error().message, "resources"));
+    if (!descriptor) {
+      flow->look.reset();
+      co_return tl::unexpected(denial(descriptor.error().message, "resources"));
+    }
     watched.emplace(std::move(*descriptor));
     watched->async_wait(Descriptor::wait_read, [flow](const boost::system::error_code& error) {
       if (error || !flow->look) return;
@@ -289,23 +292,22 @@ void Mediator::account_for_gone(const FlowPtr& flow, const policy::Decision& dec
 bool Mediator::write_denial(const LiveFlow& flow, Denial& denied) {
   if (denied.host.empty()) denied.host = flow.host.empty() ? host_text(flow.open.destination) : flow.host;
   return recorder_.refuse(denied, endpoint_text(flow.open.destination, flow.open.protocol),
-                          protocol_text(flow.open.protocol),
-                          [&](const Denial& named) { return deny_record(flow.open, named); });
+                          protocol_text(flow.open.protocol), deny_record(flow.open, denied));
 }
 
-void Mediator::deny_by_cap(const FlowPtr& flow, const CapHit& hit) {
-  recorder_.write(0, cap_record(flow->open, flow->host, hit));
-  deny(flow, denial(fmt::format("{} is {}", hit.cap, hit.limit), "cap " + hit.cap));
+void Mediator::deny_by_cap(const FlowPtr& flow, const CapHit& hit) { deny(flow, cap_denial(*flow, hit)); }
+
+// Written down under a name of its own, too.
+Denial Mediator::cap_denial(const LiveFlow& flow, const CapHit& hit) {
+  recorder_.write_or_count("cap " + hit.cap, 0, [&] { return cap_record(flow.open, flow.host, hit); });
+  return denial(fmt::format("{} is {}", hit.cap, hit.limit), "cap " + hit.cap);
 }
 
 // The name may have led to another rule, with caps of its own.
 std::optional<Denial> Mediator::readmit(LiveFlow& flow, const policy::RulePtr& rule) {
   leave_caps(flow, 0);
   const auto admitted = caps_->admit(rule);
-  if (!admitted) {
-    recorder_.write(0, cap_record(flow.open, flow.host, admitted.error()));
-    return denial(fmt::format("{} is {}", admitted.error().cap, admitted.error().limit), "cap " + admitted.error().cap);
-  }
+  if (!admitted) return cap_denial(flow, admitted.error());
   flow.admitted = true;
   flow.budget = *admitted;
   return std::nullopt;
