@@ -15,7 +15,7 @@ EXAMPLE = pathlib.Path(__file__).resolve().parent.parent / "examples" / "agent-l
 
 
 @pytest.fixture(scope="module", autouse=True)
-def python_image(prefix, microagent, guest_image):
+def python_image(world, prefix, microagent, guest_image):
     python_guest.install(prefix, microagent)
 
 

@@ -36,7 +36,7 @@ print(json.dumps({"sent": hashlib.sha256(data).hexdigest(), "head": head.decode(
 
 
 @pytest.fixture(scope="module", autouse=True)
-def python_image(prefix, microagent, guest_image):
+def python_image(world, prefix, microagent, guest_image):
     python_guest.install(prefix, microagent)
 
 

@@ -16,6 +16,10 @@ def has_result(workspace, words):
     return ready["ready"] and words in ready.get("detail", "")
 
 
+def error_of(workspace):
+    return workspace.status()["readiness"]["resultReady"].get("error", "")
+
+
 def test_a_result_outlives_its_guest(workspaces, microagent):
     workspace = workspaces("early", "--network", "isolated")
     error = microagent.refuses("result", "early", code=EXIT_FAILURE)
@@ -39,11 +43,12 @@ def test_the_last_result_counts(workspaces, microagent):
     workspace = workspaces("again", "--network", "isolated")
     for size in (1, 200_000, 3):
         workspace.shell(f"head -c {size} /dev/zero | tr '\\0' x >{FILE}.new && mv {FILE}.new {FILE}")
-        wait_until(lambda size=size: has_result(workspace, f"a result of {size} bytes"), "the host has it", PATIENCE)
+        detail = f"a result of {size} bytes"
+        wait_until(lambda detail=detail: has_result(workspace, detail), "the host has it", PATIENCE)
         assert microagent.run("result", "again").out == b"x" * size
     limit = 16 * 1024 * 1024
     workspace.shell(f"dd if=/dev/zero bs=64k count={limit + 65536 >> 16} >{FILE}")
-    wait_until(lambda: "larger than" in workspace.status()["readiness"]["resultReady"].get("error", ""), "it is told", PATIENCE)
+    wait_until(lambda: "larger than" in error_of(workspace), "it is told", PATIENCE)
     assert microagent.run("result", "again").out == b"xxx", "what was kept is kept"
     workspace.shell(f"rm {FILE}; ln -s /etc/hostname {FILE}.new; mv {FILE}.new {FILE}")
     wait_until(lambda: microagent.run("result", "again").out == b"again\n", "a link of the guest's is its own affair", PATIENCE)
