@@ -64,7 +64,7 @@ asio::awaitable<std::vector<Address>> DnsService::addresses_of(std::string name)
   std::vector<Address> addresses;
   for (const std::uint16_t type : {dns::kTypeA, dns::kTypeAaaa}) {
     const dns::Query query = dns::make_query(name, type);
-    const dns::Bytes reply = co_await look_up({.transport = dns::Transport::tcp}, query);
+    const dns::Bytes reply = co_await look_up({.transport = dns::Transport::udp}, query);
     if (!dns::parse_answer(reply, query.id, query.question)) continue;
     const auto digest = dns::examine(reply, query.question);
     if (!digest) continue;
