@@ -19,7 +19,7 @@ while read occasion path; do insmod $path; done </lib/microagent/modules
 ip link set lo up; ip link set eth0 up
 ip address add {address}/24 dev eth0; ip route add default via 10.0.2.2
 stty -echo -onlcr <>/dev/console
-exec sh </dev/console >/dev/console 2>&1
+PS1= PS2= exec sh </dev/console >/dev/console 2>&1
 """
 
 
@@ -76,7 +76,7 @@ class ReferenceGuest:
 
     def run(self, command, timeout=60):
         """What the command writes. The shell may not listen yet: what it is sent waits for it."""
-        self.process.stdin.write(f"{command}; echo; echo bench-is-ready\n".encode())
+        self.process.stdin.write(f"{command}\necho; echo bench-is-ready\n".encode())
         self.process.stdin.flush()
         return self._read_to_prompt(time.monotonic() + timeout)
 

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import pathlib
+import socket
 import subprocess
 import sys
 
@@ -11,6 +12,7 @@ from harness import python_guest
 from harness.plane import free_port
 from harness.wait import wait_until
 
+PATIENCE = 60  # the guest is emulated
 EXAMPLE = pathlib.Path(__file__).resolve().parent.parent / "examples" / "agent-loop"
 
 
@@ -30,30 +32,38 @@ def start_host(port, work):
                                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     process.stdin.write(work)
     process.stdin.close()
+    wait_until(lambda: listens(port), "the host's side listens", PATIENCE)
     return process
+
+
+def listens(port):
+    """Whether somebody does; the host's side stands such a look, as it stands microagent's."""
+    try:
+        socket.create_connection(("127.0.0.1", port)).close()
+        return True
+    except ConnectionRefusedError:
+        return False
 
 
 def messages_of(process):
     """What the host's side has told, once it has ended."""
     out = process.stdout.read()
-    assert process.wait(60) == 0, process.stderr.read()
+    assert process.wait(PATIENCE) == 0, process.stderr.read()
     return [json.loads(line) for line in out.splitlines()]
 
 
 @pytest.fixture(scope="module")
-def loop(workspaces, port, tmp_path_factory):
+def loop(workspaces, port, account, scratch):
     """The workspace of the example's spec, with the agent in it."""
-    spec = tmp_path_factory.mktemp("spec") / "microagent.yaml"
+    directory = account.make_directory(scratch / "loop", mode=0o755)
+    spec, agent = directory / "microagent.yaml", directory / "agent.py"
     spec.write_text((EXAMPLE / "microagent.yaml").read_text().replace("9900", str(port)))
-    spec.parent.chmod(0o755)
-    spec.parent.parent.chmod(0o755)
+    agent.write_bytes((EXAMPLE / "agent.py").read_bytes())
     workspace = workspaces("agent-loop", "--file", str(spec), start=False)
     host = start_host(port, '{"id": "0", "task": "sum", "numbers": []}\n')
     workspace.start()
     host.kill()
     host.wait()
-    agent = spec.parent / "agent.py"
-    agent.write_bytes((EXAMPLE / "agent.py").read_bytes())
     workspace.microagent.run("cp", str(agent), "agent-loop:/srv/")
     return workspace
 
@@ -75,12 +85,14 @@ def test_work_survives_a_host_that_dies(loop, port):
     """The agent waits while nobody listens, and goes on when somebody does."""
     first = start_host(port, '{"id": "1", "task": "run", "argv": ["sleep", "600"]}\n')
     agent = loop.spawn("python3", "/srv/agent.py", "--patience", "60")
-    wait_until(lambda: first.stdout.readline(), "the agent is ready")
+    said = [json.loads(first.stdout.readline())["signal"] for _ in range(2)]
+    assert said == ["ready", "accepting"], "it is at its task"
     first.kill()
     first.wait()
     # The agent is at its task, and its connection is gone; the task is ended for it.
-    loop.shell("for i in $(seq 100); do pkill sleep && exit; usleep 100000; done; exit 1")
+    one = "grep -qx sleep $p/comm 2>/dev/null && kill ${p#/proc/} && exit"
+    loop.shell(f"for i in $(seq 100); do for p in /proc/[0-9]*; do {one}; done; sleep 0.1; done; exit 1")
     second = start_host(port, '{"id": "2", "task": "sum", "numbers": [20, 22]}\n')
     messages = messages_of(second)
     assert {"type": "WorkResult", "id": "2", "ok": True, "output": {"sum": 42}} in messages
-    assert agent.wait(60) == 0
+    assert agent.wait(PATIENCE) == 0

@@ -76,8 +76,10 @@ def test_much_output_and_no_growth(web):
 
 
 def resident(pid):
+    """A process's memory in bytes; none of it where the process has ended and only waits to be asked how."""
     with open(f"/proc/{pid}/status", encoding="ascii") as status:
-        return int(re.search(r"VmRSS:\s+(\d+) kB", status.read())[1]) * 1024
+        found = re.search(r"VmRSS:\s+(\d+) kB", status.read())
+    return int(found[1]) * 1024 if found else 0
 
 
 def test_nobody_reads_the_output(web):
@@ -180,8 +182,9 @@ def test_a_terminal(terminal):
     shell.expect(r"/dev/pts/\d+\r\n31 97\r\nvt100\r\n")
     settings = termios.tcgetattr(shell.slave)
     assert not settings[3] & (termios.ECHO | termios.ICANON | termios.ISIG), "every key goes to the guest"
-    shell.type("sleep 613\n")
-    shell.expect("sleep 613")
+    # The command itself says when it has the terminal: before, the shell takes a ^C for a key.
+    shell.type("echo began-$((600 + 13)); sleep 613\n")
+    shell.expect("began-613")
     shell.type("\003")
     shell.expect(PROMPT)
     shell.type("exit 5\n")

@@ -161,6 +161,19 @@ def test_the_state_stays_private(web):
         assert path.lstat().st_mode & 0o077 == 0, path
 
 
+def test_the_guest_s_clock_keeps_pace(web):
+    """Whatever the host is busy with: a second here is a second there."""
+    def clocks():
+        begun = time.monotonic()
+        guest = float(web.shell("cat /proc/uptime").split()[0])
+        return guest, begun, time.monotonic()
+
+    guest_1, begun_1, ended_1 = clocks()
+    wait_until(lambda: time.monotonic() > ended_1 + 5, "five seconds pass")
+    guest_2, begun_2, ended_2 = clocks()
+    assert begun_2 - ended_1 - 0.1 <= guest_2 - guest_1 <= ended_2 - begun_1 + 0.1
+
+
 def freeze(workspace):
     """Makes the guest's init deaf: it is put into a control group that is frozen."""
     process = workspace.spawn("sh", "-c", "mkdir -p /tmp/group && mount -t cgroup2 none /tmp/group && cd /tmp/group &&"

@@ -2,6 +2,8 @@
 
 import contextlib
 import json
+import socket
+import threading
 
 import pytest
 from harness import python_guest
@@ -174,6 +176,42 @@ def test_a_unix_socket(workspaces, account, scratch):
         workspace = workspaces("local", "--memory", python_guest.MEMORY, "--mediation", f"{PORT}={place}")
         answer = talk(workspace, count=100_000)
     assert answer["head"] == f"100000 {answer['sent']}"
+    workspace.kill()
+
+
+MESSAGES = """
+import socket
+with socket.socket(socket.AF_VSOCK, socket.SOCK_SEQPACKET) as s:
+    s.connect((2, 2048))
+    for size in (1, 5000, 100000):
+        s.send(bytes(size))
+        print(len(s.recv(200000)))
+with socket.socket(socket.AF_VSOCK, socket.SOCK_STREAM) as s:
+    try:
+        s.connect((2, 2048))
+    except ConnectionResetError:
+        print("no stream")
+"""
+
+
+def test_messages_stay_apart(workspaces, account, scratch):
+    """A socket that keeps messages apart, on both sides."""
+    place = account.make_directory(scratch / "packets", mode=0o755) / "sock"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
+        listener.bind(str(place))
+        place.chmod(0o777)
+        listener.listen(16)
+        workspace = workspaces("packets", "--memory", python_guest.MEMORY, "--mediation", f"{PORT}=unix:{place}")
+
+        def echo():
+            while True:
+                connection, _ = listener.accept()
+                with connection:
+                    while message := connection.recv(200000):
+                        connection.send(message)
+
+        threading.Thread(target=echo, daemon=True).start()
+        assert workspace.exec("python3", "-c", MESSAGES).text.split("\n") == ["1", "5000", "100000", "no stream", ""]
     workspace.kill()
 
 

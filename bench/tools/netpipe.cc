@@ -22,6 +22,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <numeric>
 #include <string_view>
 #include <vector>
 
@@ -160,12 +161,14 @@ void exchange(int socket) {
 }
 
 void print_times(std::vector<double>& microseconds) {
+  const double total = std::accumulate(microseconds.begin(), microseconds.end(), 0.0);
   std::sort(microseconds.begin(), microseconds.end());
   const auto quantile = [&](double part) {
     return microseconds[static_cast<std::size_t>(part * static_cast<double>(microseconds.size() - 1))];
   };
-  std::printf("{\"count\": %zu, \"p50us\": %.1f, \"p90us\": %.1f, \"p99us\": %.1f}\n", microseconds.size(),
-              quantile(0.5), quantile(0.9), quantile(0.99));
+  std::printf("{\"count\": %zu, \"meanus\": %.1f, \"p50us\": %.1f, \"p90us\": %.1f, \"p99us\": %.1f}\n",
+              microseconds.size(), total / static_cast<double>(microseconds.size()), quantile(0.5), quantile(0.9),
+              quantile(0.99));
 }
 
 template <typename Step>

@@ -94,6 +94,61 @@ TEST_F(CommandLineTest, AFlagTakesOneValueAndNoMore) {
   EXPECT_EQ(record["network"]["portForwards"].size(), 2U);
 }
 
+TEST_F(CommandLineTest, AMediationChannelIsOnRecord) {
+  const Json channel =
+      Json::parse(R"({"enabled":true,"required":true,"port":2048,"target":"127.0.0.1:9900","failClosed":true})");
+  EXPECT_EQ(run({"--json", "create", "web", "--mediation", "2048=127.0.0.1:9900"}).json()["mediation"], channel);
+  EXPECT_EQ(run({"--json", "status", "web"}).json()["mediation"], channel);
+  EXPECT_THAT(run({"status", "web"}).out, HasSubstr("2048=127.0.0.1:9900, required"));
+  const Json optional =
+      run({"--json", "create", "b", "--network", "isolated", "--mediation", "1=unix:/x", "--mediation-optional"})
+          .json();
+  EXPECT_EQ(optional["mediation"]["required"], false);
+  EXPECT_EQ(optional["mediation"]["failClosed"], false);
+  const Outcome ours = run({"create", "c", "--mediation", "1020=127.0.0.1:9900"});
+  EXPECT_EQ(ours.code, 2);
+  EXPECT_THAT(ours.err, HasSubstr("--mediation 1020=127.0.0.1:9900: vsock ports 1020 to 1029"));
+  EXPECT_THAT(run({"create", "c", "--mediation-optional"}).err, HasSubstr("there is no mediation channel"));
+  EXPECT_FALSE(fs::exists(workspaces() / "c"));
+}
+
+TEST_F(CommandLineTest, WaitsForNothingWhereNothingRuns) {
+  EXPECT_EQ(run({"create", "web"}).code, 0);
+  const Outcome waited = run({"--json", "wait", "web"});
+  EXPECT_EQ(waited.code, 0);
+  EXPECT_EQ(waited.json()["state"], "prepared");
+  EXPECT_EQ(run({"wait", "web"}).out, "web is prepared\n");
+  EXPECT_EQ(run({"wait", "nobody"}).code, 1);
+}
+
+TEST_F(CommandLineTest, AResultIsWhatIsKept) {
+  EXPECT_EQ(run({"create", "web"}).code, 0);
+  const Outcome none = run({"result", "web"});
+  EXPECT_EQ(none.code, 1);
+  EXPECT_THAT(none.err, HasSubstr("has left no result; hint: a guest leaves it in /run/microagent/result"));
+  std::ofstream(workspaces() / "web" / "result") << "[1]\n";
+  EXPECT_EQ(run({"result", "web"}).out, "[1]\n");
+  const Json record = run({"--json", "result", "web"}).json();
+  EXPECT_EQ(record["result"], Json({1}));
+  EXPECT_EQ(record["resultPath"], (workspaces() / "web" / "result").string());
+}
+
+TEST_F(CommandLineTest, CopiesNeedARunningWorkspaceAndTwoSides) {
+  EXPECT_EQ(run({"create", "web"}).code, 0);
+  EXPECT_EQ(run({"cp", "a", "b"}).code, 2);
+  EXPECT_EQ(run({"cp", "web:/a", "web:/b"}).code, 2);
+  EXPECT_THAT(run({"cp", "web:/a", "."}).err, HasSubstr("is not running"));
+  EXPECT_THAT(run({"cp", (directory_ / "nothing").string(), "web:/"}).err, HasSubstr("nothing"));
+  EXPECT_THAT(run({"--json", "cp", "web:/a", "-"}).out, HasSubstr("cannot both be standard output"));
+}
+
+TEST_F(CommandLineTest, ATerminalIsForPeople) {
+  EXPECT_EQ(run({"create", "web"}).code, 0);
+  EXPECT_THAT(run({"--json", "exec", "-t", "web", "--", "sh"}).out, HasSubstr("a terminal's output is no record"));
+  EXPECT_THAT(run({"exec", "-it", "-n", "web", "--", "sh"}).err, HasSubstr("--no-stdin"));
+  EXPECT_EQ(run({"exec", "--timeout", "0", "web", "--", "sh"}).code, 2);
+}
+
 TEST_F(CommandLineTest, NamesMayBeCommands) {
   EXPECT_EQ(run({"create", "start"}).code, 0);
   EXPECT_EQ(run({"delete", "--", "start"}).code, 0);

@@ -60,7 +60,9 @@ void AgentStream::open() {
 }
 
 void AgentStream::send(std::vector<std::uint8_t> frame) {
-  outgoing_.push_back(std::move(frame));
+  // The first may be on its way in part.
+  const bool waits = outgoing_.size() > 1 && outgoing_.back() == frame;
+  if (!waits) outgoing_.push_back(std::move(frame));
   if (connected_) flush();
 }
 

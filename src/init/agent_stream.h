@@ -10,7 +10,8 @@
 namespace microagent::init {
 
 // The guest's line to the host (wire/agent.h). Frames wait until there is a connection; when it breaks, a new one is
-// made and what was not sent goes there. Nothing is said twice.
+// made and what was not sent goes there. Nothing is said twice, and what waits to be said already is not added again: a
+// result written over and over does not grow the line.
 class AgentStream {
  public:
   // A connecting or connected non-blocking stream socket.

@@ -92,6 +92,14 @@ TEST_F(AgentStreamTest, KeepsWhatItHasToSayWhileNobodyAnswers) {
   EXPECT_TRUE(until([&] { return heard_ == "hello patience "; }));
 }
 
+TEST_F(AgentStreamTest, DoesNotGrowByRepetition) {
+  for (int i = 0; i < 1000; ++i) say("again");
+  stream_.open();
+  say("last");
+  ASSERT_TRUE(until([&] { return heard_.ends_with("last "); }));
+  EXPECT_EQ(heard_, "hello again again last ");  // the one that may have been on its way, and one behind it
+}
+
 TEST_F(AgentStreamTest, TellsOfAShutdown) {
   stream_.open();
   ASSERT_TRUE(until([&] { return heard_ == "hello "; }));

@@ -53,32 +53,53 @@ Result<MediationConfig> parse_mediation_config(const Json& object) {
 }
 
 MediationChannel::MediationChannel(asio::any_io_executor executor, HostTarget target, Report report)
-    : executor_(std::move(executor)), target_(std::move(target)), report_(std::move(report)), pause_(executor_) {}
+    : executor_(std::move(executor)), target_(std::move(target)), report_(std::move(report)), look_again_(executor_) {}
 
 void MediationChannel::start() { spawn(executor_, look_after()); }
 
 asio::awaitable<tl::expected<Fd, DialError>> MediationChannel::connect(Delivery delivery) {
   ++connections_;
   auto dialled = co_await dial_host(target_, delivery, in(kDialTimeout));
-  if (!dialled) --connections_;
-  // A guest that wants packets from a target that has none says nothing about the target.
-  if (dialled || delivery == Delivery::stream) note(dialled);
+  if (dialled) {
+    note(dialled);
+  } else {
+    // Perhaps it is only of another kind than the guest wants.
+    release(true);
+  }
   co_return dialled;
 }
 
 void MediationChannel::release(bool failed) {
   --connections_;
-  if (failed) pause_.cancel();
+  if (!failed) return;
+  look_wanted_ = true;
+  look_again_.cancel();
 }
 
 asio::awaitable<void> MediationChannel::look_after() {
+  constexpr auto kAsTuple = asio::as_tuple(asio::use_awaitable);
+  asio::steady_timer rest(executor_);
   for (std::chrono::milliseconds retry = kFirstRetry;;) {
     // Closed as soon as it stands.
-    note(co_await dial_host(target_, Delivery::stream, in(kDialTimeout)));
+    note(co_await probe());
+    rest.expires_after(kFirstRetry);
+    co_await rest.async_wait(kAsTuple);
     retry = ready_ ? kFirstRetry : std::min(2 * retry, kMaxRetry);
-    pause_.expires_after(ready_ ? kHeartbeat : retry);
-    co_await pause_.async_wait(asio::as_tuple(asio::use_awaitable));
+    // A failure during the rest is not forgotten.
+    if (!look_wanted_) {
+      look_again_.expires_after((ready_ ? kHeartbeat : retry) - kFirstRetry);
+      co_await look_again_.async_wait(kAsTuple);
+    }
+    look_wanted_ = false;
   }
+}
+
+// A socket that keeps messages apart takes no streams, and is there all the same.
+asio::awaitable<tl::expected<Fd, DialError>> MediationChannel::probe() {
+  auto stream = co_await dial_host(target_, Delivery::stream, in(kDialTimeout));
+  if (stream || target_.path.empty()) co_return stream;
+  auto packets = co_await dial_host(target_, Delivery::packets, in(kDialTimeout));
+  co_return packets ? std::move(packets) : std::move(stream);
 }
 
 void MediationChannel::note(const tl::expected<Fd, DialError>& dialled) {

@@ -24,8 +24,8 @@ Result<MediationConfig> parse_mediation_config(const nlohmann::json& object);
 
 // Dials for the guest, and finds out by itself whether the target can be reached: the first time at once; then when a
 // dial or a connection fails; and on the quiet every kHeartbeat while it can, with growing pauses up to kMaxRetry while
-// it cannot. A probe connects and closes. The guest's connections never wait for a probe. Must outlive its event loop's
-// run.
+// it cannot. A probe connects and closes, and the next one is at least kFirstRetry away, whatever the guest does. The
+// guest's connections never wait for a probe. Must outlive its event loop's run.
 class MediationChannel {
  public:
   static constexpr std::size_t kMaxConnections = 128;
@@ -50,12 +50,14 @@ class MediationChannel {
 
  private:
   asio::awaitable<void> look_after();
+  asio::awaitable<tl::expected<Fd, DialError>> probe();
   void note(const tl::expected<Fd, DialError>& dialled);
 
   asio::any_io_executor executor_;
   HostTarget target_;
   Report report_;
-  asio::steady_timer pause_;
+  asio::steady_timer look_again_;
+  bool look_wanted_ = false;  // since the last look
   std::size_t connections_ = 0;
   bool reported_ = false, ready_ = false;
   std::string error_;

@@ -1,9 +1,11 @@
 #include "mediator/mediation_channel.h"
 
 #include <gmock/gmock.h>
+#include <sys/un.h>
 
 #include <nlohmann/json.hpp>
 
+#include "mediator/test_directory.h"
 #include "mediator/test_loop.h"
 
 namespace microagent::mediator {
@@ -108,7 +110,48 @@ TEST_F(MediationChannelTest, AGuestsFailedDialIsNoticed) {
   ASSERT_TRUE(await_reports(1));
   server.reset();
   EXPECT_FALSE(connect());
+  ASSERT_TRUE(await_reports(2));
   EXPECT_THAT(reports_, ElementsAre("ready", "Connection refused"));
+}
+
+TEST_F(MediationChannelTest, FindsASocketThatKeepsMessagesApart) {
+  const TestDirectory directory;
+  const std::string path = (directory.audit_file().parent_path() / "plane.sock").string();
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  path.copy(address.sun_path, sizeof address.sun_path - 1);
+  const Fd listener(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  ASSERT_EQ(::bind(listener.get(), reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
+  ASSERT_EQ(::listen(listener.get(), 16), 0);
+  channel_.emplace(loop_.io.get_executor(), HostTarget{{}, 0, path},
+                   [this](bool ready, const std::string& error) { reports_.push_back(ready ? "ready" : error); });
+  channel_->start();
+  ASSERT_TRUE(await_reports(1));
+  EXPECT_TRUE(loop_.result_of(channel_->connect(Delivery::packets)));
+  EXPECT_FALSE(connect()) << "no stream";
+  loop_.io.restart();
+  loop_.io.run_for(4 * MediationChannel::kFirstRetry);
+  EXPECT_THAT(reports_, ElementsAre("ready"));
+}
+
+TEST_F(MediationChannelTest, AGuestCannotMakeItLookAllTheTime) {
+  const LoopbackSocket server(SOCK_STREAM);
+  start(server.port());
+  ASSERT_TRUE(await_reports(1));
+  const auto probes = [&] {
+    int count = 0;
+    while (server.accept()) ++count;
+    return count;
+  };
+  EXPECT_EQ(probes(), 1);
+  const Deadline end = in(4 * MediationChannel::kFirstRetry);
+  while (std::chrono::steady_clock::now() < end) {
+    const auto connection = connect();
+    ASSERT_TRUE(connection);
+    EXPECT_TRUE(server.accept());
+    channel_->release(true);
+  }
+  EXPECT_LE(probes(), 6);
 }
 
 TEST_F(MediationChannelTest, NoticesOnTheQuietThatTheTargetIsGone) {

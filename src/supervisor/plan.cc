@@ -105,16 +105,21 @@ wire::GuestConfig guest_config(const workspace::Manifest& manifest) {
   config.entrypoint = manifest.entrypoint;
   if (manifest.network.mode == workspace::NetworkMode::isolated) return config;
   const auto network = workspace::effective(manifest.network);
-  config.network = wire::GuestNetwork{kGuestMac, network.ip, network.gateway, network.dns, network.routes};
+  // Without the default route, which the guest adds by itself: so a declaration may use all the room there is.
+  config.network = wire::GuestNetwork{kGuestMac, network.ip, network.gateway, network.dns, manifest.network.routes};
   return config;
 }
 
 std::string kernel_arguments(vm::Accelerator accelerator, std::uint32_t tsc_khz) {
-  const std::string common = "console=ttyS0 quiet panic=-1 random.trust_cpu=on";
+  // The kernel would test its ciphers against known answers at every boot.
+  const std::string common = "console=ttyS0 quiet panic=-1 random.trust_cpu=on cryptomgr.notests";
   if (accelerator == vm::Accelerator::kvm) return common;
-  // An emulated processor has none of the faults that mitigations are for, and cannot find out its own clock's rate
-  // (vm/tsc_meter.h).
-  return fmt::format("{} mitigations=off no_timer_check tsc_early_khz={}", common, tsc_khz);
+  // An emulated processor has none of the faults that mitigations are for, clearing every page that is handed out costs
+  // it dearly, and nobody loads profiles for AppArmor. It cannot find out its own clock's rate (vm/tsc_meter.h). That
+  // clock is the host's; the kernel would compare it with timer interrupts, of which a busy host delivers too few, and
+  // go by those.
+  return fmt::format("{} mitigations=off init_on_alloc=0 apparmor=0 no_timer_check tsc=reliable tsc_early_khz={}",
+                     common, tsc_khz);
 }
 
 }  // namespace microagent::supervisor

@@ -80,7 +80,8 @@ TEST(GuestConfig, HoldsWhatInitNeeds) {
 }
 
 TEST(KernelArguments, TellAnEmulatedProcessorItsClock) {
-  EXPECT_NE(kernel_arguments(vm::Accelerator::tcg, 2'596'136).find(" tsc_early_khz=2596136"), std::string::npos);
+  EXPECT_NE(kernel_arguments(vm::Accelerator::tcg, 2'596'136).find(" tsc=reliable tsc_early_khz=2596136"),
+            std::string::npos);
   EXPECT_EQ(kernel_arguments(vm::Accelerator::kvm, 2'596'136).find("tsc"), std::string::npos);
 }
 

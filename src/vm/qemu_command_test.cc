@@ -52,7 +52,7 @@ TEST(QemuArguments, ConfineIt) {
 TEST(QemuArguments, FollowTheAccelerator) {
   QemuOptions options = user_mode();
   EXPECT_EQ(value_of(qemu_arguments(options), "-accel"), "tcg");
-  EXPECT_EQ(value_of(qemu_arguments(options), "-cpu"), "max");
+  EXPECT_EQ(value_of(qemu_arguments(options), "-cpu"), "max,erms=off,fsrm=off");
   options.accelerator = Accelerator::kvm;
   EXPECT_EQ(value_of(qemu_arguments(options), "-accel"), "kvm");
   EXPECT_EQ(value_of(qemu_arguments(options), "-cpu"), "host");

@@ -2,10 +2,12 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "workspace/ip.h"
 #include "workspace/json_fields.h"
+#include "workspace/route.h"
 #include "workspace/rules.h"
 
 namespace microagent::workspace {
@@ -28,7 +30,14 @@ EffectiveNetwork effective(const Network& network) {
   result.dns = network.dns;
   if (result.dns.empty()) result.dns = {result.gateway};
   result.routes = network.routes;
-  if (result.routes.empty()) result.routes = {"0.0.0.0/0 via " + result.gateway};
+  // The gateway is the way to everywhere, unless a declared route says otherwise.
+  const auto is_default = [](const std::string& text) {
+    const auto route = parse_route(text);
+    return route && route->to.length == 0;
+  };
+  if (std::none_of(result.routes.begin(), result.routes.end(), is_default)) {
+    result.routes.push_back("0.0.0.0/0 via " + result.gateway);
+  }
   return result;
 }
 

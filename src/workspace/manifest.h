@@ -41,7 +41,7 @@ struct EffectiveNetwork {
   std::string subnet;  // CIDR
   std::string gateway;
   std::vector<std::string> dns;     // what the guest's resolv.conf says: declared, or the gateway
-  std::vector<std::string> routes;  // declared, or "0.0.0.0/0 via <gateway>"
+  std::vector<std::string> routes;  // declared, and "0.0.0.0/0 via <gateway>" unless a default route is
 };
 
 struct Resources {

@@ -275,7 +275,10 @@ TEST(Effective, KeepsWhatIsDeclared) {
   const EffectiveNetwork network = effective(declared);
   EXPECT_EQ(network.ip, "10.0.0.2/24");
   EXPECT_THAT(network.dns, ElementsAre("9.9.9.9"));
-  EXPECT_THAT(network.routes, ElementsAre("10.9.0.0/16 via 10.0.0.1"));
+  EXPECT_THAT(network.routes, ElementsAre("10.9.0.0/16 via 10.0.0.1", "0.0.0.0/0 via 10.0.0.1"));
+
+  declared.routes = {"0.0.0.0/0 via 10.0.0.3"};
+  EXPECT_THAT(effective(declared).routes, ElementsAre("0.0.0.0/0 via 10.0.0.3"));
 }
 
 }  // namespace

@@ -35,6 +35,8 @@ class Account:
     def popen(self, command, env=None, **options):
         """A process of this user, without privilege, with only the environment that a login would give, and `env`."""
         environment = {"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": str(self.home), "LANG": "C.UTF-8"}
+        if "MICROAGENT_QEMU" in os.environ:  # another QEMU than the system's is to be tested
+            environment["MICROAGENT_QEMU"] = os.environ["MICROAGENT_QEMU"]
         environment.update(env or {})
         if os.getuid() == 0:
             options.update(user=self.uid, group=self.gid, extra_groups=[])

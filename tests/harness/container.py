@@ -1,5 +1,6 @@
 """A world of its own for a program: fresh network, mount and process namespaces, a scratch directory, root's rights."""
 
+import ctypes
 import os
 import pathlib
 import shutil
@@ -9,6 +10,7 @@ import sys
 import tempfile
 
 FIRST_PROCESS = pathlib.Path(__file__).resolve().parent / "first_process.py"
+PR_SET_PDEATHSIG = 1
 UNSHARE = ["unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
 
 
@@ -17,7 +19,8 @@ def become_root():
     may = shutil.which("sudo") and subprocess.run(["sudo", "-n", "true"], capture_output=True, check=False)
     if not may or may.returncode != 0:
         return
-    kept = [f"{name}={os.environ[name]}" for name in ("MICROAGENT_BUILD", "TMPDIR") if name in os.environ]
+    names = ("MICROAGENT_BUILD", "MICROAGENT_QEMU", "TMPDIR")
+    kept = [f"{name}={os.environ[name]}" for name in names if name in os.environ]
     identity = f"MICROAGENT_TEST_USER={os.getuid()}:{os.getgid()}"
     os.execvp("sudo", ["sudo", "-n", "env", *kept, identity, sys.executable, *sys.argv])
 
@@ -30,11 +33,16 @@ def why_not_alone():
     return tried.stderr.strip() if tried.returncode != 0 else None
 
 
+def die_with_parent():
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
 def run(command, environment):
-    child = subprocess.Popen(command, env=environment)
-    # A tired ctest or person asks us to go: the world goes, and we stay to tidy up.
+    # Killed with us, it takes its world along (--kill-child).
+    child = subprocess.Popen(command, env=environment, preexec_fn=die_with_parent)
+    # A tired ctest or person asks us to go: the world goes, and we stay to tidy up. (unshare hears of no SIGTERM.)
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, lambda number, frame: child.terminate())
+        signal.signal(number, lambda number, frame: child.kill())
     return child.wait()
 
 

@@ -22,8 +22,25 @@ class Process:
         lines = (self.path / "status").read_text().splitlines()
         return {key: value.strip() for key, value in (line.split(":", 1) for line in lines)}
 
+    def words(self):
+        """The command line; nothing of a process that has just ended."""
+        try:
+            return (self.path / "cmdline").read_bytes().decode(errors="replace").split("\0")[:-1]
+        except (FileNotFoundError, ProcessLookupError):
+            return []
+
     def program(self):
-        return os.path.basename((self.path / "cmdline").read_bytes().split(b"\0", 1)[0].decode())
+        return os.path.basename((self.words() or [""])[0])
+
+    def parent(self):
+        try:
+            return int(self.status()["PPid"])
+        except (FileNotFoundError, ProcessLookupError):
+            return 0
+
+    def is_supervisor_of(self, workspace):
+        words = self.words()
+        return "--workspace" in words and words[words.index("--workspace") + 1] == workspace
 
     def network_namespace(self):
         return os.stat(self.path / "ns" / "net").st_ino

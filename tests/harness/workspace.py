@@ -62,8 +62,11 @@ class Workspace:
 
     def process_of(self, name):
         """One of the four, once the kernel knows it; the record of a start comes later."""
-        for process in processes_of(self.microagent.account.uid):
-            if process.program() == PROGRAMS[name]:
+        processes = {process.pid: process for process in processes_of(self.microagent.account.uid)}
+        ours = [pid for pid, process in processes.items() if process.is_supervisor_of(self.name)]
+        for process in processes.values():
+            whole = process.pid in ours if name == "supervisor" else process.parent() in ours
+            if whole and process.program() == PROGRAMS[name]:
                 return process
         return None
 
