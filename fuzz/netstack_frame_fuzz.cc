@@ -1,6 +1,7 @@
-// What a guest can put on the wire, and what the other ends may do meanwhile: the fuzzer's bytes are a script of frames,
-// verdicts, descriptor events and time for a whole stack, with real socket pairs as host ends. Beyond the sanitizers it
-// checks that every frame to the guest is right, that every splice has one end, and that nothing is left at the end.
+// What a guest can put on the wire, and what the other ends may do meanwhile: the fuzzer's bytes are a script of
+// frames, verdicts, descriptor events and time for a whole stack, with real socket pairs as host ends. Beyond the
+// sanitizers it checks that every frame to the guest is right, that every splice has one end, and that nothing is left
+// at the end.
 
 #include <sys/epoll.h>
 #include <sys/socket.h>

@@ -1,5 +1,5 @@
-// Whole transfers over a wire that loses, doubles and reorders, in virtual time, against a guest that shares no code with
-// the stack.
+// Whole transfers over a wire that loses, doubles and reorders, in virtual time, against a guest that shares no code
+// with the stack.
 
 #include <sys/socket.h>
 

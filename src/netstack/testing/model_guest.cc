@@ -41,7 +41,8 @@ void ModelGuest::on_data(const Segment& segment) {
   while (!early_.empty() && early_.begin()->first <= expected) {
     const auto& [seq, bytes] = *early_.begin();
     const std::size_t skip = expected - seq;
-    if (skip < bytes.size()) heard_.insert(heard_.end(), bytes.begin() + static_cast<std::ptrdiff_t>(skip), bytes.end());
+    if (skip < bytes.size())
+      heard_.insert(heard_.end(), bytes.begin() + static_cast<std::ptrdiff_t>(skip), bytes.end());
     early_.erase(early_.begin());
     expected = 1 + static_cast<std::uint32_t>(heard_.size());
   }

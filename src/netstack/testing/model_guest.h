@@ -8,8 +8,8 @@
 
 namespace microagent::netstack::testing {
 
-// A small but correct TCP end, written for tests and sharing nothing with the one under test: it sends one stream, takes
-// another, ends both. Numbers are relative, as in Segment. The handshake is over when it begins.
+// A small but correct TCP end, written for tests and sharing nothing with the one under test: it sends one stream,
+// takes another, ends both. Numbers are relative, as in Segment. The handshake is over when it begins.
 class ModelGuest {
  public:
   struct Settings {
