@@ -51,7 +51,8 @@ def test_the_last_result_counts(workspaces, microagent):
     wait_until(lambda: "larger than" in error_of(workspace), "it is told", PATIENCE)
     assert microagent.run("result", "again").out == b"xxx", "what was kept is kept"
     workspace.shell(f"rm {FILE}; ln -s /etc/hostname {FILE}.new; mv {FILE}.new {FILE}")
-    wait_until(lambda: microagent.run("result", "again").out == b"again\n", "a link of the guest's is its own affair", PATIENCE)
+    wait_until(lambda: microagent.run("result", "again").out == b"again\n", "a link of the guest's is its own affair",
+               PATIENCE)
     workspace.kill()
 
 
