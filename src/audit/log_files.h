@@ -21,8 +21,8 @@ std::filesystem::path torn_file(const std::filesystem::path& log);
 // The numbers of the rotated files, in order.
 Result<std::vector<std::uint64_t>> rotated_numbers(const std::filesystem::path& log);
 
-// Rotated files and log, the oldest first. The log is last, whether it is there or not; where a rotation died before the
-// new file had its name, that file is the log.
+// Rotated files and log, the oldest first. The log is last, whether it is there or not; where a rotation died before
+// the new file had its name, that file is the log.
 Result<std::vector<std::filesystem::path>> log_files(const std::filesystem::path& log);
 
 // Opens or makes a file that is regular, this user's and 0600; follows no link.

@@ -23,8 +23,8 @@ Result<workspace::Egress> with_rules(const workspace::Egress& egress, policy::Li
                                      const std::vector<std::string>& rules, const std::string& place);
 Result<workspace::Egress> without_rules(const workspace::Egress& egress, const std::vector<std::string>& rules);
 
-// The rule that a locked workspace would need for what a record tells; empty when it needs none. `denied`: also for what
-// was refused.
+// The rule that a locked workspace would need for what a record tells; empty when it needs none. `denied`: also for
+// what was refused.
 std::string rule_needed(const audit::ParsedRecord& record, bool denied);
 
 }  // namespace microagent::cli

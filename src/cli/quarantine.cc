@@ -33,8 +33,8 @@ Result<int> quarantine(const Context& context, const QuarantineOptions& options)
 }  // namespace
 
 void add_quarantine(Commands& commands) {
-  auto [command, options] =
-      commands.add<QuarantineOptions>("quarantine", "Sever a running workspace from everything and freeze it", quarantine);
+  auto [command, options] = commands.add<QuarantineOptions>(
+      "quarantine", "Sever a running workspace from everything and freeze it", quarantine);
   require_name(*command, options->name);
   command->footer("Afterwards it can only be looked at, stopped, killed and deleted.");
 }

@@ -34,7 +34,8 @@ Status Caps::apply(const policy::Policy& policy) {
   for (const policy::List list : {policy::List::allow, policy::List::passthrough}) {
     for (const policy::RulePtr& rule : policy.list(list).rules()) {
       if (!is_capped(rule)) continue;
-      if (const auto id = budget_of(rule)) set_ceiling(*id, rule->max_bytes.value_or(0), 0, rule->max_connections.value_or(0));
+      if (const auto id = budget_of(rule))
+        set_ceiling(*id, rule->max_bytes.value_or(0), 0, rule->max_connections.value_or(0));
     }
   }
   for (flow::BudgetId id = flow::kWorkspaceBudget; id < ledgers_.size(); ++id) {

@@ -39,7 +39,8 @@ class Caps {
   // The ceilings as they are from now on. Fails when a grant cannot be written down; nothing is granted then.
   Status apply(const policy::Policy& policy);
 
-  // One more flow, allowed by `rule` (null: by a built-in one): the budget its verdict names, or what stands in the way.
+  // One more flow, allowed by `rule` (null: by a built-in one): the budget its verdict names, or what stands in the
+  // way.
   tl::expected<flow::BudgetId, CapHit> admit(const policy::RulePtr& rule);
   // It has ended.
   void release(flow::BudgetId budget, std::uint64_t bytes);

@@ -194,10 +194,12 @@ TEST_F(DnsServiceTest, BoundsAFlowsQueriesAndGoesOnWhenOneIsAnswered) {
 
 TEST_F(DnsServiceTest, AnswersFromItsCacheAndBindsTheNames) {
   const Fd client = guest(Transport::udp);
-  asked(client, {.id = 1}, {.answers = {dns::test_cname("www.example.com", "cdn.example"), dns::test_a("cdn.example", 9)}});
+  asked(client, {.id = 1},
+        {.answers = {dns::test_cname("www.example.com", "cdn.example"), dns::test_a("cdn.example", 9)}});
   const auto address = *policy::parse_address("203.0.113.9");
   const auto names = service_.names_of(address);
-  EXPECT_EQ(std::set<std::string>(names.begin(), names.end()), (std::set<std::string>{"cdn.example", "www.example.com"}));
+  EXPECT_EQ(std::set<std::string>(names.begin(), names.end()),
+            (std::set<std::string>{"cdn.example", "www.example.com"}));
 
   put(client, TestMessage{.id = 2, .name = "WWW.example.com"}.encode());
   const Bytes cached = next_from(client);
@@ -277,7 +279,8 @@ TEST_F(DnsServiceTest, FindsOutWhetherANameHasAnAddress) {
   ASSERT_TRUE(loop_.until([&] { return has.has_value(); }));
   EXPECT_TRUE(*has);
   const auto [other_id, other] = ask("b.example");
-  udp_.send_to(other, TestAnswer{.id = other_id, .name = "b.example", .answers = {dns::test_a("b.example", 5)}}.encode());
+  udp_.send_to(other,
+               TestAnswer{.id = other_id, .name = "b.example", .answers = {dns::test_a("b.example", 5)}}.encode());
   ASSERT_TRUE(loop_.until([&] { return has.has_value(); }));
   EXPECT_FALSE(*has);
 }

@@ -63,7 +63,8 @@ TEST(Explanation, HasNoBodyForHead) {
 
 TEST(RecentDenials, KeepTheNewest) {
   RecentDenials denials;
-  for (std::size_t i = 0; i < RecentDenials::kKept + 3; ++i) denials.add({std::to_string(i), "", "", {.id = std::to_string(i)}});
+  for (std::size_t i = 0; i < RecentDenials::kKept + 3; ++i)
+    denials.add({std::to_string(i), "", "", {.id = std::to_string(i)}});
   EXPECT_EQ(denials.entries().size(), RecentDenials::kKept);
   EXPECT_EQ(denials.entries().front().ts, std::to_string(RecentDenials::kKept + 2));
 }

@@ -27,8 +27,8 @@ void WordsReader::give_up() {
   if (!settled()) settle_as(Content::opaque);
 }
 
-// A protocol's reader says that the bytes are another's as soon as one byte differs, so at most one of the three is left
-// after a few.
+// A protocol's reader says that the bytes are another's as soon as one byte differs, so at most one of the three is
+// left after a few.
 void WordsReader::settle() {
   using Tls = wire::ClientHelloReader;
   using Http2 = http::Http2HeadReader;

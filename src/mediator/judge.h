@@ -27,8 +27,8 @@ struct Judgement {
 };
 
 // Port 53, wherever it leads, is for our forwarder, in mode off only the gateway's and the declared resolvers'; port 80
-// of the gateway is the page; the agent's vsock port and the declared one are served; every other IP flow is for the policy. What is no
-// question at all is denied.
+// of the gateway is the page; the agent's vsock port and the declared one are served; every other IP flow is for the
+// policy. What is no question at all is denied.
 Judgement judge(const Config& config, policy::Mode mode, const flow::Open& open);
 
 }  // namespace microagent::mediator

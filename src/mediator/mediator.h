@@ -22,8 +22,8 @@
 namespace microagent::mediator {
 
 // The story of every flow: judge, dial, look at the first bytes, judge again, record, verdict, and the record of its
-// end. Fails closed: whatever goes wrong with the audit log or the host's addresses refuses flows, and the end of either
-// channel ends the event loop.
+// end. Fails closed: whatever goes wrong with the audit log or the host's addresses refuses flows, and the end of
+// either channel ends the event loop.
 class Mediator {
  public:
   struct Sockets {

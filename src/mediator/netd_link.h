@@ -13,7 +13,8 @@ namespace microagent::mediator {
 
 inline constexpr std::size_t kMaxFlows = 16'384;
 
-// The verdict-protocol connection to netd: questions and reports in, verdicts and orders out. Must outlive its event loop's run.
+// The verdict-protocol connection to netd: questions and reports in, verdicts and orders out. Must outlive its event
+// loop's run.
 class NetdLink {
  public:
   static Result<std::unique_ptr<NetdLink>> open(const asio::any_io_executor& executor, Fd socket);

@@ -28,14 +28,14 @@ TEST(Records, TellAFlowsStory) {
   decision.text = "allow api.example (--egress-allow)";
   const flow::Open open = open_of(flow::Protocol::tcp);
   const std::string where = std::string(R"({"host":"api.example",)") + kWhere + R"(,"proto":"tcp",)";
-  EXPECT_EQ(text(allow_record(open, decision)), "egress_allow " + where + R"("rule":"allow api.example (--egress-allow)"})");
+  EXPECT_EQ(text(allow_record(open, decision)), "egress_allow " + where + R"x("rule":"allow api.example (--egress-allow)"})x");
   decision.reason = policy::Reason::unlisted_public;
   decision.signal = policy::Signal::direct_ip_no_sni;
   decision.host = "";
   const std::string nameless = std::string(R"({"host":"192.0.2.1",)") + kWhere + R"(,"proto":"tcp",)";
   EXPECT_EQ(text(allow_record(open, decision)),
             "egress_allow " + nameless +
-                R"("unlisted":true,"rule":"allow api.example (--egress-allow)","signal":"direct-ip-no-sni"})");
+                R"x("unlisted":true,"rule":"allow api.example (--egress-allow)","signal":"direct-ip-no-sni"})x");
   EXPECT_EQ(text(dial_error_record(open, "api.example", "Connection refused")),
             "egress_dial_error " + where + R"("error":"Connection refused"})");
   EXPECT_EQ(text(close_record(open, "api.example", {1, 2, 3999, flow::End::capped})),

@@ -1,8 +1,8 @@
 // Mediator's story of one flow: from netd's question to a verdict, as one coroutine.
 //
-// The upstream of a TCP flow is dialled while the guest still waits for the answer to its SYN, so that what the upstream
-// says is what the guest hears. Only then the guest's first bytes are looked at, with the upstream connection in hand:
-// whichever side speaks first settles what the flow is, and nobody who has something to say is kept waiting.
+// The upstream of a TCP flow is dialled while the guest still waits for the answer to its SYN, so that what the
+// upstream says is what the guest hears. Only then the guest's first bytes are looked at, with the upstream connection
+// in hand: whichever side speaks first settles what the flow is, and nobody who has something to say is kept waiting.
 
 #include <fmt/format.h>
 

@@ -74,7 +74,8 @@ Status write_usage(const std::filesystem::path& file, const ChargedBytes& charge
   const Fd fd(::open(fresh.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600));
   if (!fd) return fail_errno(errno, fmt::format("cannot open {}", fresh));
   if (Status written = write_whole(fd, json.dump() + "\n", fresh); !written) return written;
-  if (::rename(fresh.c_str(), file.c_str()) != 0) return fail_errno(errno, fmt::format("cannot replace {}", file.string()));
+  if (::rename(fresh.c_str(), file.c_str()) != 0)
+    return fail_errno(errno, fmt::format("cannot replace {}", file.string()));
   return {};
 }
 

@@ -40,7 +40,8 @@ Result<workspace::Runtime> kill(const workspace::Store& store, const std::string
 // run. Kind transient after `limit`.
 Result<workspace::Runtime> wait(const workspace::Store& store, const std::string& name, std::chrono::seconds limit);
 
-// Lets the egress policy that the manifest holds now take effect: {"version","killed"}. Kind conflict when nothing runs.
+// Lets the egress policy that the manifest holds now take effect: {"version","killed"}. Kind conflict when nothing
+// runs.
 Result<nlohmann::json> apply_policy(const workspace::Store& store, const std::string& name);
 // Asks the mediator: {"ask":"explain","host","port","protocol"} or {"ask":"status"} (flow/control.h).
 Result<nlohmann::json> ask_mediator(const workspace::Store& store, const std::string& name,
