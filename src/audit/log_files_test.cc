@@ -15,6 +15,7 @@ TEST(LogFiles, AreInTheOrderOfTheirNumbers) {
   for (const char* suffix : {"10", "2", "9", "01", "x", "1x", "torn", "head", "next", "-1", ""}) {
     std::ofstream(log.path().string() + "." + suffix) << "";
   }
+  std::ofstream(log.path()) << "";
   std::ofstream(log.path().parent_path() / "other.jsonl.3") << "";
   EXPECT_THAT(*rotated_numbers(log.path()), ElementsAre(2, 9, 10));
   EXPECT_THAT(*log_files(log.path()), ElementsAre(rotated_file(log.path(), 2), rotated_file(log.path(), 9),

@@ -39,7 +39,8 @@ TEST(Rotation, LosesNoRecordAndContinuesTheChain) {
   const auto all = sequence_of(log);
   for (std::size_t i = 0; i < all.size(); ++i) EXPECT_EQ(all[i], i + 1);
   EXPECT_EQ(all.size(), verified->last_seq);
-  for (const fs::path& file : *log_files(log.path())) EXPECT_LT(fs::file_size(file), 2000U);
+  const auto files = log_files(log.path());
+  for (const fs::path& file : *files) EXPECT_LT(fs::file_size(file), 2000U);
 }
 
 TEST(Rotation, DropsTheOldestFilesAndSaysSo) {

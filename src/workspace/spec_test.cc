@@ -54,7 +54,7 @@ TEST(Spec, ReadsEveryKey) {
   EXPECT_EQ(manifest->entrypoint, "httpd -f -p 80");
   ASSERT_EQ(manifest->egress.allow.size(), 1U);
   EXPECT_EQ(manifest->egress.allow[0].destination, "10.1.2.3:5432");
-  EXPECT_EQ(manifest->egress.allow[0].place, "microagent.yaml:19: egress.allow[0]");
+  EXPECT_EQ(manifest->egress.allow[0].place, "microagent.yaml:20: egress.allow[0]");
 }
 
 TEST(Spec, TakesVariablesAsAList) {
