@@ -53,7 +53,7 @@ def test_no_worker_can_gain_any(processes, name):
     assert processes[name].status()["NoNewPrivs"] == "1"
 
 
-@pytest.mark.parametrize("name", ["netd", "qemu"])
+@pytest.mark.parametrize("name", WORKERS)
 def test_who_handles_the_guest_s_bytes_is_filtered(processes, name):
     status = processes[name].status()
     assert status["Seccomp"] == SECCOMP_FILTER and int(status["Seccomp_filters"]) >= 1

@@ -32,7 +32,7 @@ enum class Event : std::uint8_t {
   mediation_close,       // mediation_close: as egress_close. Ends a flow.
   recovered,             // egress_audit_recovered: tornBytes movedTo, or missing (records that were written and are
                          // gone), or changed (the seq of one)
-  listen,                // egress_listen: mode lockAllowlist rules; the mediator is up
+  listen,                // egress_listen: version mode lockAllowlist observe? rules; the mediator is up
   dns_deny,              // egress_dns_deny: qname qtype id reason rule decision count?
   dns_reply_error,       // egress_dns_reply_error: qname error; the answer did not reach the guest
   cap_exceeded,          // egress_cap_exceeded: host? dst proto reason(volume|rate|concurrency) limit rule?

@@ -86,6 +86,22 @@ Status Mediator::prepare_caps() {
   return caps_->apply(policy_.policy());
 }
 
+Status Mediator::record_policy() {
+  const policy::Policy& policy = policy_.policy();
+  Record record{audit::Event::listen, audit::Fields::object()};
+  record.fields["version"] = policy_.version();
+  record.fields["mode"] = policy::to_string(policy.mode());
+  record.fields["lockAllowlist"] = policy.lock_allowlist();
+  if (policy.observe()) record.fields["observe"] = true;
+  std::size_t rules = 0;
+  for (const policy::List list : {policy::List::deny, policy::List::passthrough, policy::List::allow}) {
+    rules += policy.list(list).rules().size();
+  }
+  record.fields["rules"] = rules;
+  if (recorder_.write(0, record)) return {};
+  return fail(ErrorKind::permanent, "the audit log cannot be written");
+}
+
 void Mediator::start() {
   spawn(io_.get_executor(), serve_supervisor());
   spawn(io_.get_executor(), serve_netd());

@@ -37,6 +37,9 @@ class Mediator {
 
   ~Mediator();
 
+  // Writes down what policy decisions are made by from now on.
+  Status record_policy();
+
   // Announces itself to the supervisor and serves until `io` stops.
   void start();
 
