@@ -54,7 +54,7 @@ TEST(Config, SaysWhichKeyIsWrong) {
   EXPECT_THAT(error_with("/workspace", 1), HasSubstr("workspace"));
   EXPECT_THAT(error_with("/egress/mode", "open"), HasSubstr("egress.mode"));
   EXPECT_THAT(error_with("/egress/allow", "10.0.0.0/8"), HasSubstr("egress.allow"));
-  EXPECT_THAT(error_with("/egress/allow/0/rule", "https://example.com"), HasSubstr("--egress-allow"));
+  EXPECT_THAT(error_with("/egress/allow/0/rule", 80), HasSubstr("egress.allow[0].rule"));
   EXPECT_THAT(error_with("/surplus", true), HasSubstr("surplus"));
   EXPECT_THAT(error_with("/network/surplus", true), HasSubstr("network.surplus"));
   EXPECT_THAT(error_with("/network/subnet", "192.168.64.0"), HasSubstr("network.subnet"));

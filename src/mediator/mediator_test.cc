@@ -240,6 +240,32 @@ TEST_F(MediatorTest, RefusesFlowsBeyondItsBound) {
   EXPECT_TRUE(spliced(Protocol::udp, "127.0.0.1", server.port()));
 }
 
+TEST_F(MediatorTest, RecordsThePolicyItStartsWith) {
+  config_.egress.deny.push_back(policy::rule_text("evil.example"));
+  start();
+  ASSERT_TRUE(mediator_->record_policy());
+  const auto record = records(1)[0];
+  EXPECT_EQ(record["event"], "egress_listen");
+  EXPECT_EQ(record["version"], 1);
+  EXPECT_EQ(record["mode"], "broker");
+  EXPECT_EQ(record["lockAllowlist"], false);
+  EXPECT_EQ(record["rules"], 2);
+}
+
+TEST_F(MediatorTest, WillNotStartWithWhatIsNoRuleAndSaysWhereItStands) {
+  config_.egress.allow.push_back(policy::rule_text("https://example.com", "agent.yaml:7"));
+  const auto mediator = Mediator::open(loop_.io, config_, dns::ResolverList({}), {});
+  ASSERT_FALSE(mediator);
+  EXPECT_NE(mediator.error().message.find("agent.yaml:7"), std::string::npos) << mediator.error().message;
+}
+
+TEST_F(MediatorTest, WillNotStartInModeMitmYet) {
+  config_.egress.mode = policy::Mode::mitm;
+  const auto mediator = Mediator::open(loop_.io, config_, dns::ResolverList({}), {});
+  ASSERT_FALSE(mediator);
+  EXPECT_NE(mediator.error().message.find("mitm"), std::string::npos) << mediator.error().message;
+}
+
 TEST_F(MediatorTest, WillNotStartWithAForeignAuditLog) {
   std::ofstream(directory_.audit_file()) << "a letter\n";
   auto supervisor = socket_pair(SOCK_SEQPACKET);

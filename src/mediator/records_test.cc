@@ -28,7 +28,8 @@ TEST(Records, TellAFlowsStory) {
   decision.text = "allow api.example (--egress-allow)";
   const flow::Open open = open_of(flow::Protocol::tcp);
   const std::string where = std::string(R"({"host":"api.example",)") + kWhere + R"(,"proto":"tcp",)";
-  EXPECT_EQ(text(allow_record(open, decision)), "egress_allow " + where + R"x("rule":"allow api.example (--egress-allow)"})x");
+  EXPECT_EQ(text(allow_record(open, decision)),
+            "egress_allow " + where + R"x("rule":"allow api.example (--egress-allow)"})x");
   decision.reason = policy::Reason::unlisted_public;
   decision.signal = policy::Signal::direct_ip_no_sni;
   decision.host = "";

@@ -20,6 +20,15 @@ class StoryTest : public MediatorTest {
     EXPECT_EQ(answer.action, Action::splice);
     return std::move(answer.fd);
   }
+  // The resolver's word on the name that the mediator asks for, since it is not bound.
+  void answer_that_no_such_name_is() {
+    std::optional<std::pair<Bytes, sockaddr_in>> query;
+    ASSERT_TRUE(loop_.until([&] { return (query = resolver_.datagram()).has_value(); }));
+    Bytes answer = query->first;
+    answer[2] |= 0x80;
+    answer[3] = 3;
+    resolver_.send_to(query->second, answer);
+  }
   void expect_reset() {
     const Answer answer = next_answer();
     EXPECT_EQ(answer.action, Action::refuse);
@@ -45,6 +54,7 @@ TEST_F(StoryTest, HoldsTheUpstreamWhileItLooks) {
   const Fd accepted = server_.accept();
   EXPECT_TRUE(accepted);
   say(TestHello::to("good.example").encode());
+  answer_that_no_such_name_is();
   const Fd upstream = next_splice();
   put(upstream, bytes("hello"));
   EXPECT_TRUE(loop_.until([&] { return arrived(accepted) == bytes("hello"); }));
