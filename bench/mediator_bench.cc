@@ -1,9 +1,11 @@
 // What a decision costs: the policy alone, the readers of first bytes, a record, and a whole flow through the mediator
-// with a make-believe netd.
+// with a make-believe netd, and what it weighs.
 //   build/bench/mediator_bench --benchmark_counters_tabular=true
 
 #include <benchmark/benchmark.h>
+#include <sys/resource.h>
 
+#include <fstream>
 
 #include "mediator/first_words.h"
 #include "mediator/recorder.h"
@@ -80,6 +82,7 @@ class World : public MediatorTest {
     Fd upstream = spliced(Protocol::udp, "127.0.0.1", port);
     close();
   }
+  Fd one_kept_flow(std::uint16_t port) { return spliced(Protocol::udp, "127.0.0.1", port); }
   void one_looked_at_flow(const LoopbackSocket& server, ByteView hello) {
     peeked("127.0.0.1", server.port());
     say(hello);
@@ -115,6 +118,31 @@ void flow_looked_at(benchmark::State& state) {
   for (auto _ : state) world.one_looked_at_flow(server, words);
 }
 BENCHMARK(flow_looked_at);
+
+std::int64_t resident_bytes() {
+  std::ifstream statm("/proc/self/statm");
+  std::int64_t total = 0, resident = 0;
+  statm >> total >> resident;
+  return resident * ::getpagesize();
+}
+
+// What flows weigh that are open and say nothing; the descriptors are the make-believe netd's.
+void idle_flows(benchmark::State& state) {
+  rlimit files{};
+  ::getrlimit(RLIMIT_NOFILE, &files);
+  files.rlim_cur = files.rlim_max;
+  ::setrlimit(RLIMIT_NOFILE, &files);
+  const LoopbackSocket server(SOCK_DGRAM);
+  for (auto _ : state) {
+    World world(mode(policy::Mode::broker));
+    std::vector<Fd> kept;
+    kept.reserve(static_cast<std::size_t>(state.range(0)));
+    const std::int64_t before = resident_bytes();
+    for (std::int64_t i = 0; i < state.range(0); ++i) kept.push_back(world.one_kept_flow(server.port()));
+    state.counters["KiB"] = static_cast<double>(resident_bytes() - before) / 1024;
+  }
+}
+BENCHMARK(idle_flows)->Arg(10'000)->Iterations(1)->Unit(benchmark::kMillisecond);
 
 }  // namespace
 }  // namespace microagent::mediator
