@@ -41,7 +41,8 @@ def left_behind(workspace, uid):
 
 def wait_until_nothing_is_left(workspace):
     uid = workspace.microagent.account.uid
-    wait_until(lambda: left_behind(workspace, uid) == ([], [], False, False), f"{workspace.name} leaves nothing behind", SOON)
+    nothing = ([], [], False, False)
+    wait_until(lambda: left_behind(workspace, uid) == nothing, f"{workspace.name} leaves nothing behind", SOON)
 
 
 @pytest.mark.parametrize("name", ["qemu", "netd", "mediator"])
