@@ -254,14 +254,14 @@ TEST_F(MediatorTest, RecordsThePolicyItStartsWith) {
 
 TEST_F(MediatorTest, WillNotStartWithWhatIsNoRuleAndSaysWhereItStands) {
   config_.egress.allow.push_back(policy::rule_text("https://example.com", "agent.yaml:7"));
-  const auto mediator = Mediator::open(loop_.io, config_, dns::ResolverList({}), {});
+  const auto mediator = Mediator::open(loop_.io, config_, dns::ResolverList(std::vector<dns::Resolver>()), {});
   ASSERT_FALSE(mediator);
   EXPECT_NE(mediator.error().message.find("agent.yaml:7"), std::string::npos) << mediator.error().message;
 }
 
 TEST_F(MediatorTest, WillNotStartInModeMitmYet) {
   config_.egress.mode = policy::Mode::mitm;
-  const auto mediator = Mediator::open(loop_.io, config_, dns::ResolverList({}), {});
+  const auto mediator = Mediator::open(loop_.io, config_, dns::ResolverList(std::vector<dns::Resolver>()), {});
   ASSERT_FALSE(mediator);
   EXPECT_NE(mediator.error().message.find("mitm"), std::string::npos) << mediator.error().message;
 }
