@@ -156,3 +156,10 @@ def test_the_values_of_env_are_not_repeated(fresh, spec):
     assert b"hush-hush" not in record.out
     assert b"hush-hush" not in fresh.run("--json", "status", "web").out
     assert b"hush-hush" not in fresh.run("status", "web").out
+
+
+def test_a_hundred_thousand_rules(fresh, spec):
+    """What can be declared can be read again."""
+    rules = "".join(f"    - h{i}.example.com:443\n" for i in range(100_000))
+    fresh.json("create", "--file", spec("name: web\negress:\n  allow:\n" + rules), timeout=60)
+    assert len(allowed(fresh, "web")) == 100_000
