@@ -120,7 +120,7 @@ void dns_from_cache(benchmark::State& state) {
     lookup.next();
     const dns::Bytes address{203, 0, static_cast<std::uint8_t>(i >> 8), static_cast<std::uint8_t>(i)};
     query.id = 7;
-    MICROAGENT_CHECK(lookup.on_answer(dns::encode_addresses(query, std::vector{address}, 3600)) ==
+    MICROAGENT_CHECK(lookup.on_answer(dns::encode_addresses(query, std::vector<dns::Bytes>{address}, 3600)) ==
                      dns::Lookup::Outcome::settled);
     forwarder.conclude(lookup, now);
     queries.push_back(std::move(query));

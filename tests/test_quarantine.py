@@ -83,5 +83,5 @@ def test_it_can_only_be_looked_at_and_ended(severed, microagent):
     assert microagent.json("egress", "severed")["egress"]
     assert workspace.status()["state"] == "quarantined"
     files = {path.name for path in workspace.directory.iterdir()}
-    assert {"egress.jsonl", "events.jsonl", "manifest.json"} <= files
+    assert {"egress.jsonl", "events.jsonl", "runtime.json"} <= files
     assert workspace.kill()["state"] in ("stopped", "halted", "failed")

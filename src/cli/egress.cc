@@ -123,7 +123,11 @@ Status follow_trail(const Context& context, const TrailOptions& options, const w
 
 Status show_verification(const Context& context, const TrailOptions& options, const std::filesystem::path& log) {
   const auto verified = audit::verify(log);
-  if (!verified) return fail(verified.error());
+  if (!verified) {
+    Error broken = verified.error();
+    if (broken.remediation.empty()) broken.remediation = "compare it with a copy; nothing mends a log that was changed";
+    return fail(std::move(broken));
+  }
   if (context.out.json()) {
     return context.out.record({{"workspace", options.name},
                                {"verified", true},

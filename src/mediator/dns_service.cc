@@ -33,6 +33,13 @@ std::uint16_t type_for(const Address& address) {
   return address.family == Address::Family::ipv4 ? dns::kTypeA : dns::kTypeAaaa;
 }
 
+// As it is recorded and counted: a guest has many spellings of one name (RFC 4343).
+std::string lower_name(const dns::Query& query) {
+  std::string name = dns::name_text(query.question.name);
+  for (char& c : name) c = static_cast<char>(c >= 'A' && c <= 'Z' ? c + 32 : c);
+  return name;
+}
+
 }  // namespace
 
 Result<Fd> DnsService::serve(const Asker& asker) {
@@ -166,7 +173,7 @@ void DnsService::leave_turn() {
 
 Record DnsService::query_record(audit::Event event, const Asker& asker, const dns::Query& query) const {
   Record record{event, audit::Fields::object()};
-  record.fields["qname"] = dns::name_text(query.question.name);
+  record.fields["qname"] = lower_name(query);
   record.fields["qtype"] = dns::type_text(query.question.type);
   record.fields["id"] = query.id;
   if (asker.would_deny) record.fields["wouldDeny"] = true;
@@ -182,7 +189,7 @@ bool DnsService::record_answer(const Asker& asker, const dns::Query& query, cons
   };
   if (resolver != "cache") return recorder_.write(asker.audit_flow, make());
   const std::string key =
-      fmt::format("{}\n{}\n{}", dns::name_text(query.question.name), query.question.type, asker.foreign);
+      fmt::format("{}\n{}\n{}", lower_name(query), query.question.type, asker.foreign);
   return recorder_.write_or_count(key, asker.audit_flow, make);
 }
 

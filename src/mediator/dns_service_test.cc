@@ -67,7 +67,7 @@ class DnsServiceTest : public testing::Test {
   TestDirectory directory_;
   Recorder recorder_{std::move(*audit::Writer::open(directory_.audit_file(), "web"))};
   LivePolicy policy_ = *LivePolicy::make({});
-  LoopbackSocket udp_{SOCK_DGRAM};
+  LoopbackSocket udp_ = LoopbackSocket::datagrams_and_stream();
   LoopbackSocket tcp_{SOCK_STREAM, udp_.port()};
   DnsService service_{loop_.io.get_executor(), dns::ResolverList({{kLoopback, udp_.port()}}), recorder_, policy_,
                       policy::parse_address("192.168.64.1")};

@@ -59,11 +59,12 @@ TEST_F(StoryTest, HoldsTheUpstreamWhileItLooks) {
   put(upstream, bytes("hello"));
   EXPECT_TRUE(loop_.until([&] { return arrived(accepted) == bytes("hello"); }));
   close({.bytes_out = 5, .bytes_in = 0, .duration_us = 0, .end = flow::End::finished});
-  const auto all = records(2);
-  EXPECT_EQ(all[0]["event"], "egress_allow");
-  EXPECT_EQ(all[0]["host"], "127.0.0.1");
-  EXPECT_EQ(all[0]["signal"], "name-destination-mismatch");  // no answer has bound the name to this address
-  EXPECT_EQ(all[1]["event"], "egress_close");
+  const auto all = records(3);
+  EXPECT_EQ(all[0]["event"], "egress_dns_allow");
+  EXPECT_EQ(all[1]["event"], "egress_allow");
+  EXPECT_EQ(all[1]["host"], "127.0.0.1");
+  EXPECT_EQ(all[1]["signal"], "name-destination-mismatch");  // no answer has bound the name to this address
+  EXPECT_EQ(all[2]["event"], "egress_close");
 }
 
 TEST_F(StoryTest, LetsTheServerSpeakFirst) {

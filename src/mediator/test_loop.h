@@ -93,6 +93,19 @@ class LoopbackSocket {
     port_ = ntohs(address.sin_port);
   }
 
+  // For datagrams, at a port that is free for a stream, too.
+  static LoopbackSocket datagrams_and_stream() {
+    for (;;) {
+      LoopbackSocket datagrams(SOCK_DGRAM);
+      const Fd stream(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+      sockaddr_in address{};
+      address.sin_family = AF_INET;
+      address.sin_port = htons(datagrams.port());
+      address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+      if (::bind(stream.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) == 0) return datagrams;
+    }
+  }
+
   const Fd& fd() const { return fd_; }
   std::uint16_t port() const { return port_; }
 

@@ -13,7 +13,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::size_t kMaxManifest = 4 * 1024 * 1024;
+constexpr std::size_t kMaxManifest = 64 * 1024 * 1024;  // 100,000 rules and their places take some 15 MiB
 constexpr const char* kManifestFile = "workspace.json";
 
 // Under the lock there is one writer, so these names are free, or left by a crash. No workspace's name has a dot.
