@@ -173,8 +173,9 @@ def main():
     print(render([BOOT, *QUANTITIES.values()], [OURS, ISOLATED, THEIRS], OURS, THEIRS))
     differences = [ours - isolated for ours, isolated in zip(BOOT.values[OURS], BOOT.values[ISOLATED])]
     quartiles = statistics.quantiles(differences, n=4) if len(differences) > 1 else differences * 3
-    print(f"\nMedians, with half the range; {wanted.rounds} rounds and {wanted.boots} boots. The network's share of a boot: "
-          f"{quartiles[1]:.0f} ms (half of all pairs lie between {quartiles[0]:.0f} and {quartiles[2]:.0f}).")
+    print(f"\nMedians, with half the range; {wanted.rounds} rounds and {wanted.boots} boots. "
+          f"The network's share of a boot: {quartiles[1]:.0f} ms "
+          f"(half of all pairs lie between {quartiles[0]:.0f} and {quartiles[2]:.0f}).")
 
 
 if __name__ == "__main__":

@@ -32,6 +32,7 @@ def start_host(port, work):
                                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     process.stdin.write(work)
     process.stdin.close()
+    process.stdin = None  # communicate() has no more to write
     wait_until(lambda: listens(port), "the host's side listens", PATIENCE)
     return process
 
@@ -47,8 +48,8 @@ def listens(port):
 
 def messages_of(process):
     """What the host's side has told, once it has ended."""
-    out = process.stdout.read()
-    assert process.wait(PATIENCE) == 0, process.stderr.read()
+    out, err = process.communicate(timeout=2 * PATIENCE)
+    assert process.returncode == 0, err
     return [json.loads(line) for line in out.splitlines()]
 
 

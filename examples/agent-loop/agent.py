@@ -47,15 +47,18 @@ def say(stream, message):
 
 
 def converse(connection):
-    """Works until the host has no more to say."""
+    """Works until the host has no more work. An end without that word is a host that died: it is tried again."""
     with connection.makefile("rw", encoding="utf-8", newline="\n") as stream:
         say(stream, {"type": "LifecycleSignal", "signal": "ready"})
         for line in stream:
             request = json.loads(line)
+            if request.get("signal") == "no-more-work":
+                say(stream, {"type": "LifecycleSignal", "signal": "completed"})
+                return
             if request["type"] == "WorkRequest":
                 say(stream, {"type": "LifecycleSignal", "signal": "accepting", "id": request["id"]})
                 say(stream, work_on(request))
-        say(stream, {"type": "LifecycleSignal", "signal": "completed"})
+    raise ConnectionResetError("the host has gone away")
 
 
 def main():

@@ -67,12 +67,12 @@ def converse(connection, work):
             if message["type"] == "WorkResult":
                 work.finish(message)
             if message["type"] == "WorkResult" or message.get("signal") == "ready":
-                if not work.waiting:
-                    # No more to say; the agent says its last word over its own half of the connection.
-                    connection.shutdown(socket.SHUT_WR)
-                    continue
-                stream.write(json.dumps(work.take()) + "\n")
+                answer = work.take() if work.waiting else {"type": "LifecycleSignal", "signal": "no-more-work"}
+                stream.write(json.dumps(answer) + "\n")
                 stream.flush()
+                if not work.waiting and work.begun is None:
+                    # The agent says its last word over its own half of the connection.
+                    connection.shutdown(socket.SHUT_WR)
 
 
 def main():

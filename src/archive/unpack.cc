@@ -203,7 +203,8 @@ Status Unpacker::make_link(const Place& place, const std::string& path, const En
   }
   const int directory = place.directory.get();
   const char* name = place.name.c_str();
-  const bool owned = !options_.keep_owner || ::fchownat(directory, name, entry.uid, entry.gid, AT_SYMLINK_NOFOLLOW) == 0;
+  const bool owned =
+      !options_.keep_owner || ::fchownat(directory, name, entry.uid, entry.gid, AT_SYMLINK_NOFOLLOW) == 0;
   const Times times = times_of(entry);
   if (owned && ::utimensat(directory, name, times.data(), AT_SYMLINK_NOFOLLOW) == 0) return {};
   return fail_errno(errno, "cannot set owner or time of the link " + path);
