@@ -42,7 +42,7 @@ bench: configure guest        ## measure, side by side with QEMU's own network
 bench-net: setup              ## measure netd on a tap, side by side with the kernel, pasta and slirp4netns
 	@tools/setup nftables passt slirp4netns iperf3
 	@test -f $(build)/build.ninja || cmake --preset $(PRESET)
-	@$(ninja) microagent-netd netpipe
+	@$(ninja) microagent-netd netpipe netecho
 	@MICROAGENT_BUILD=$(build) bench/net.py
 
 fuzz: setup                   ## run each fuzz target for FUZZ_SECONDS

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
-"""bench/net.py [--rounds N] [--seconds S] [--mtu MTU]... [--only NAME]...: netd's data plane on a tap beside the kernel,
-pasta and slirp4netns, the contenders alternated within each round, in network namespaces of their own.
+"""bench/net.py [--rounds N] [--seconds S] [--mtu MTU]... [--only NAME]...: netd's data plane on a tap beside the
+kernel, pasta and slirp4netns, the contenders alternated within each round, in network namespaces of their own.
 
 A cell is the median of the rounds and half the distance between the extremes; a dash is what a contender cannot do.
 """
@@ -24,7 +24,7 @@ import net_contenders as contenders  # pylint: disable=wrong-import-position
 from table import Samples, render  # pylint: disable=wrong-import-position
 
 OURS = contenders.Netd.name
-PORT, UDP_PORT, IDLE_PORT, IDLE = 9100, 9101, 7000, 2000
+PORT, ECHO_PORT, UDP_PORT, IDLE_PORT, IDLE = 9100, 9102, 9101, 7000, 2000
 PINGS, CONNECTS, STREAMS, CLIENTS = 1000, 200, 4, 32
 PATIENCE = 90  # seconds for one measurement
 HOLD = """
@@ -61,7 +61,7 @@ class Bench:
 
     def clients(self, contender, mode, amount, count, where=None):
         """Runs netpipe in the guest, `count` at once; what each says."""
-        host, port = where or (contender.server, PORT)
+        host, port = where or (contender.server, ECHO_PORT if mode in ("ping", "connect") else PORT)
         words = [self.netpipe, mode, host, port, amount]
         runner = (lambda *command: list(map(str, command))) if where else contender.inside
         started = [subprocess.Popen(runner(*words), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
@@ -117,12 +117,13 @@ class Bench:
 
     def datagrams(self, contender):
         for size in (1400, 64):
-            server = subprocess.Popen(["iperf3", "--server", "--one-off", "--json", "--bind", contender.server, "--port",
-                                       str(UDP_PORT)], stdout=subprocess.PIPE, text=True)
+            server = subprocess.Popen(["iperf3", "--server", "--one-off", "--json", "--bind", contender.server,
+                                       "--port", str(UDP_PORT)], stdout=subprocess.PIPE, text=True)
             wait_until(lambda: f":{UDP_PORT}" in subprocess.run(["ss", "-Hnlt"], text=True, capture_output=True,
                                                                check=True).stdout, "iperf3 listens")
-            client = subprocess.run(contender.inside("iperf3", "--client", contender.server, "--port", UDP_PORT, "--udp",
-                                                     "--bitrate", 0, "--length", size, "--time", self.options.seconds),
+            words = ["iperf3", "--client", contender.server, "--port", UDP_PORT, "--udp", "--bitrate", 0,
+                     "--length", size, "--time", self.options.seconds]
+            client = subprocess.run(contender.inside(*words),
                                     stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=PATIENCE, check=False)
             try:
                 report = json.loads(server.communicate(timeout=10)[0])
@@ -178,7 +179,8 @@ def main(options):
         if why := contenders.missing(name):
             say(f"bench: {name} is left out: {why}")
             names.remove(name)
-    server = subprocess.Popen([bench.netpipe, "serve", "0.0.0.0", str(PORT)])
+    servers = [subprocess.Popen([bench.netpipe, "serve", "0.0.0.0", str(PORT)]),
+               subprocess.Popen([build / "bench" / "netecho", "0.0.0.0", str(ECHO_PORT)])]
     try:
         for mtu in options.mtu:
             for quantity in QUANTITIES.values():
@@ -190,8 +192,9 @@ def main(options):
             print(f"\nMTU {mtu}, medians of {options.rounds} rounds of {options.seconds} s")
             print(render(QUANTITIES.values(), names, OURS, "pasta"), flush=True)
     finally:
-        server.kill()
-        server.wait()
+        for server in servers:
+            server.kill()
+            server.wait()
         sink.close()
 
 

@@ -51,7 +51,7 @@ def guest(host, build):
 
 @pytest.fixture
 def netpipe(build):
-    server = subprocess.Popen([build / "bench" / "netpipe", "serve", tap.SERVER, "9100"])
+    server = subprocess.Popen([build / "bench" / "netecho", tap.SERVER, "9100"])
     yield build / "bench" / "netpipe"
     server.kill()
     server.wait()
@@ -106,8 +106,8 @@ def test_short_flows_leave_nothing_behind(guest, netpipe):
 
 
 def lose(guest):
-    """5 % each way, in no pattern: after the guest's TCP has sent it, or before it hears it. (netem is not in every kernel;
-    transfers with repetitions and out of order: netstack/tcp_loss_test.cc.)"""
+    """5 % each way, in no pattern: after the guest's TCP has sent it, or before it hears it. (netem is not in every
+    kernel; transfers with repetitions and out of order: netstack/tcp_loss_test.cc.)"""
     rules = """
         table inet bad {
           chain out { type filter hook postrouting priority 0; ip daddr %s numgen random mod 100 < 5 drop; }

@@ -13,6 +13,7 @@
 
 #include <atomic>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <string>
 #include <thread>
@@ -150,15 +151,13 @@ class ForeignFrontEndTest : public NetdHostileTest {
       ::kill(child_, SIGKILL);
       ::waitpid(child_, nullptr, 0);
     }
-    ::unlink(path_.c_str());
-    ::rmdir(directory_.c_str());
+    if (!directory_.empty()) std::filesystem::remove_all(directory_);
   }
   void start_testpmd() {
     const std::string device = "net_virtio_user0,mac=02:00:00:00:00:02,queues=1,queue_size=256,path=" + path_;
-    const std::string prefix = "microagent-" + std::to_string(::getpid());
     std::vector<std::string> words{kProgram, "-l", "0,1", "--no-huge", "-m", "256", "--no-pci", "--no-telemetry",
-                                   "--file-prefix", prefix, "--vdev", device, "--", "--forward-mode=5tswap",
-                                   "--auto-start", "--no-mlockall", "--total-num-mbufs=4096"};
+                                   "--vdev", device, "--", "--forward-mode=5tswap", "--auto-start", "--no-flush-rx",
+                                   "--no-mlockall", "--total-num-mbufs=4096"};
     std::vector<char*> arguments;
     for (std::string& word : words) arguments.push_back(word.data());
     arguments.push_back(nullptr);
@@ -171,7 +170,10 @@ class ForeignFrontEndTest : public NetdHostileTest {
     ::posix_spawn_file_actions_init(&actions);
     ::posix_spawn_file_actions_adddup2(&actions, theirs.get(), STDIN_FILENO);
     ::posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
-    ASSERT_EQ(::posix_spawn(&child_, kProgram, &actions, nullptr, arguments.data(), environ), 0);
+    std::string preload = std::string("LD_PRELOAD=") + ALLOW_SEALING;
+    std::string runtime = "RUNTIME_DIRECTORY=" + directory_;
+    const std::array environment{preload.data(), runtime.data(), static_cast<char*>(nullptr)};
+    ASSERT_EQ(::posix_spawn(&child_, kProgram, &actions, nullptr, arguments.data(), environment.data()), 0);
     ::posix_spawn_file_actions_destroy(&actions);
   }
   void attach() {

@@ -143,7 +143,8 @@ asio::awaitable<Status> Supervisor::reach_mediation_target() {
 asio::awaitable<Status> Supervisor::start_machine() {
   const std::array<image::CpioEntry, 2> entries{
       {{"microagent", S_IFDIR | 0700, {}},
-       {"microagent/config", S_IFREG | 0600, wire::encode_guest_config(guest_config(charge_.manifest, host_has_ipv6_))}}};
+       {"microagent/config", S_IFREG | 0600,
+        wire::encode_guest_config(guest_config(charge_.manifest, host_has_ipv6_))}}};
   const auto initrd = charge_.directory_path / "initrd";
   if (Status written = image::write_initrd(provisions_->guest.initramfs, entries, initrd); !written) co_return written;
 
