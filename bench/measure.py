@@ -7,7 +7,7 @@ contenders alternated. Started by bench/run.
     published         the same over a published port, the host sending
     round trip        one byte there and back, over TCP and over UDP
     connect           connect, one byte there and back, close
-    vsock             the first two, the fourth and the last over the mediation channel, beside TCP of the same run
+    vsock             the first two, the fourth and the last over the mediation channel, to the same server, beside TCP
 """
 
 import argparse
@@ -32,7 +32,7 @@ from table import Samples, render  # pylint: disable=wrong-import-position
 
 OURS, ISOLATED, THEIRS = "microagent", "isolated", "qemu user"
 OUTSIDE_PORT, GUEST_PORT, OUR_PORT, THEIR_PORT = 9100, 9001, 18900, 18901
-CHANNEL_PORT, PLANE_PORT = 2048, 9102  # of the guest's vsock, and where it leads to on the host
+CHANNEL_PORT = 2048  # of the guest's vsock; it leads to OUTSIDE_PORT too
 PINGS, CONNECTS = 200, 100
 
 BOOT = Samples("boot", "ms", "less")
@@ -44,10 +44,13 @@ QUANTITIES = {
     "ping-udp": Samples("UDP round trip, median", "us", "less"),
     "published-ping": Samples("round trip, published port", "us", "less"),
     "connect": Samples("connect, ask, close, median", "us", "less"),
-    "vsock-up": Samples("vsock guest to host", "Mbit/s", "more"),
-    "vsock-down": Samples("vsock host to guest", "Mbit/s", "more"),
-    "vsock-ping": Samples("vsock round trip, median", "us", "less"),
-    "vsock-connect": Samples("vsock connect, ask, close", "us", "less"),
+}
+VSOCK, TCP = "vsock", "TCP"
+CHANNEL = {
+    "up": Samples("guest to host", "Mbit/s", "more"),
+    "down": Samples("host to guest", "Mbit/s", "more"),
+    "ping": Samples("round trip, median", "us", "less"),
+    "connect": Samples("connections, one after another", "1/s", "more"),
 }
 
 
@@ -59,12 +62,13 @@ def record(contender, name, output, key):
     QUANTITIES[name].add(contender, json.loads(output.strip().splitlines()[-1])[key])
 
 
-def measure_vsock(contender, run_in_guest, seconds):
-    """The same server is on the host's loopback, behind the mediation channel."""
+def measure_channel(run_in_guest, seconds):
+    """The same server over the mediation channel and over TCP, by turns."""
     for name, mode, amount, key in (("up", "send", seconds, "mbps"), ("down", "receive", seconds, "mbps"),
                                     ("ping", "ping", PINGS, "p50us"), ("connect", "connect", CONNECTS, "p50us")):
-        output = run_in_guest(f"netpipe {mode} vsock {CHANNEL_PORT} {amount}")
-        record(contender, f"vsock-{name}", output, key)
+        for contender, place in ((VSOCK, f"vsock {CHANNEL_PORT}"), (TCP, f"{net.SERVER} {OUTSIDE_PORT}")):
+            value = json.loads(run_in_guest(f"netpipe {mode} {place} {amount}").strip().splitlines()[-1])[key]
+            CHANNEL[name].add(contender, 1e6 / value if name == "connect" else value)
 
 
 def measure_network(contender, run_in_guest, tool, host_port, seconds):
@@ -97,7 +101,7 @@ class Bench:
         reference.compose_initrd(guest / "initramfs", self.tool, self.initrd)
         self.user = Workspace(self.microagent, "user")
         self.user.create("--publish", f"{OUR_PORT}:{GUEST_PORT}", "--mediation",
-                         f"{CHANNEL_PORT}=127.0.0.1:{PLANE_PORT}")
+                         f"{CHANNEL_PORT}={net.SERVER}:{OUTSIDE_PORT}")
         self.plain = Workspace(self.microagent, "plain")
         self.plain.create()
         self.isolated = Workspace(self.microagent, "isolated")
@@ -125,7 +129,7 @@ class Bench:
         self.user.background("/tmp/netpipe", "serve", "0.0.0.0", str(GUEST_PORT))
         self.user.wait_for_listener(GUEST_PORT)
         measure_network(OURS, lambda command: self.user.shell(f"/tmp/{command}"), self.tool, OUR_PORT, self.seconds)
-        measure_vsock(OURS, lambda command: self.user.shell(f"/tmp/{command}"), self.seconds)
+        measure_channel(lambda command: self.user.shell(f"/tmp/{command}"), self.seconds)
         self.user.kill()
 
     def measure_reference(self):
@@ -155,7 +159,6 @@ def main():
     build = pathlib.Path(os.environ.get("MICROAGENT_BUILD", HERE.parent / "build")).resolve()
     world = net.World(scratch)
     server = subprocess.Popen(world.inside(str(build / "bench" / "netpipe"), "serve", net.SERVER, str(OUTSIDE_PORT)))
-    plane = subprocess.Popen([str(build / "bench" / "netpipe"), "serve", "127.0.0.1", str(PLANE_PORT)])
     bench = Bench(build, scratch, wanted.seconds)
     try:
         say(f"{wanted.boots} boots each of two workspaces")
@@ -168,9 +171,10 @@ def main():
         for workspace in bench.workspaces:
             workspace.delete()
         server.kill()
-        plane.kill()
         world.close()
     print(render([BOOT, *QUANTITIES.values()], [OURS, ISOLATED, THEIRS], OURS, THEIRS))
+    print("\nThe mediation channel beside TCP, of the same guest to the same server:\n")
+    print(render(CHANNEL.values(), [VSOCK, TCP], VSOCK, TCP))
     differences = [ours - isolated for ours, isolated in zip(BOOT.values[OURS], BOOT.values[ISOLATED])]
     quartiles = statistics.quantiles(differences, n=4) if len(differences) > 1 else differences * 3
     print(f"\nMedians, with half the range; {wanted.rounds} rounds and {wanted.boots} boots. "

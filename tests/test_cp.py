@@ -117,7 +117,7 @@ def test_a_link_in_the_destination_is_not_followed(web, here, account):
 
 
 def test_a_guest_s_archive_cannot_climb(web, here, account):
-    """The exec service of a hostile guest may send any stream; here its tar is put in the place of the real one."""
+    """Links that an earlier copy brought lead nowhere for the next; for archives that lie, see src/archive."""
     victim, target = here / "victim", here / "target"
     for directory in (victim, target):
         account.make_directory(directory)

@@ -35,12 +35,14 @@ def kill(process):
 def left_behind(workspace, uid):
     """What is still there of a workspace that has ended."""
     sockets = [path.name for path in workspace.directory.iterdir() if path.is_socket()]
-    return processes_of(uid), sockets, not is_free(PORT)
+    initrd = (workspace.directory / "initrd").exists()  # it holds the environment
+    return processes_of(uid), sockets, initrd, not is_free(PORT)
 
 
 def wait_until_nothing_is_left(workspace):
     uid = workspace.microagent.account.uid
-    wait_until(lambda: left_behind(workspace, uid) == ([], [], False), f"{workspace.name} leaves nothing behind", SOON)
+    nothing = ([], [], False, False)
+    wait_until(lambda: left_behind(workspace, uid) == nothing, f"{workspace.name} leaves nothing behind", SOON)
 
 
 @pytest.mark.parametrize("name", ["qemu", "netd", "mediator"])

@@ -27,6 +27,8 @@ def test_start_says_that_it_runs(workspaces, microagent):
     if record["acceleration"] == "tcg":
         assert record["accelerationReason"]
     assert set(record["pids"]) == {"qemu", "netd", "mediator"}
+    assert record["networkMode"] == record["network"]["mode"] == "user"
+    assert record["network"]["runtime"] == workspace.status()["network"]["runtime"]
     error = microagent.refuses("start", "started", code=EXIT_FAILURE)
     assert error["kind"] == "conflict" and "running" in error["message"]
     error = microagent.refuses("delete", "started", code=EXIT_FAILURE)
@@ -38,6 +40,13 @@ def test_start_says_that_it_runs(workspaces, microagent):
     states = [event["state"] for event in workspace.events()]
     assert states == ["prepared", "starting", "running", "stopping", "stopped"]
     assert "cleanly" in workspace.events()[-1]["detail"]
+
+
+def test_resources_are_what_was_asked_for(workspaces):
+    workspace = workspaces("sized", "--cpus", "2", "--memory", "384", "--network", "isolated")
+    assert workspace.shell("nproc").strip() == "2"
+    mib = int(workspace.shell("awk '/^MemTotal/ { print $2 }' /proc/meminfo")) >> 10
+    assert 384 * 3 // 4 < mib <= 384, "the kernel keeps some for itself"
 
 
 def test_a_workspace_starts_again(workspaces):

@@ -40,6 +40,13 @@ def crippled(alone, build, fresh, scratch):
     subprocess.run(["rm", "-r", place], check=True)
 
 
+def test_more_memory_than_the_host_has(workspaces, microagent):
+    workspaces("huge", "--memory", "1048576", start=False)
+    error = microagent.refuses("start", "huge", code=EXIT_FAILURE)
+    assert error["kind"] == "resource_exhausted" and "1048576 MiB" in error["message"]
+    assert "--memory" in error["remediation"]
+
+
 def test_no_qemu(fresh, guest_image):
     missing(fresh, says="qemu", remedy="apt-get install qemu-system-x86", env={"PATH": "/nonexistent"})
 

@@ -37,6 +37,7 @@ BAD_BLOCKS = {
     "ip with leading zeroes": (block(ip="010.020.030.002/24"), "--ip", "010"),
     "ip is IPv6": (block(ip="fd00::2/64"), "--ip", "fd00::2/64"),
     "ip is empty": (block(ip=""), "--ip", "empty"),
+    "dns is the guest's own loopback": (["--dns", "127.0.0.53"], "--dns", "the guest itself"),
     "a /32": (block(ip="10.20.30.2/32", subnet=None), "--ip", "32"),
     "subnet is no prefix": (block(subnet="10.20.30.0"), "--subnet", "10.20.30.0"),
     "subnet has host bits": (block(subnet="10.20.30.4/24"), "--subnet", "10.20.30.4/24"),

@@ -30,17 +30,31 @@ constexpr std::array kNames{
     Name{Event::mediation_dial_error, "mediation_dial_error"},
     Name{Event::mediation_close, "mediation_close"},
     Name{Event::recovered, "egress_audit_recovered"},
+    Name{Event::listen, "egress_listen"},
+    Name{Event::dns_deny, "egress_dns_deny"},
+    Name{Event::dns_reply_error, "egress_dns_reply_error"},
+    Name{Event::cap_exceeded, "egress_cap_exceeded"},
+    Name{Event::request, "egress_request"},
+    Name{Event::mitm_enabled, "egress_mitm_enabled"},
+    Name{Event::mitm_handshake_error, "egress_mitm_handshake_error"},
+    Name{Event::mitm_upstream_error, "egress_mitm_upstream_error"},
+    Name{Event::swap, "egress_swap"},
+    Name{Event::swap_error, "egress_swap_error"},
+    Name{Event::secret_warning, "egress_secret_warning"},
+    Name{Event::policy_changed, "egress_policy_changed"},
+    Name{Event::quarantined, "egress_quarantined"},
+    Name{Event::rotated, "egress_audit_rotated"},
+    Name{Event::dropped, "egress_audit_dropped"},
 };
+static_assert(kNames.size() == kEvents);
 
-using Json = nlohmann::json;
-
-std::optional<std::uint64_t> number_of(const Json& record, const char* key) {
+std::optional<std::uint64_t> number_of(const Fields& record, const char* key) {
   const auto found = record.find(key);
   if (found == record.end() || !found->is_number_unsigned()) return std::nullopt;
   return found->get<std::uint64_t>();
 }
 
-std::optional<std::string> text_of(const Json& record, const char* key) {
+std::optional<std::string> text_of(const Fields& record, const char* key) {
   const auto found = record.find(key);
   if (found == record.end() || !found->is_string()) return std::nullopt;
   return found->get<std::string>();
@@ -74,6 +88,21 @@ bool ends_flow(Event event) {
          event == Event::udp_dial_error || event == Event::mediation_close || event == Event::mediation_dial_error;
 }
 
+bool is_denial(Event event) {
+  switch (event) {
+    case Event::deny:
+    case Event::internal_deny:
+    case Event::udp_deny:
+    case Event::udp_internal_deny:
+    case Event::dns_deny:
+    case Event::mediation_deny:
+    case Event::cap_exceeded: return true;
+    default: return false;
+  }
+}
+
+std::string ParsedRecord::text(const char* key) const { return text_of(fields, key).value_or(""); }
+
 std::string encode_record(const RecordHead& head, const Fields& fields) {
   Fields record = Fields::object();
   record["seq"] = head.seq;
@@ -90,18 +119,14 @@ std::string encode_record(const RecordHead& head, const Fields& fields) {
 }
 
 std::optional<ParsedRecord> parse_record(std::string_view line) {
-  const Json record = Json::parse(line, nullptr, false);
+  Fields record = Fields::parse(line, nullptr, false);
   if (!record.is_object()) return std::nullopt;
   const auto seq = number_of(record, "seq");
   const auto event = event_from_string(text_of(record, "event").value_or(""));
   auto prev = text_of(record, "prev");
   if (!seq || !event || !prev) return std::nullopt;
-  return ParsedRecord{*seq,
-                      *event,
-                      number_of(record, "flow").value_or(0),
-                      std::move(*prev),
-                      text_of(record, "host").value_or(""),
-                      text_of(record, "dst").value_or("")};
+  const std::uint64_t flow = number_of(record, "flow").value_or(0);
+  return ParsedRecord{*seq, *event, flow, std::move(*prev), std::move(record)};
 }
 
 }  // namespace microagent::audit

@@ -26,8 +26,9 @@ class TestLog {
   std::filesystem::path path() const { return directory_ / "egress.jsonl"; }
   std::filesystem::path torn_path() const { return directory_ / "egress.jsonl.torn"; }
 
-  Result<Writer> open() const {
-    return Writer::open(path(), "web", [] { return std::string("2026-06-27T09:01:02Z"); });
+  Result<Writer> open(Rotation rotation = {}) const {
+    return Writer::open(
+        path(), "web", [] { return std::string("2026-06-27T09:01:02.000000000Z"); }, rotation);
   }
 
   static std::string read(const std::filesystem::path& file) {

@@ -1,5 +1,6 @@
 #include "audit/verify.h"
 
+#include "audit/log_files.h"
 #include "audit/test_log.h"
 
 namespace microagent::audit {
@@ -53,6 +54,61 @@ TEST_F(Verify, FindsEveryChangedByteBeforeTheLastLine) {
     log_.replace(changed);
     EXPECT_FALSE(verify(log_.path())) << i;
   }
+}
+
+TEST_F(Verify, FindsAChangedLastLine) {
+  const std::string content = log_.content();
+  for (std::size_t i = content.size() - lines_[3].size(); i < content.size(); ++i) {
+    std::string changed = content;
+    changed[i] ^= 1;
+    log_.replace(changed);
+    EXPECT_FALSE(verify(log_.path())) << i;
+  }
+}
+
+TEST_F(Verify, FindsACutEnd) {
+  rewrite({lines_[0], lines_[1]});
+  const auto verified = verify(log_.path());
+  ASSERT_FALSE(verified);
+  EXPECT_NE(verified.error().message.find("the log was cut: it ends with record 2, and 4 were written"),
+            std::string::npos);
+  log_.replace("");
+  EXPECT_FALSE(verify(log_.path()));
+}
+
+// The next start goes on, and what it found stays found.
+TEST_F(Verify, FindsWhatTheNextStartFound) {
+  rewrite({lines_[0], lines_[1]});
+  {
+    auto writer = log_.open();
+    ASSERT_TRUE(writer) << writer.error().message;
+    ASSERT_TRUE(writer->write(Event::deny, 1, {{"host", "10.0.0.1"}}));
+  }
+  EXPECT_EQ(log_.records()[2]["missing"], 2);
+  EXPECT_EQ(log_.records()[2]["seq"], 5);
+  EXPECT_NE(verify(log_.path()).error().message.find("2 records before it are gone"), std::string::npos);
+}
+
+TEST_F(Verify, FindsWhatTheNextStartFoundChanged) {
+  std::string changed = lines_[3];
+  changed[changed.find("10.0.0.1")] = '2';
+  rewrite({lines_[0], lines_[1], lines_[2], changed});
+  ASSERT_TRUE(log_.open());
+  EXPECT_EQ(log_.records()[4]["changed"], 4);
+  EXPECT_NE(verify(log_.path()).error().message.find("was changed, as the next start found"), std::string::npos);
+}
+
+// Killed between the record and the head: the log is ahead by one, and nobody is at fault.
+TEST_F(Verify, TakesALogThatIsAheadOfItsHead) {
+  const std::string head = TestLog::read(head_file(log_.path()));
+  {
+    auto writer = log_.open();
+    ASSERT_TRUE(writer->write(Event::deny, 5, {{"host", "10.0.0.1"}}));
+  }
+  std::ofstream(head_file(log_.path()), std::ios::trunc) << head;
+  EXPECT_TRUE(verify(log_.path()));
+  ASSERT_TRUE(log_.open());
+  EXPECT_EQ(verify(log_.path())->last_seq, 5U);
 }
 
 TEST_F(Verify, CountsATornTail) {

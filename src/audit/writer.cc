@@ -2,92 +2,120 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
-#include <vector>
 
 #include "audit/chain.h"
+#include "audit/log_files.h"
 
 namespace microagent::audit {
 namespace {
 
-// A log that is a link, a device or somebody else's file would let another user read or steer it.
-Status check_file(int fd, const std::string& name) {
-  struct stat info {};
-  if (::fstat(fd, &info) != 0) return fail_errno(errno, fmt::format("cannot examine {}", name));
-  if (!S_ISREG(info.st_mode) || info.st_uid != ::geteuid()) {
-    return fail(ErrorKind::permanent, fmt::format("{} is not a regular file of this user", name), "move it away");
-  }
-  if ((info.st_mode & 0777) != 0600 && ::fchmod(fd, 0600) != 0) {
-    return fail_errno(errno, fmt::format("cannot make {} private", name));
+namespace fs = std::filesystem;
+
+// A rotation that died between its two renames left the log under the name of what was to become it; one that died
+// before them left a beginning that nobody needs.
+Status finish_rotation(const fs::path& log) {
+  const fs::path next = next_file(log);
+  if (::access(next.c_str(), F_OK) != 0) return {};
+  const bool there = ::access(log.c_str(), F_OK) == 0;
+  if (there && ::unlink(next.c_str()) != 0) return fail_errno(errno, fmt::format("cannot remove {}", next.string()));
+  if (!there && ::rename(next.c_str(), log.c_str()) != 0) {
+    return fail_errno(errno, fmt::format("cannot rename {}", next.string()));
   }
   return {};
-}
-
-// Writes all of it. On failure `written` says how much is in the file nevertheless.
-Status write_all(int fd, std::string_view bytes, const std::string& name, std::size_t& written) {
-  written = 0;
-  while (written < bytes.size()) {
-    const ssize_t count = ::write(fd, bytes.data() + written, bytes.size() - written);
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) return fail_errno(errno, fmt::format("cannot write {}", name));
-    written += static_cast<std::size_t>(count);
-  }
-  return {};
-}
-
-Result<Fd> open_private(const std::string& name, int access) {
-  Fd file(::open(name.c_str(), access | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
-  if (!file) return fail_errno(errno, fmt::format("cannot open {}", name));
-  if (const Status status = check_file(file.get(), name); !status) return fail(status.error());
-  return file;
 }
 
 }  // namespace
 
-Writer::Writer(Fd file, std::string name, std::string workspace, Clock clock, Tail tail)
-    : file_(std::move(file)),
-      name_(std::move(name)),
+Writer::Writer(fs::path log, Fd file, HeadFile head, std::string workspace, Clock clock, Rotation rotation, Tail tail)
+    : log_(std::move(log)),
+      file_(std::move(file)),
+      head_(std::move(head)),
       workspace_(std::move(workspace)),
       clock_(clock),
+      rotation_(rotation),
       last_seq_(tail.last_seq),
       last_flow_(tail.last_flow),
       prev_(std::move(tail.prev)),
       size_(tail.totals.whole_bytes),
+      rotate_at_(rotation.file_bytes),
       open_(std::move(tail.open)) {}
 
-Result<Writer> Writer::open(const std::filesystem::path& log, std::string workspace, Clock clock) {
-  auto file = open_private(log.string(), O_RDWR);
+Result<Writer> Writer::open(const fs::path& log, std::string workspace, Clock clock, Rotation rotation) {
+  if (Status finished = finish_rotation(log); !finished) return fail(finished.error());
+  auto file = open_private(log, O_RDWR | O_APPEND);
   if (!file) return fail(file.error());
   auto tail = read_tail(file->get(), log.string());
   if (!tail) return fail(tail.error());
+  const auto head = read_head(log);
+  if (!head) return fail(head.error());
+  auto head_writer = HeadFile::open(log);
+  if (!head_writer) return fail(head_writer.error());
 
   const std::uint64_t torn_bytes = tail->totals.torn_bytes;
-  Writer writer(std::move(*file), log.string(), std::move(workspace), clock, std::move(*tail));
-  if (torn_bytes != 0) {
-    if (const Status status = writer.move_torn_line_aside(torn_bytes); !status) return fail(status.error());
-  }
-  if (const Status status = writer.close_open_flows(); !status) return fail(status.error());
+  Writer writer(log, std::move(*file), std::move(*head_writer), std::move(workspace), clock, rotation,
+                std::move(*tail));
+  if (Status settled = writer.settle(torn_bytes, *head); !settled) return fail(settled.error());
   return writer;
+}
+
+// Puts right, and on record, what an earlier process or somebody else left.
+Status Writer::settle(std::uint64_t torn_bytes, const std::optional<Head>& head) {
+  if (torn_bytes != 0) {
+    if (Status kept = keep_torn_line(torn_bytes); !kept) return kept;
+  }
+  if (!head) {
+    // The file has its block from now on: no full disk keeps a later head from being written.
+    if (Status begun = head_.write({last_seq_, prev_}); !begun) return begun;
+  } else if (head->seq == last_seq_ && head->hash != prev_) {
+    if (Status told = write(Event::recovered, 0, {{"changed", last_seq_}}); !told) return told;
+  } else if (head->seq > last_seq_) {
+    const std::uint64_t missing = head->seq - last_seq_;
+    // What was written keeps its number: no two records ever had the same.
+    last_seq_ = head->seq;
+    if (Status told = write(Event::recovered, 0, {{"missing", missing}}); !told) return told;
+  }
+  if (torn_bytes != 0) {
+    const Fields fields{{"tornBytes", torn_bytes}, {"movedTo", torn_file(log_).string()}};
+    if (Status told = write(Event::recovered, 0, fields); !told) return told;
+  }
+  return close_open_flows();
 }
 
 Status Writer::write(Event event, std::uint64_t flow, const Fields& fields) {
   if (const Status status = drop_partial_line(); !status) return status;
+  if (const Status status = rotate_if_full(); !status) return status;
+  if (const Status status = append_record(event, flow, fields); !status) return status;
+  note(event, flow, fields);
+  return {};
+}
+
+Status Writer::append_record(Event event, std::uint64_t flow, const Fields& fields) {
   const std::string timestamp = clock_();
   const std::string line = encode_record({last_seq_ + 1, timestamp, event, workspace_, flow, prev_}, fields);
   if (const Status status = append(line); !status) return status;
+  Head head{last_seq_ + 1, line_hash(line)};
+  if (Status status = head_.write(head); !status) {
+    // A record that the head does not know could be cut off unseen: it is taken back.
+    size_ -= line.size() + 1;
+    partial_line_ = true;
+    static_cast<void>(drop_partial_line());
+    return status;
+  }
+  last_seq_ = head.seq;
+  prev_ = std::move(head.hash);
+  return {};
+}
 
-  ++last_seq_;
-  prev_ = line_hash(line);
+void Writer::note(Event event, std::uint64_t flow, const Fields& fields) {
   if (const auto closing = closing_event(event)) {
     const auto text = [&](const char* key) { return fields.value(key, std::string()); };
     open_[flow] = OpenFlow{*closing, text("host"), text("dst")};
   } else if (ends_flow(event)) {
     open_.erase(flow);
   }
-  return {};
 }
 
 Status Writer::close_open_flows() {
@@ -99,26 +127,27 @@ Status Writer::close_open_flows() {
   return {};
 }
 
-Status Writer::move_torn_line_aside(std::uint64_t bytes) {
-  const std::string aside_name = name_ + ".torn";
-  const auto aside = open_private(aside_name, O_WRONLY);
+// Copies it to <log>.torn; the next write takes it away.
+Status Writer::keep_torn_line(std::uint64_t bytes) {
+  const fs::path aside_name = torn_file(log_);
+  const auto aside = open_private(aside_name, O_WRONLY | O_APPEND);
   if (!aside) return fail(aside.error());
   std::string torn(bytes, '\0');
   const ssize_t count = ::pread(file_.get(), torn.data(), torn.size(), static_cast<off_t>(size_));
-  if (count < 0) return fail_errno(errno, fmt::format("cannot read {}", name_));
+  if (count < 0) return fail_errno(errno, fmt::format("cannot read {}", log_.string()));
   torn.resize(static_cast<std::size_t>(count));
   std::size_t written = 0;
-  if (const Status status = write_all(aside->get(), torn + "\n", aside_name, written); !status) return status;
+  if (const Status status = write_all(*aside, torn + "\n", aside_name, written); !status) return status;
 
   partial_line_ = true;
-  return write(Event::recovered, 0, {{"tornBytes", bytes}, {"movedTo", aside_name}});
+  return {};
 }
 
 // A line that was cut short by a full disk must not stay in front of the next one.
 Status Writer::drop_partial_line() {
   if (!partial_line_) return {};
   if (::ftruncate(file_.get(), static_cast<off_t>(size_)) != 0) {
-    return fail_errno(errno, fmt::format("cannot repair {}", name_));
+    return fail_errno(errno, fmt::format("cannot repair {}", log_.string()));
   }
   partial_line_ = false;
   return {};
@@ -128,7 +157,7 @@ Status Writer::append(std::string_view line) {
   std::string bytes(line);
   bytes.push_back('\n');
   std::size_t written = 0;
-  const Status status = write_all(file_.get(), bytes, name_, written);
+  const Status status = write_all(file_, bytes, log_, written);
   if (status) {
     size_ += bytes.size();
     return status;

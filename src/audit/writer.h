@@ -3,12 +3,16 @@
 // The chained, append-only writer of egress.jsonl. A record is in the file before write() returns, so a decision that
 // waits for it can never outrun its record. Records reach the kernel, not the platter: they survive the death of any
 // process, and the power cut of a host only as far as its file system wrote them back.
+//
+// A file that has grown to its limit is set aside under a number (log_files.h) and the chain goes on in a new one,
+// whose first records say which flows are open. The oldest file goes when there are too many; a record says so before.
 
 #include <cstdint>
 #include <filesystem>
-#include <map>
+#include <functional>
 #include <string>
 
+#include "audit/head.h"
 #include "audit/record.h"
 #include "audit/tail.h"
 #include "base/clock.h"
@@ -17,14 +21,20 @@
 
 namespace microagent::audit {
 
+struct Rotation {
+  std::uint64_t file_bytes = 16 * 1024 * 1024;
+  std::size_t kept_files = 32;  // beside the one that grows
+};
+
 class Writer {
  public:
   using Clock = std::string (*)();
 
   // Opens or makes the log (0600) and goes on with its sequence and chain. A torn last line is moved to <log>.torn with
-  // a record that says so; flows that an earlier process left open are closed with end "lost". A file that is not an
-  // audit log is an error that names it, and stays as it is.
-  static Result<Writer> open(const std::filesystem::path& log, std::string workspace, Clock clock = utc_timestamp);
+  // a record that says so; a record says too how many that were written are gone; flows that an earlier process left
+  // open are closed with end "lost". A file that is not an audit log is an error that names it, and stays as it is.
+  static Result<Writer> open(const std::filesystem::path& log, std::string workspace, Clock clock = utc_timestamp,
+                             Rotation rotation = {});
 
   // A flow number that this log has not used yet.
   std::uint64_t new_flow() { return ++last_flow_; }
@@ -35,23 +45,36 @@ class Writer {
   // Closes every flow that is still open with end "lost": their totals died with whoever counted them.
   Status close_open_flows();
 
- private:
-  Writer(Fd file, std::string name, std::string workspace, Clock clock, Tail tail);
+  std::uint64_t last_seq() const { return last_seq_; }
 
-  Status move_torn_line_aside(std::uint64_t bytes);
+ private:
+  Writer(std::filesystem::path log, Fd file, HeadFile head, std::string workspace, Clock clock, Rotation rotation,
+         Tail tail);
+
+  Status settle(std::uint64_t torn_bytes, const std::optional<Head>& head);
+  Status keep_torn_line(std::uint64_t bytes);
   Status drop_partial_line();
   Status append(std::string_view line);
+  Status append_record(Event event, std::uint64_t flow, const Fields& fields);
+  void note(Event event, std::uint64_t flow, const Fields& fields);
 
+  Status rotate_if_full();
+  Status begin_next_file(std::uint64_t number);
+  Status drop_oldest_files();
+
+  std::filesystem::path log_;
   Fd file_;
-  std::string name_;
+  HeadFile head_;
   std::string workspace_;
   Clock clock_;
+  Rotation rotation_;
   std::uint64_t last_seq_;
   std::uint64_t last_flow_;
   std::string prev_;
-  std::uint64_t size_;  // of the whole lines
+  std::uint64_t size_;       // of the whole lines
+  std::uint64_t rotate_at_;  // the size at which the file is full; what it began with does not count
   bool partial_line_ = false;
-  std::map<std::uint64_t, OpenFlow> open_;
+  OpenFlows open_;
 };
 
 }  // namespace microagent::audit

@@ -26,7 +26,7 @@ TEST(Writer, NumbersStampsAndChainsItsRecords) {
   const auto records = log.records();
   ASSERT_EQ(records.size(), 2U);
   EXPECT_EQ(records[0]["seq"], 1);
-  EXPECT_EQ(records[0]["ts"], "2026-06-27T09:01:02Z");
+  EXPECT_EQ(records[0]["ts"], "2026-06-27T09:01:02.000000000Z");
   EXPECT_EQ(records[0]["workspace"], "web");
   EXPECT_EQ(records[0]["prev"], kChainStart);
   EXPECT_EQ(records[1]["seq"], 2);

@@ -8,8 +8,8 @@ Result<workspace::Store> Context::open_store() const {
   return workspace::Store::open(std::move(*root));
 }
 
-CLI::App* Commands::add_subcommand(const std::string& name, const std::string& summary) {
-  CLI::App* command = app_.add_subcommand(name, summary);
+CLI::App* Commands::add_subcommand(CLI::App& parent, const std::string& name, const std::string& summary) {
+  CLI::App* command = parent.add_subcommand(name, summary);
   // --json, --output and --state-dir may follow the command.
   command->fallthrough();
   return command;

@@ -41,17 +41,27 @@ class Commands {
   // `name` and its alias, one line for the overview, and what its own help says in addition.
   template <typename T>
   Command<T> add(const std::string& name, const std::string& summary, Result<int> (*run)(const Context&, const T&)) {
+    return add_below(app_, name, summary, run);
+  }
+
+  // The same as a word behind another command's, which still acts by itself where the word is none of those.
+  template <typename T>
+  Command<T> add_below(CLI::App& parent, const std::string& name, const std::string& summary,
+                       Result<int> (*run)(const Context&, const T&)) {
     auto options = std::make_shared<T>();
-    CLI::App* command = add_subcommand(name, summary);
-    command->callback(
-        [this, options, run] { action_ = [options, run](const Context& context) { return run(context, *options); }; });
+    CLI::App* command = add_subcommand(parent, name, summary);
+    // CLI11 calls back for the inner command first.
+    command->callback([this, command, options, run] {
+      if (!command->get_subcommands().empty()) return;
+      action_ = [options, run](const Context& context) { return run(context, *options); };
+    });
     return {command, options};
   }
 
   const Action& action() const { return action_; }
 
  private:
-  CLI::App* add_subcommand(const std::string& name, const std::string& summary);
+  static CLI::App* add_subcommand(CLI::App& parent, const std::string& name, const std::string& summary);
 
   CLI::App& app_;
   Action action_;
@@ -72,6 +82,8 @@ void add_delete(Commands& commands);
 void add_status(Commands& commands);
 void add_list_command(Commands& commands);
 void add_network(Commands& commands);
+void add_egress(Commands& commands);
+void add_quarantine(Commands& commands);
 void add_events(Commands& commands);
 void add_logs(Commands& commands);
 void add_exec(Commands& commands);

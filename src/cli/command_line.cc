@@ -35,6 +35,8 @@ void add_commands(Commands& commands) {
   add_status(commands);
   add_list_command(commands);
   add_network(commands);
+  add_egress(commands);
+  add_quarantine(commands);
   add_events(commands);
   add_logs(commands);
   add_exec(commands);

@@ -199,7 +199,7 @@ TEST_F(CommandLineTest, BadWordsAreRefusedBeforeAnythingIsWritten) {
                                                        {"create", "a", "--memory", "lots"},
                                                        {"create", "a", "--cpus", "0"},
                                                        {"create", "a", "--env", "A"},
-                                                       {"create", "a", "--egress-allow", "example.com"},
+                                                       {"create", "a", "--egress-allow", "https://example.com"},
                                                        {"create", "a", "--ip", "1", "--ip", "2"},
                                                        {"--output", "xml", "list"},
                                                        {"list", "--state-dir", ""},

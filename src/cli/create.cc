@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "cli/command.h"
 #include "cli/describe.h"
+#include "cli/egress_flags.h"
 #include "workspace/declaration.h"
 #include "workspace/forward.h"
 #include "workspace/mediation.h"
@@ -21,7 +22,8 @@ using workspace::Manifest;
 struct CreateOptions {
   std::optional<std::string> name, named, file;
   std::optional<std::string> network, ip, subnet, gateway, memory, cpus, entrypoint;
-  std::vector<std::string> publish, dns, routes, env, allow;
+  std::vector<std::string> publish, dns, routes, env;
+  EgressOptions egress;
   std::optional<std::string> mediation;
   bool mediation_optional = false;
   bool dry_run = false;
@@ -98,7 +100,9 @@ Result<Declaration> read_flags(const CreateOptions& options) {
   read_list(options.dns, "--dns", flags.dns);
   read_list(options.routes, "--route", flags.routes);
   read_list(options.env, "--env", flags.env);
-  read_list(options.allow, "--egress-allow", flags.allow);
+  auto egress = read_egress_flags(options.egress);
+  if (!egress) return fail(egress.error());
+  flags.egress = std::move(*egress);
   return flags;
 }
 
@@ -113,8 +117,13 @@ Result<Manifest> plan(const CreateOptions& options) {
   if (!declaration->name) {
     return fail(ErrorKind::usage, "the workspace has no name", "give it as NAME, or as `name` in a spec with --file");
   }
+  auto egress = settle_egress(options.egress, std::move(declaration->egress));
+  if (!egress) return fail(egress.error());
+  declaration->egress = std::move(*egress);
   auto manifest = workspace::resolve(*declaration);
-  if (manifest) manifest->created_at = utc_timestamp();
+  if (!manifest) return manifest;
+  if (Status valid = check_egress(manifest->egress); !valid) return fail(valid.error());
+  manifest->created_at = utc_timestamp();
   return manifest;
 }
 
@@ -139,6 +148,9 @@ Status create_workspace(const Context& context, const Manifest& manifest) {
 Result<int> create(const Context& context, const CreateOptions& options) {
   const auto manifest = plan(options);
   if (!manifest) return fail(manifest.error());
+  if (const std::string warning = egress_warning(manifest->egress); !warning.empty()) {
+    say("microagent: warning: " + warning);
+  }
   const Status done = options.dry_run ? tell_plan(context, *manifest) : create_workspace(context, *manifest);
   if (!done) return fail(done.error());
   return 0;
@@ -159,9 +171,6 @@ void add_network_flags(CLI::App& command, CreateOptions& options) {
       ->type_name("ADDRESS");
   add_list(command, "--route", options.routes, "a route of the guest, \"CIDR via ADDRESS\"; may be repeated")
       ->type_name("ROUTE");
-  add_list(command, "--egress-allow", options.allow,
-           "allow an address of the inside: ADDRESS or CIDR, each with optional :PORT; may be repeated")
-      ->type_name("RULE");
 }
 
 void add_mediation_flags(CLI::App& command, CreateOptions& options) {
@@ -192,6 +201,7 @@ void add_create(Commands& commands) {
       ->type_name("COMMAND");
   add_network_flags(*command, *options);
   add_mediation_flags(*command, *options);
+  add_egress_flags(*command, options->egress);
   command->add_flag("--dry-run", options->dry_run, "show what would be recorded, and write nothing");
   command->footer(
       "Nothing is written unless everything is valid.\n\n"

@@ -36,6 +36,20 @@ std::string resources(const Manifest& manifest) {
                      manifest.resources.cpus == 1 ? "" : "s");
 }
 
+// "broker, locked, 2 allow, 1 deny".
+std::string egress(const workspace::Egress& egress) {
+  std::vector<std::string> words{egress.mode};
+  if (egress.lock_allowlist) words.push_back("locked");
+  if (egress.observe) words.push_back("observed");
+  const auto count = [&](const auto& rules, const char* list) {
+    if (!rules.empty()) words.push_back(fmt::format("{} {}", rules.size(), list));
+  };
+  count(egress.allow, "allow");
+  count(egress.deny, "deny");
+  count(egress.passthrough, "passthrough");
+  return join(words);
+}
+
 // A row for a value that is there.
 void add_if(Table& table, const char* title, const std::string& value) {
   if (!value.empty()) table.add({title, value});
@@ -80,13 +94,14 @@ std::string describe_plan(const Output& out, const Manifest& manifest) {
   table.add({"workspace", manifest.name});
   table.add({"resources", resources(manifest)});
   add_network(table, manifest, {});
-  if (!manifest.egress.allow.empty()) table.add({"egress allow", join(manifest.egress.allow)});
+  table.add({"egress", egress(manifest.egress)});
   add_mediation(table, manifest);
   add_if(table, "entrypoint", manifest.entrypoint);
   return table.render(out) + "nothing has been written\n";
 }
 
-std::string describe_status(const Output& out, const Manifest& manifest, const Runtime& runtime) {
+std::string describe_status(const Output& out, const Manifest& manifest, const Runtime& runtime,
+                            const nlohmann::json& live) {
   const std::string state(to_string(runtime.state));
   Table table;
   table.add({"workspace", manifest.name});
@@ -94,7 +109,12 @@ std::string describe_status(const Output& out, const Manifest& manifest, const R
   add_if(table, "detail", runtime.detail);
   table.add({"since", short_time(runtime.observed_at.empty() ? manifest.created_at : runtime.observed_at)});
   add_network(table, manifest, runtime);
-  if (!manifest.egress.allow.empty()) table.add({"egress allow", join(manifest.egress.allow)});
+  table.add({"egress", egress(manifest.egress)});
+  if (!live.is_null()) {
+    table.add({"traffic", fmt::format("{} flows now, {} bytes out, {} bytes in, {} refusals", live.value("flows", 0U),
+                                      live.value("bytesOut", std::uint64_t{0}), live.value("bytesIn", std::uint64_t{0}),
+                                      live.value("denials", std::uint64_t{0}))});
+  }
   add_mediation(table, manifest);
   table.add({"resources", resources(manifest)});
   if (!runtime.readiness.empty()) table.add({"ready", readiness(runtime)});

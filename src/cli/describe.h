@@ -14,7 +14,9 @@ namespace microagent::cli {
 std::string describe_plan(const Output& out, const workspace::Manifest& manifest);
 
 // `status`: the workspace, its network and its readiness.
-std::string describe_status(const Output& out, const workspace::Manifest& manifest, const workspace::Runtime& runtime);
+// `live` holds the mediator's counters (flow/control.h), or is null.
+std::string describe_status(const Output& out, const workspace::Manifest& manifest, const workspace::Runtime& runtime,
+                            const nlohmann::json& live);
 
 // `network`: declared and running, side by side.
 std::string describe_network(const Output& out, const workspace::Manifest& manifest, const workspace::Runtime& runtime);

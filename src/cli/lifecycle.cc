@@ -6,6 +6,7 @@
 
 #include "cli/command.h"
 #include "cli/describe.h"
+#include "cli/egress_flags.h"
 #include "cli/progress.h"
 #include "cli/wait.h"
 #include "supervisor/client.h"
@@ -24,7 +25,7 @@ constexpr unsigned kMaxSeconds = 3600;
 struct StartOptions {
   std::string name;
   unsigned timeout = kReadySeconds;
-  bool wait = false;
+  bool wait = false, reset_caps = false;
   std::optional<unsigned> wait_timeout;
 };
 
@@ -74,10 +75,15 @@ Result<int> start(const Context& context, const StartOptions& options) {
   const auto subject = find_subject(context, options.name);
   if (!subject) return fail(subject.error());
   // The record may have been edited since create.
-  if (Status valid = validate(subject->manifest); !valid) {
+  Status valid = validate(subject->manifest);
+  if (valid) valid = check_egress(subject->manifest.egress);
+  if (!valid) {
     Error error = with_context(valid.error(), (subject->store.directory(options.name) / "workspace.json").string());
     error.kind = ErrorKind::permanent;
     return fail(std::move(error));
+  }
+  if (options.reset_caps) {
+    if (Status reset = subject->store.reset_caps(options.name); !reset) return fail(reset.error());
   }
   const Progress progress(context.out, options.name);
   const auto started = supervisor::start(subject->store, options.name, std::chrono::seconds(options.timeout), progress);
@@ -138,6 +144,7 @@ void add_start(Commands& commands) {
   command->add_option("--timeout", options->timeout, "seconds the guest may take to become ready")
       ->check(CLI::Range(1U, kMaxSeconds))
       ->capture_default_str();
+  command->add_flag("--reset-caps", options->reset_caps, "begin anew to count what the egress caps are charged");
   command->add_flag("--wait", options->wait, "then wait until it has ended, or its entrypoint has, as `wait` does");
   command->add_option("--wait-timeout", options->wait_timeout, "wait so many seconds at most; implies --wait")
       ->check(CLI::Range(1U, kMaxWaitSeconds));

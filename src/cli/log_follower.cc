@@ -2,21 +2,18 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <poll.h>
-#include <sys/inotify.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <array>
 #include <cerrno>
 
+#include "cli/directory_watch.h"
+
 namespace microagent::cli {
 namespace {
 
 namespace fs = std::filesystem;
-
-// A supervisor that is killed changes no file; its death is noticed after this time at the latest.
-constexpr int kPatienceMs = 1000;
 
 // An empty descriptor where there is no file.
 Result<Fd> open_log(const fs::path& path) {
@@ -46,23 +43,6 @@ bool replaced(const Fd& file, const fs::path& path) {
   return !file || ::fstat(file.get(), &held) != 0 || named.st_ino != held.st_ino || named.st_dev != held.st_dev;
 }
 
-Result<Fd> watch_directory(const fs::path& directory) {
-  Fd watch(::inotify_init1(IN_CLOEXEC | IN_NONBLOCK));
-  constexpr std::uint32_t kChanges = IN_MODIFY | IN_CREATE | IN_MOVED_TO | IN_DELETE_SELF;
-  if (!watch || ::inotify_add_watch(watch.get(), directory.c_str(), kChanges) < 0) {
-    return fail_errno(errno, fmt::format("cannot watch {}", directory.string()));
-  }
-  return watch;
-}
-
-void wait_for_change(const Fd& watch) {
-  pollfd polled{watch.get(), POLLIN, 0};
-  ::poll(&polled, 1, kPatienceMs);
-  std::array<char, 4096> events;
-  while (::read(watch.get(), events.data(), events.size()) > 0) {
-  }
-}
-
 }  // namespace
 
 Status read_log(const fs::path& path, const LogSink& sink) {
@@ -75,7 +55,7 @@ Status read_log(const fs::path& path, const LogSink& sink) {
 }
 
 Status follow_log(const fs::path& path, const LogSink& sink, const std::function<Result<bool>()>& ended) {
-  const auto watch = watch_directory(path.parent_path());
+  const auto watch = DirectoryWatch::open(path.parent_path());
   if (!watch) return fail(watch.error());
   const fs::path older = path.string() + ".1";
   const auto before = open_log(older);
@@ -94,7 +74,7 @@ Status follow_log(const fs::path& path, const LogSink& sink, const std::function
       continue;
     }
     if (*over) return {};
-    wait_for_change(*watch);
+    watch->wait();
   }
 }
 

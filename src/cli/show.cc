@@ -2,9 +2,11 @@
 
 #include <fmt/format.h>
 
+#include <chrono>
 #include "cli/command.h"
 #include "cli/describe.h"
 #include "cli/table.h"
+#include "supervisor/client.h"
 #include "workspace/forward.h"
 #include "workspace/records.h"
 
@@ -47,11 +49,27 @@ Result<int> done(const Status& told) {
   return 0;
 }
 
+// The mediator's counters while it runs; null when it does not, or has no time for us.
+Json live_egress(const Store& store, const Known& known) {
+  constexpr std::chrono::seconds kPatience{2};
+  const workspace::State state = known.runtime.state;
+  if (state != workspace::State::running && state != workspace::State::quarantined) return {};
+  const auto counters = supervisor::ask_mediator(store, known.manifest.name, {{"ask", "status"}}, kPatience);
+  return counters ? *counters : Json();
+}
+
 Result<int> status(const Context& context, const NameOption& options) {
-  const auto known = look_up(context, options.name);
+  const auto store = context.open_store();
+  if (!store) return fail(store.error());
+  const auto known = look_up(*store, options.name);
   if (!known) return fail(known.error());
-  if (context.out.json()) return done(context.out.record(workspace::status_record(known->manifest, known->runtime)));
-  return done(context.out.text(describe_status(context.out, known->manifest, known->runtime)));
+  const Json live = live_egress(*store, *known);
+  if (context.out.json()) {
+    Json record = workspace::status_record(known->manifest, known->runtime);
+    if (!live.is_null()) record["egress"]["runtime"] = live;
+    return done(context.out.record(std::move(record)));
+  }
+  return done(context.out.text(describe_status(context.out, known->manifest, known->runtime, live)));
 }
 
 Result<int> network(const Context& context, const NameOption& options) {

@@ -33,22 +33,27 @@ std::optional<Lookup::Attempt> Lookup::next() {
   }
 
   current_id_ = random_id_();
-  Attempt attempt{candidates_[current_].resolver, current_transport_, kTcpTimeout, query_.bytes};
+  Attempt attempt{candidates_[current_].resolver, current_transport_, kTcpTimeout, encode_query(query_, current_id_)};
   if (current_transport_ == Transport::udp) attempt.timeout = kLookupCeiling / (kRounds * candidates_.size());
-  set_id(attempt.message, current_id_);
   return attempt;
 }
 
 Lookup::Outcome Lookup::on_answer(ByteView message) {
   const auto answer = parse_answer(message, current_id_, query_.question);
   if (!answer) return Outcome::ignored;
-  Bytes copy(message.begin(), message.end());
-  if (worth_another_resolver(answer->rcode)) {
+  auto digest = examine(message, query_.question);
+  if (!digest) {
     candidates_[current_].answered = true;
-    if (!best_) best_ = std::move(copy);
     return Outcome::failed;
   }
-  best_ = std::move(copy);
+  Bytes kept = digest->rewritten ? std::move(*digest->rewritten) : Bytes(message.begin(), message.end());
+  Best best{std::move(kept), std::move(*digest)};
+  if (worth_another_resolver(answer->rcode)) {
+    candidates_[current_].answered = true;
+    if (!best_) best_ = std::move(best);
+    return Outcome::failed;
+  }
+  best_ = std::move(best);
   if (answer->truncated && current_transport_ == Transport::udp) {
     retry_over_tcp_ = current_;
     return Outcome::failed;
@@ -58,8 +63,10 @@ Lookup::Outcome Lookup::on_answer(ByteView message) {
 }
 
 Bytes Lookup::reply() const {
-  if (!best_) return encode_answer(query_, Rcode::server_failure);
-  return deliver(query_, *best_, asked_over_ == Transport::udp);
+  if (best_) return deliver(query_, best_->message, asked_over_ == Transport::udp);
+  const ExtendedError nobody{ErrorCode::network_error, "no resolver is configured"};
+  const ExtendedError silence{ErrorCode::no_reachable_authority, "no resolver gave an answer"};
+  return encode_answer(query_, Rcode::server_failure, candidates_.empty() ? nobody : silence);
 }
 
 }  // namespace microagent::dns

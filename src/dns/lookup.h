@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "dns/message.h"
+#include "dns/records.h"
 #include "dns/resolvers.h"
 
 namespace microagent::dns {
@@ -41,19 +42,29 @@ class Lookup {
   enum class Outcome {
     ignored,  // not the answer to this attempt: over UDP keep waiting, over TCP give the attempt up
     settled,  // reply() is final
-    failed,   // an answer that another resolver, or TCP, may better: go on with next()
+    failed,   // an answer that another resolver, or TCP, may better, or one that nobody can read: go on with next()
   };
   Outcome on_answer(ByteView message);
 
   const Query& query() const { return query_; }
   bool settled() const { return settled_; }
-  // What the guest is told: the settled answer, else the best of the failed ones, else SERVFAIL.
+  // What the guest is told: the settled answer, else the best of the failed ones, else SERVFAIL. Without keys for
+  // Encrypted ClientHello.
   Bytes reply() const;
+
+  // Of a settled lookup: what its answer says, and the answer itself, without those keys.
+  const Digest* digest() const { return settled_ ? &best_->digest : nullptr; }
+  const Bytes& answer() const { return best_->message; }
 
  private:
   struct Candidate {
     Resolver resolver;
     bool answered = false;  // badly: no use in asking again
+  };
+
+  struct Best {
+    Bytes message;
+    Digest digest;
   };
 
   Query query_;
@@ -65,7 +76,7 @@ class Lookup {
   std::size_t current_ = 0;
   Transport current_transport_{};
   std::uint16_t current_id_ = 0;
-  std::optional<Bytes> best_;
+  std::optional<Best> best_;
   bool settled_ = false;
 };
 

@@ -65,6 +65,20 @@ TEST_F(LookupTest, FailsAtOnceWithoutResolvers) {
   Lookup lookup = make(0);
   EXPECT_FALSE(lookup.next());
   EXPECT_EQ(lookup.reply()[3] & 15, 2);
+  EXPECT_EQ(lookup.digest(), nullptr);
+}
+
+TEST_F(LookupTest, TellsNothingThatNobodyCanRead) {
+  Lookup lookup = make(2);
+  const auto first = lookup.next();
+  TestAnswer broken{.id = 1000};
+  broken.answers = {{"www.example.com", 1, 60, {203, 0, 113}}};  // three bytes are no address
+  EXPECT_EQ(lookup.on_answer(broken.encode()), Lookup::Outcome::failed);
+  const auto second = lookup.next();
+  EXPECT_EQ(second->resolver.address.bytes[3], 2);
+  EXPECT_EQ(lookup.on_answer(answer_to(*second)), Lookup::Outcome::settled);
+  ASSERT_NE(lookup.digest(), nullptr);
+  EXPECT_EQ(lookup.digest()->bindings.names, std::vector<std::string>{"www.example.com"});
 }
 
 TEST_F(LookupTest, LetsAnotherResolverBetterAFailure) {

@@ -5,6 +5,7 @@
 #include <random>
 
 #include "dns/names.h"
+#include "dns/records.h"
 #include "dns/test_messages.h"
 
 namespace microagent::dns {
@@ -27,6 +28,46 @@ TEST(Query, IsTakenWithItsQuestionAndItsEdnsSize) {
   EXPECT_EQ(query_of({.edns_size = 900}).udp_limit, 900U);
   EXPECT_EQ(query_of({.edns_size = 100}).udp_limit, 512U);
   EXPECT_EQ(query_of({.edns_size = 65535}).udp_limit, kMaxDatagram);
+}
+
+TEST(Query, IsTakenWithItsBits) {
+  const Query bare = query_of({});
+  EXPECT_TRUE(bare.recursion_desired);
+  EXPECT_FALSE(bare.edns || bare.dnssec_ok || bare.authentic_data || bare.checking_disabled);
+  const Query rich = query_of({.flags = 0x0130, .edns_size = 1232});
+  EXPECT_TRUE(rich.edns && rich.authentic_data && rich.checking_disabled);
+  Bytes dnssec = TestMessage{.edns_size = 1232}.encode();
+  dnssec[dnssec.size() - 4] = 0x80;
+  EXPECT_TRUE(parse_query(dnssec).query->dnssec_ok);
+  EXPECT_FALSE(query_of({.flags = 0}).recursion_desired);
+}
+
+TEST(Query, HasOneOptRecordOfAVersionThatWeSpeak) {
+  Bytes two = TestMessage{.edns_size = 1232}.encode();
+  const Bytes opt(two.end() - 11, two.end());
+  two.insert(two.end(), opt.begin(), opt.end());
+  two[11] = 2;
+  EXPECT_EQ(fault_of(two), QueryFault::malformed);
+  Bytes version = TestMessage{.id = 0xbeef, .edns_size = 1232}.encode();
+  version[version.size() - 5] = 1;
+  EXPECT_EQ(fault_of(version), QueryFault::bad_version);
+  EXPECT_EQ(encode_fault(version, QueryFault::bad_version),
+            (Bytes{0xbe, 0xef, 0x81, 0x80, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 41, 4, 0xd0, 1, 0, 0, 0, 0, 0}));
+}
+
+TEST(Query, IsForwardedWithoutWhatElseTheGuestPutIntoIt) {
+  Bytes with_option = TestMessage{.name = "wWw.Example.com", .edns_size = 4096}.encode();
+  with_option.back() = 8;  // the length of OPT's data: one option, a cookie that could carry anything
+  for (const unsigned word : {10U, 4U, 0xdeadU, 0xbeefU}) put16(with_option, word);
+  const Query query = *parse_query(with_option).query;
+  EXPECT_EQ(encode_query(query, 7), (TestMessage{.id = 7, .name = "wWw.Example.com", .edns_size = 1232}.encode()));
+  EXPECT_EQ(encode_query(query_of({.flags = 0x0110}), 7), (TestMessage{.id = 7, .flags = 0x0110}.encode()));
+}
+
+TEST(Query, IsMadeForANameOfOurs) {
+  const Query query = make_query("www.example.com", kTypeAaaa);
+  EXPECT_EQ(query.bytes, (TestMessage{.id = 0, .type = 28, .edns_size = 1232}.encode()));
+  EXPECT_TRUE(parse_query(query.bytes).query);
 }
 
 TEST(Query, IsRefusedAtEveryTruncation) {
@@ -107,6 +148,40 @@ TEST(Answer, IsCutToItsQuestionWhenItIsTooLongForADatagram) {
   const Bytes cut = deliver(query, large, true);
   EXPECT_EQ(cut, (TestMessage{.id = 7, .flags = 0x8380}.encode()));
   EXPECT_EQ(deliver(query, large, false).size(), large.size());
+  EXPECT_EQ(deliver(query_of({.id = 7, .edns_size = 512}), large, true),
+            (TestMessage{.id = 7, .flags = 0x8380, .edns_size = 1232}.encode()));
+}
+
+TEST(Answer, IsSpeltAsTheGuestSpeltIt) {
+  const Query query = query_of({.id = 7, .name = "wWw.eXample.cOm"});
+  EXPECT_EQ(deliver(query, TestMessage{.id = 9, .flags = 0x8180, .answers = 1}.encode(), true),
+            (TestMessage{.id = 7, .flags = 0x8180, .name = "wWw.eXample.cOm", .answers = 1}.encode()));
+}
+
+TEST(Answer, TellsWhyToWhoSpeaksEdns) {
+  const ExtendedError why{ErrorCode::blocked, "deny a.com [d-1]"};
+  EXPECT_EQ(encode_answer(query_of({}), Rcode::refused, why), (TestMessage{.flags = 0x8185}.encode()));
+  Bytes expected = TestMessage{.flags = 0x8185, .edns_size = 1232}.encode();
+  expected.back() = 6 + 16;
+  for (const unsigned word : {15U, 18U, 15U}) put16(expected, word);
+  expected.insert(expected.end(), why.text.begin(), why.text.end());
+  const Bytes told = encode_answer(query_of({.edns_size = 1232}), Rcode::refused, why);
+  EXPECT_EQ(told, expected);
+  EXPECT_TRUE(parse_answer(told, 0x1234, query_of({}).question));
+  const ExtendedError verbose{ErrorCode::blocked, std::string(100'000, 'x')};
+  EXPECT_LE(encode_answer(query_of({.edns_size = 1232}), Rcode::refused, verbose).size(), 512U);
+}
+
+TEST(Answer, OfOurOwnHasAddresses) {
+  const Bytes answer = encode_addresses(query_of({.edns_size = 1232}), std::vector<Bytes>{{203, 0, 113, 0}}, 60);
+  EXPECT_EQ(answer, (TestMessage{.flags = 0x8180, .answers = 1, .edns_size = 1232}.encode()));
+  EXPECT_EQ(encode_addresses(query_of({}), {}, 60), (TestMessage{.flags = 0x8180}.encode()));
+}
+
+TEST(Answer, TellsWhereItsTimesToLiveStand) {
+  const Bytes answer = TestMessage{.flags = 0x8180, .answers = 2, .edns_size = 1232}.encode();
+  const std::size_t question = 12 + 17 + 4;
+  EXPECT_EQ(ttl_places(answer), (std::vector<std::size_t>{question + 6, question + 22}));
 }
 
 // Whatever is taken can be answered: no mutation trips a check.
@@ -130,13 +205,15 @@ TEST(Messages, SurviveMutation) {
     const Query query = query_of({.id = static_cast<unsigned>(message[0] << 8 | message[1])});
     if (parse_answer(message, query.id, query.question)) {
       EXPECT_EQ(deliver(query, message, true).size(), message.size());
+      examine(message, query.question);
     }
   }
 }
 
 TEST(Answer, OfOurOwnRepeatsTheQuestion) {
+  EXPECT_EQ(encode_answer(query_of({}), Rcode::server_failure), (TestMessage{.flags = 0x8182}.encode()));
   EXPECT_EQ(encode_answer(query_of({.edns_size = 1232}), Rcode::server_failure),
-            (TestMessage{.flags = 0x8182}.encode()));
+            (TestMessage{.flags = 0x8182, .edns_size = 1232}.encode()));
 }
 
 }  // namespace

@@ -6,6 +6,8 @@
 #include <array>
 #include <string_view>
 
+#include "base/check.h"
+
 namespace microagent::dns {
 namespace {
 
@@ -48,6 +50,20 @@ std::string name_text(ByteView wire) {
     }
   }
   return text.empty() ? "." : text;
+}
+
+Bytes wire_name(std::string_view name) {
+  Bytes wire;
+  while (!name.empty()) {
+    const std::string_view label = name.substr(0, name.find('.'));
+    MICROAGENT_CHECK(!label.empty() && label.size() < 64);
+    wire.push_back(static_cast<std::uint8_t>(label.size()));
+    wire.insert(wire.end(), label.begin(), label.end());
+    name.remove_prefix(std::min(name.size(), label.size() + 1));
+  }
+  wire.push_back(0);
+  MICROAGENT_CHECK(wire.size() <= kMaxName);
+  return wire;
 }
 
 std::string type_text(std::uint16_t type) {

@@ -20,6 +20,12 @@ TEST(Names, CompareWithoutCase) {
   EXPECT_FALSE(same_name(test_name("a.bc"), test_name("ab.c")));
 }
 
+TEST(Names, HaveAWireForm) {
+  EXPECT_EQ(wire_name("www.example.com"), test_name("www.example.com"));
+  EXPECT_EQ(wire_name(""), Bytes{0});
+  EXPECT_EQ(name_text(wire_name("a.b")), "a.b");
+}
+
 TEST(Names, KnowTypes) {
   EXPECT_EQ(type_text(1), "A");
   EXPECT_EQ(type_text(65), "HTTPS");

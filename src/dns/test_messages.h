@@ -4,6 +4,7 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "dns/message.h"
 
@@ -48,6 +49,66 @@ struct TestMessage {
     if (edns_size != 0) {
       out.push_back(0);
       for (const unsigned word : {41U, edns_size, 0U, 0U, 0U}) put16(out, word);
+    }
+    return out;
+  }
+};
+
+struct TestRecord {
+  std::string_view owner;
+  unsigned type = 1;
+  std::uint32_t ttl = 60;
+  Bytes data;
+};
+
+inline TestRecord test_a(std::string_view owner, std::uint8_t last, std::uint32_t ttl = 60) {
+  return {owner, 1, ttl, {203, 0, 113, last}};
+}
+inline TestRecord test_cname(std::string_view owner, std::string_view target, std::uint32_t ttl = 60) {
+  return {owner, 5, ttl, test_name(target)};
+}
+inline TestRecord test_soa(std::uint32_t ttl, std::uint32_t minimum) {
+  Bytes data = test_name("ns.example.com");
+  const Bytes mailbox = test_name("root.example.com");
+  data.insert(data.end(), mailbox.begin(), mailbox.end());
+  for (const std::uint32_t number : {1U, 2U, 3U, 4U, minimum}) {
+    put16(data, number >> 16);
+    put16(data, number & 0xffff);
+  }
+  return {"example.com", 6, ttl, data};
+}
+
+// An answer whose records are written out in full. Its question is that of TestMessage.
+struct TestAnswer {
+  unsigned id = 0x1234;
+  unsigned flags = 0x8180;
+  std::string_view name = "www.example.com";
+  unsigned type = 1;
+  std::vector<TestRecord> answers, authorities, additionals;
+  bool edns = false;
+
+  static void put(Bytes& out, const TestRecord& record) {
+    const Bytes owner = test_name(record.owner);
+    out.insert(out.end(), owner.begin(), owner.end());
+    for (const std::size_t word : {std::size_t{record.type}, std::size_t{1}, std::size_t{record.ttl >> 16},
+                                   std::size_t{record.ttl & 0xffff}, record.data.size()}) {
+      put16(out, static_cast<unsigned>(word));
+    }
+    out.insert(out.end(), record.data.begin(), record.data.end());
+  }
+
+  Bytes encode() const {
+    Bytes out = TestMessage{.id = id, .flags = flags, .name = name, .type = type}.encode();
+    const auto count = [&](std::size_t place, std::size_t records) { out[place] = static_cast<std::uint8_t>(records); };
+    count(7, answers.size());
+    count(9, authorities.size());
+    count(11, additionals.size() + (edns ? 1 : 0));
+    for (const auto* section : {&answers, &authorities, &additionals}) {
+      for (const TestRecord& record : *section) put(out, record);
+    }
+    if (edns) {
+      out.push_back(0);
+      for (const unsigned word : {41U, 1232U, 0U, 0U, 0U}) put16(out, word);
     }
     return out;
   }

@@ -39,9 +39,9 @@ enum class Type : std::uint16_t {
   configure = 30,
   attach = 31,
   // netd -> supervisor
-  ready = 40,          // sandboxed and serving: the first message
-  device_started = 41, // the guest's driver has set DRIVER_OK
-  device_failed = 42,  // a front end left or broke the protocol; trailing text says how
+  ready = 40,           // sandboxed and serving: the first message
+  device_started = 41,  // the guest's driver has set DRIVER_OK
+  device_failed = 42,   // a front end left or broke the protocol; trailing text says how
 };
 
 enum class Protocol : std::uint8_t { icmp_echo = 1, tcp = 6, udp = 17, vsock = 40 };
@@ -92,10 +92,10 @@ inline constexpr std::size_t kMaxPeek = 16 * 1024;
 enum class Refusal : std::uint8_t {
   none = 0,
   reset = 1,
-  net_unreachable = 2,      // code 0
-  host_unreachable = 3,     // code 1
-  port_unreachable = 4,     // code 3
-  admin_prohibited = 5,     // code 13
+  net_unreachable = 2,   // code 0
+  host_unreachable = 3,  // code 1
+  port_unreachable = 4,  // code 3
+  admin_prohibited = 5,  // code 13
 };
 
 // What a flow's bytes are charged to. kNoBudget: to nobody (our own services). kWorkspaceBudget: to the workspace. Any
@@ -197,9 +197,9 @@ struct Sever {
 // Unix stream socket, or a connected UDP socket with its first datagram as trailing bytes. The flow ends with `closed`.
 struct Dial {
   static constexpr Type kType = Type::dial;
-  Endpoint peer;                 // who really asks, for the record; the guest sees the gateway
+  Endpoint peer;  // who really asks, for the record; the guest sees the gateway
   std::uint32_t guest_port = 0;
-  Protocol protocol{};           // tcp, udp or vsock
+  Protocol protocol{};  // tcp, udp or vsock
   std::array<std::uint8_t, 3> reserved{};
 };
 

@@ -110,12 +110,18 @@ bool ExecSession::on_request(const wire::FrameReader::Frame& frame) {
 bool ExecSession::on_signal(ByteView payload) {
   const auto number = wire::parse_number(payload);
   if (!number || *number == 0 || *number >= NSIG) return false;
-  if (pid_ < 0) return true;
+  // Before it is the command, the child may have no group yet, and treats signals as init does.
+  if (verdict_) early_signals_.set(*number);
+  else send_signal(static_cast<int>(*number));
+  return true;
+}
+
+void ExecSession::send_signal(int number) {
+  if (pid_ < 0) return;
   pid_t group = pid_;
   // On a terminal the signal is for whoever works there now.
   if (terminal_ && (::ioctl(output_.fd.get(), TIOCGPGRP, &group) != 0 || group <= 0)) group = pid_;
-  ::kill(-group, static_cast<int>(*number));
-  return true;
+  ::kill(-group, number);
 }
 
 bool ExecSession::on_resize(ByteView payload) {
@@ -154,6 +160,9 @@ void ExecSession::on_verdict() {
   around_.loop.forget(verdict_.get());
   verdict_.reset();
   if (failure) refuse(failure->code, failure->text);
+  for (int number = 1; !failure && number < NSIG; ++number) {
+    if (early_signals_.test(static_cast<std::size_t>(number))) send_signal(number);
+  }
   arrange();
 }
 

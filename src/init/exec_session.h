@@ -1,5 +1,7 @@
 #pragma once
 
+#include <bitset>
+#include <csignal>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -49,6 +51,7 @@ class ExecSession {
   bool on_frame(const wire::FrameReader::Frame& frame);
   bool on_request(const wire::FrameReader::Frame& frame);
   bool on_signal(ByteView payload);
+  void send_signal(int number);
   bool on_resize(ByteView payload);
   void on_input_end();
 
@@ -78,6 +81,8 @@ class ExecSession {
   std::vector<std::uint8_t> outgoing_;  // for the stream; at most one frame of output and the small ones
 
   ProcessSpec spec_;
+  std::bitset<NSIG> early_signals_;  // that came before the command began; each once, as the kernel keeps them
+
   pid_t pid_ = -1;      // while the command lives
   bool begun_ = false;  // a request has been taken
   bool terminal_ = false;

@@ -227,6 +227,7 @@ std::optional<StartFailure> take_start_failure(int verdict, const ProcessSpec& s
 }
 
 void kill_session(pid_t session) {
+  ::kill(session, SIGKILL);  // which has no session of its own yet while it is being started
   ::kill(-session, SIGKILL);
   // What was being forked meanwhile is found by looking again; what forks faster than this is not worth more.
   constexpr int kLooks = 8;

@@ -8,12 +8,14 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "policy/policy_json.h"
+
 namespace microagent::mediator {
 namespace {
 
 using Json = nlohmann::json;
 
-constexpr std::size_t kMaxConfig = 1024 * 1024;
+constexpr std::size_t kMaxConfig = 64 * 1024 * 1024;  // 100,000 rules and their places take some 15 MiB
 
 tl::unexpected<Error> bad(std::string_view key, std::string_view why) {
   return fail(ErrorKind::permanent, fmt::format("mediator configuration: {}: {}", key, why));
@@ -74,13 +76,26 @@ Result<Network> parse_network(const Json& object) {
   return network;
 }
 
+Result<std::string> read_whole(int fd) {
+  std::string content;
+  std::array<char, 16 * 1024> chunk{};
+  for (;;) {
+    const ssize_t count = ::pread(fd, chunk.data(), chunk.size(), static_cast<off_t>(content.size()));
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return fail_errno(errno, "cannot read the mediator's configuration");
+    if (count == 0) return content;
+    content.append(chunk.data(), static_cast<std::size_t>(count));
+    if (content.size() > kMaxConfig) return bad("all of it", "too long");
+  }
+}
+
 }  // namespace
 
 Result<Config> parse_config(std::string_view json) {
   const Json object = Json::parse(json, nullptr, false);
   if (!object.is_object()) return bad("all of it", "a JSON object is wanted");
   if (auto status =
-          only_keys(object, "", {"workspace", "mode", "auditFile", "allow", "network", "mediation", "resultFile"});
+          only_keys(object, "", {"workspace", "mode", "auditFile", "egress", "network", "mediation", "resultFile"});
       !status) {
     return fail(status.error());
   }
@@ -90,16 +105,12 @@ Result<Config> parse_config(std::string_view json) {
   if (!mode) return fail(mode.error());
   const auto audit_file = text(object, "auditFile");
   if (!audit_file) return fail(audit_file.error());
-  const auto allow = texts(object, "allow");
-  if (!allow) return fail(allow.error());
+  if (!object.contains("egress")) return bad("egress", "missing");
+  auto egress = policy::policy_from_json(object.at("egress"), "mediator configuration: egress");
+  if (!egress) return fail(egress.error());
   if (*mode != "user" && *mode != "isolated") return bad("mode", "neither user nor isolated");
 
-  Config config{*workspace, *audit_file, {}, {}, {}, {}};
-  for (const std::string& entry : *allow) {
-    auto rule = policy::parse_rule(entry);
-    if (!rule) return fail(rule.error());
-    config.policy.allow.push_back(std::move(*rule));
-  }
+  Config config{*workspace, *audit_file, std::move(*egress), {}, {}, {}, {}};
   if (const auto channel = object.find("mediation"); channel != object.end()) {
     auto mediation = parse_mediation_config(*channel);
     if (!mediation) return fail(mediation.error());
@@ -119,17 +130,17 @@ Result<Config> parse_config(std::string_view json) {
 }
 
 Result<Config> read_config(int fd) {
-  std::string content;
-  std::array<char, 16 * 1024> chunk{};
-  for (;;) {
-    const ssize_t count = ::pread(fd, chunk.data(), chunk.size(), static_cast<off_t>(content.size()));
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) return fail_errno(errno, "cannot read the mediator's configuration");
-    if (count == 0) break;
-    content.append(chunk.data(), static_cast<std::size_t>(count));
-    if (content.size() > kMaxConfig) return bad("all of it", "too long");
-  }
-  return parse_config(content);
+  const auto content = read_whole(fd);
+  if (!content) return fail(content.error());
+  return parse_config(*content);
+}
+
+Result<policy::PolicyText> read_policy_file(int fd) {
+  const auto content = read_whole(fd);
+  if (!content) return fail(content.error());
+  const Json json = Json::parse(*content, nullptr, false);
+  if (json.is_discarded()) return bad("egress", "no JSON");
+  return policy::policy_from_json(json, "egress");
 }
 
 }  // namespace microagent::mediator

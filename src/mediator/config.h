@@ -1,12 +1,14 @@
 #pragma once
 
 // What the supervisor tells the mediator at its start: a JSON object in a sealed memfd.
-//   {"workspace":NAME,"mode":"user"|"isolated","auditFile":PATH,"allow":[RULE...],
+//   {"workspace":NAME,"mode":"user"|"isolated","auditFile":PATH,
+//    "egress":POLICY,                      (policy/policy_json.h)
 //    "network":{"ip":CIDR,"subnet":CIDR,"gateway":ADDRESS,"dns":[ADDRESS...]},
 //    "resultFile":PATH,                    (absent where the guest's result is not to be kept)
 //    "mediation":{...}}                    (mediation_channel.h; absent where no channel is declared)
 // `dns` holds the declared resolvers and is empty where none were declared. `network` may be absent when isolated.
 
+#include <chrono>
 #include <filesystem>
 #include <optional>
 #include <string>
@@ -15,7 +17,8 @@
 
 #include "base/result.h"
 #include "mediator/mediation_channel.h"
-#include "policy/decision.h"
+#include "policy/address.h"
+#include "policy/policy.h"
 
 namespace microagent::mediator {
 
@@ -25,18 +28,32 @@ struct Network {
   std::vector<policy::Address> declared_dns;
 };
 
+// How long flows are looked at (story.cc), and where. Not told by the supervisor; tests have less patience.
+struct LookTiming {
+  // Where what a silent guest may yet say changes nothing, and where it does.
+  std::chrono::milliseconds patience{3'000};
+  std::chrono::milliseconds silence_limit{300'000};
+  // For an HTTP/2 client that may wait for the server's settings before it sends a request.
+  std::chrono::milliseconds settings_patience{250};
+  // Where one address serves many names, so that a look is worth its while for the record alone.
+  std::vector<std::uint16_t> web_ports{80, 443};
+};
+
 struct Config {
   std::string workspace;
   std::filesystem::path audit_file;
-  policy::Policy policy;
+  policy::PolicyText egress;
   std::optional<Network> network;  // nothing: isolated
   std::optional<MediationConfig> mediation;
   std::filesystem::path result_file;  // empty: the guest's result is not kept
+  LookTiming look;
 };
 
 // Strict: a missing or unknown key, a wrong type or an unknown mode is an error that names the key.
 Result<Config> parse_config(std::string_view json);
 // Reads the whole file behind `fd`, wherever its offset stands.
 Result<Config> read_config(int fd);
+// The same for a policy alone, as policy/policy_json.h has it.
+Result<policy::PolicyText> read_policy_file(int fd);
 
 }  // namespace microagent::mediator

@@ -16,7 +16,8 @@ using Json = nlohmann::json;
 using testing::HasSubstr;
 
 Json whole() {
-  return Json::parse(R"({"workspace":"web","mode":"user","auditFile":"/x/egress.jsonl","allow":["10.0.0.0/8:80"],
+  return Json::parse(R"({"workspace":"web","mode":"user","auditFile":"/x/egress.jsonl",
+      "egress":{"mode":"broker","allow":[{"rule":"10.0.0.0/8:80","place":"--egress-allow"}]},
       "network":{"ip":"192.168.64.2/24","subnet":"192.168.64.0/24","gateway":"192.168.64.1","dns":["192.0.2.53"]}})");
 }
 
@@ -25,7 +26,8 @@ TEST(Config, IsReadWhole) {
   ASSERT_TRUE(config);
   EXPECT_EQ(config->workspace, "web");
   EXPECT_EQ(config->audit_file, "/x/egress.jsonl");
-  ASSERT_EQ(config->policy.allow.size(), 1U);
+  ASSERT_EQ(config->egress.allow.size(), 1U);
+  EXPECT_EQ(config->egress.allow[0].destination, "10.0.0.0/8:80");
   ASSERT_TRUE(config->network);
   EXPECT_EQ(policy::to_string(config->network->subnet), "192.168.64.0/24");
   EXPECT_EQ(policy::to_string(config->network->gateway), "192.168.64.1");
@@ -50,14 +52,15 @@ TEST(Config, SaysWhichKeyIsWrong) {
   };
   EXPECT_THAT(error_with("/mode", "open"), HasSubstr("mode"));
   EXPECT_THAT(error_with("/workspace", 1), HasSubstr("workspace"));
-  EXPECT_THAT(error_with("/allow", "10.0.0.0/8"), HasSubstr("allow"));
-  EXPECT_THAT(error_with("/allow/0", "example.com"), HasSubstr("example.com"));
+  EXPECT_THAT(error_with("/egress/mode", "open"), HasSubstr("egress.mode"));
+  EXPECT_THAT(error_with("/egress/allow", "10.0.0.0/8"), HasSubstr("egress.allow"));
+  EXPECT_THAT(error_with("/egress/allow/0/rule", 80), HasSubstr("egress.allow[0].rule"));
   EXPECT_THAT(error_with("/surplus", true), HasSubstr("surplus"));
   EXPECT_THAT(error_with("/network/surplus", true), HasSubstr("network.surplus"));
   EXPECT_THAT(error_with("/network/subnet", "192.168.64.0"), HasSubstr("network.subnet"));
   EXPECT_THAT(error_with("/network/gateway", "gw"), HasSubstr("network.gateway"));
   EXPECT_THAT(error_with("/network/dns/0", ""), HasSubstr("network.dns"));
-  for (const char* key : {"workspace", "mode", "auditFile", "allow", "network"}) {
+  for (const char* key : {"workspace", "mode", "auditFile", "egress", "network"}) {
     Json missing = whole();
     missing.erase(key);
     const auto config = parse_config(missing.dump());

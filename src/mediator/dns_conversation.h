@@ -12,7 +12,7 @@
 namespace microagent::mediator {
 
 // Queries of one flow that may be under way at once; no further ones are read meanwhile.
-inline constexpr std::size_t kMaxQueriesPerFlow = 64;
+inline constexpr std::size_t kMaxQueriesPerFlow = 256;
 
 // Makes the answer to one message; nothing where there is to be none.
 using Answerer = std::function<asio::awaitable<std::optional<dns::Bytes>>(dns::Bytes message)>;

@@ -1,92 +1,42 @@
 #include "mediator/dns_service.h"
 
-#include <sys/random.h>
+#include <fmt/format.h>
 #include <sys/socket.h>
 
 #include <algorithm>
 #include <array>
-#include <boost/asio/this_coro.hpp>
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/use_awaitable.hpp>
 #include <cerrno>
 
-#include "base/check.h"
 #include "dns/names.h"
-#include "mediator/dial.h"
 #include "mediator/dns_conversation.h"
+#include "mediator/explanation.h"
+#include "mediator/resolver_exchange.h"
 #include "mediator/spawn.h"
 
 namespace microagent::mediator {
 namespace {
 
-using Lookup = dns::Lookup;
+using policy::Address;
 
-std::uint16_t random_id() {
-  std::uint16_t id = 0;
-  MICROAGENT_CHECK(::getrandom(&id, sizeof id, 0) == sizeof id);
-  return id;
+constexpr std::uint32_t kOwnTtl = 60;  // seconds
+
+dns::Time now() { return std::chrono::steady_clock::now(); }
+
+dns::Bytes bytes_of_address(const Address& address) {
+  const std::size_t size = address.family == Address::Family::ipv4 ? 4 : 16;
+  return {address.bytes.begin(), address.bytes.begin() + static_cast<std::ptrdiff_t>(size)};
 }
 
-asio::awaitable<tl::expected<Descriptor, std::string>> connect(const Lookup::Attempt& attempt, Deadline deadline) {
-  const auto protocol = attempt.transport == dns::Transport::udp ? flow::Protocol::udp : flow::Protocol::tcp;
-  const dns::Resolver& resolver = attempt.resolver;
-  auto socket = co_await dial({protocol, resolver.address, resolver.port, resolver.scope}, deadline);
-  if (!socket) co_return tl::unexpected(socket.error().text);
-  auto watched = watch(co_await asio::this_coro::executor, std::move(*socket));
-  if (!watched) co_return tl::unexpected(watched.error().message);
-  co_return std::move(*watched);
-}
-
-// Until an answer fits: forged and stray datagrams do not end the wait.
-asio::awaitable<bool> exchange_datagrams(Lookup& lookup, Descriptor& socket, const dns::Bytes& message,
-                                         Deadline deadline) {
-  if (!co_await write_all(socket, message, deadline)) co_return false;
-  dns::Bytes packet(dns::kMaxMessage);
-  for (;;) {
-    const std::size_t size = co_await read_some(socket, packet, deadline);
-    if (size == 0) co_return false;
-    if (lookup.on_answer(ByteView(packet).first(size)) != Lookup::Outcome::ignored) co_return true;
-  }
-}
-
-asio::awaitable<bool> exchange_framed(Lookup& lookup, Descriptor& socket, const dns::Bytes& message,
-                                      Deadline deadline) {
-  const be16 length(static_cast<std::uint16_t>(message.size()));
-  dns::Bytes framed(bytes_of(length).begin(), bytes_of(length).end());
-  framed.insert(framed.end(), message.begin(), message.end());
-  if (!co_await write_all(socket, framed, deadline)) co_return false;
-
-  std::array<std::uint8_t, sizeof(be16)> prefix{};
-  if (!co_await read_exactly(socket, prefix, deadline)) co_return false;
-  dns::Bytes answer(static_cast<std::size_t>(prefix[0] << 8 | prefix[1]));
-  if (!co_await read_exactly(socket, answer, deadline)) co_return false;
-  co_return lookup.on_answer(answer) != Lookup::Outcome::ignored;
-}
-
-// Asks one resolver once, from a socket and so a port of its own. Empty when it answered, however badly; else what went
-// wrong.
-asio::awaitable<std::string> ask(Lookup& lookup, const Lookup::Attempt& attempt, Deadline deadline) {
-  auto socket = co_await connect(attempt, deadline);
-  if (!socket) co_return socket.error();
-  bool answered = false;
-  if (attempt.transport == dns::Transport::udp) {
-    answered = co_await exchange_datagrams(lookup, *socket, attempt.message, deadline);
-  } else {
-    answered = co_await exchange_framed(lookup, *socket, attempt.message, deadline);
-  }
-  co_return answered ? "" : "no answer";
-}
-
-audit::Fields question_fields(const dns::Query& query) {
-  audit::Fields fields = audit::Fields::object();
-  fields["qname"] = dns::name_text(query.question.name);
-  fields["qtype"] = dns::type_text(query.question.type);
-  fields["id"] = query.id;
-  return fields;
+std::uint16_t type_for(const Address& address) {
+  return address.family == Address::Family::ipv4 ? dns::kTypeA : dns::kTypeAaaa;
 }
 
 }  // namespace
 
-Result<Fd> DnsService::serve(dns::Transport transport, std::uint64_t audit_flow) {
-  const int type = transport == dns::Transport::udp ? SOCK_SEQPACKET : SOCK_STREAM;
+Result<Fd> DnsService::serve(const Asker& asker) {
+  const int type = asker.transport == dns::Transport::udp ? SOCK_SEQPACKET : SOCK_STREAM;
   std::array<int, 2> ends{};
   if (::socketpair(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends.data()) != 0) {
     return fail_errno(errno, "cannot make a socket pair");
@@ -94,62 +44,155 @@ Result<Fd> DnsService::serve(dns::Transport transport, std::uint64_t audit_flow)
   Fd ours(ends[0]), guests(ends[1]);
   auto watched = watch(executor_, std::move(ours));
   if (!watched) return fail(watched.error());
-  const Asked asked{transport, audit_flow};
-  Answerer answerer = [this, asked](dns::Bytes message) { return answer(asked, std::move(message)); };
-  spawn(executor_, converse(std::move(*watched), transport, std::move(answerer)));
+  Answerer answerer = [this, asker](dns::Bytes message) { return answer(asker, std::move(message)); };
+  spawn(executor_, converse(std::move(*watched), asker.transport, std::move(answerer)));
   return guests;
 }
 
-asio::awaitable<std::optional<dns::Bytes>> DnsService::answer(Asked asked, dns::Bytes message) {
+std::vector<std::string> DnsService::names_of(const Address& address) {
+  return forwarder_.names().names_of(address, now());
+}
+
+asio::awaitable<bool> DnsService::resolves_to(std::string name, Address address) {
+  dns::Query query = dns::make_query(name, type_for(address));
+  co_await look_up({.transport = dns::Transport::udp}, std::move(query));
+  const auto names = names_of(address);
+  co_return std::ranges::find(names, name) != names.end();
+}
+
+asio::awaitable<std::vector<Address>> DnsService::addresses_of(std::string name) {
+  std::vector<Address> addresses;
+  for (const std::uint16_t type : {dns::kTypeA, dns::kTypeAaaa}) {
+    const dns::Query query = dns::make_query(name, type);
+    const dns::Bytes reply = co_await look_up({.transport = dns::Transport::udp}, query);
+    if (!dns::parse_answer(reply, query.id, query.question)) continue;
+    const auto digest = dns::examine(reply, query.question);
+    if (!digest) continue;
+    addresses.insert(addresses.end(), digest->bindings.addresses.begin(), digest->bindings.addresses.end());
+  }
+  co_return addresses;
+}
+
+asio::awaitable<std::optional<dns::Bytes>> DnsService::answer(Asker asker, dns::Bytes message) {
   dns::ParsedQuery parsed = dns::parse_query(message);
   if (!parsed.query) {
-    record_error(asked, audit::Fields::object(), "malformed or unsupported query");
+    record_error(asker, nullptr, {}, "malformed or unsupported query");
     co_return dns::encode_fault(message, parsed.fault);
   }
-  if (under_way_ >= kMaxQueries) {
-    record_error(asked, question_fields(*parsed.query), "too many queries at once");
-    co_return dns::encode_answer(*parsed.query, dns::Rcode::server_failure);
+  if (auto own = answer_ourselves(*parsed.query)) co_return own;
+  const policy::Decision decision =
+      policy::decide_lookup(policy_.policy(), dns::name_text(parsed.query->question.name));
+  if (!decision.allowed()) co_return refuse(asker, *parsed.query, decision);
+  asker.would_deny = decision.would_deny;
+  co_return co_await look_up(asker, std::move(*parsed.query));
+}
+
+// The name of the policy's page, which nobody else may answer for.
+std::optional<dns::Bytes> DnsService::answer_ourselves(const dns::Query& query) const {
+  if (!own_address_ || !dns::same_name(query.question.name, dns::wire_name(kPolicyHost))) return std::nullopt;
+  std::vector<dns::Bytes> addresses;
+  if (query.question.type == type_for(*own_address_)) addresses.push_back(bytes_of_address(*own_address_));
+  return dns::encode_addresses(query, addresses, kOwnTtl);
+}
+
+// Nobody is asked.
+dns::Bytes DnsService::refuse(const Asker& asker, const dns::Query& query, const policy::Decision& decision) {
+  Denial denial = denial_of(decision);
+  Record record = query_record(audit::Event::dns_deny, asker, query);
+  record.fields["reason"] = denial.reason;
+  record.fields["rule"] = denial.rule;
+  if (!asker.foreign) record.fields["signal"] = denial.signal;
+  recorder_.refuse(denial, dns::type_text(query.question.type), "dns", record);
+  return dns::refuse(query, decision, denial.id);
+}
+
+asio::awaitable<dns::Bytes> DnsService::look_up(Asker asker, dns::Query query) {
+  if (auto known = forwarder_.from_cache(query, asker.transport, now())) {
+    if (record_answer(asker, query, "cache")) co_return std::move(*known);
+    co_return dns::encode_answer(query, dns::Rcode::server_failure);
   }
-  ++under_way_;
-  dns::Bytes reply = co_await forward(asked, std::move(*parsed.query));
-  --under_way_;
+  if (!co_await take_turn()) {
+    record_error(asker, &query, {}, "too many queries at once");
+    co_return dns::encode_answer(query, dns::Rcode::server_failure);
+  }
+  dns::Bytes reply = co_await forward(asker, std::move(query));
+  leave_turn();
   co_return reply;
 }
 
-asio::awaitable<dns::Bytes> DnsService::forward(Asked asked, dns::Query query) {
+asio::awaitable<dns::Bytes> DnsService::forward(Asker asker, dns::Query query) {
   const Deadline ceiling = in(dns::kLookupCeiling);
-  Lookup lookup(std::move(query), asked.transport, resolvers_.current(), random_id);
+  dns::Lookup lookup(std::move(query), asker.transport, resolvers_.current(), random_query_id);
   std::string resolver, error = "no resolver is configured";
   bool recorded = false;
   while (const auto attempt = lookup.next()) {
     resolver = dns::to_string(attempt->resolver);
-    if (!recorded && !record_query(asked, lookup.query(), resolver)) co_return lookup.reply();
+    // A query that cannot be recorded is not asked.
+    if (!recorded && !record_answer(asker, lookup.query(), resolver)) co_return forwarder_.conclude(lookup, now());
     recorded = true;
-    const Deadline now = std::chrono::steady_clock::now();
-    if (now >= ceiling) break;
-    error = co_await ask(lookup, *attempt, std::min(ceiling, now + attempt->timeout));
+    if (now() >= ceiling) break;
+    error = co_await ask_resolver(lookup, *attempt, std::min(ceiling, now() + attempt->timeout));
   }
   if (!lookup.settled()) {
-    audit::Fields fields = question_fields(lookup.query());
-    if (!resolver.empty()) fields["resolver"] = resolver;
-    record_error(asked, std::move(fields), error.empty() ? "every resolver failed" : error);
+    record_error(asker, &lookup.query(), resolver, error.empty() ? "every resolver failed" : error);
   }
-  co_return lookup.reply();
+  co_return forwarder_.conclude(lookup, now());
 }
 
-// A query that cannot be recorded is not asked.
-bool DnsService::record_query(const Asked& asked, const dns::Query& query, const std::string& resolver) {
-  audit::Fields fields = question_fields(query);
-  fields["resolver"] = resolver;
-  const Status status = audit_.write(audit::Event::dns_allow, asked.flow, fields);
-  if (!status) warnings_.warn(status.error().message);
-  return status.has_value();
+// Room among the lookups under way; false when there is none, or none in time.
+asio::awaitable<bool> DnsService::take_turn() {
+  if (under_way_ < kMaxLookups) {
+    ++under_way_;
+    co_return true;
+  }
+  if (waiting_.size() >= kMaxWaiting) co_return false;
+  asio::steady_timer turn(executor_, in(dns::kLookupCeiling));
+  const auto place = waiting_.insert(waiting_.end(), &turn);
+  const auto [ended] = co_await turn.async_wait(asio::as_tuple(asio::use_awaitable));
+  if (ended) co_return true;  // leave_turn() has taken us off the list and given us its place
+  waiting_.erase(place);
+  co_return false;
 }
 
-void DnsService::record_error(const Asked& asked, audit::Fields fields, std::string_view error) {
-  fields["error"] = error;
-  const Status status = audit_.write(audit::Event::dns_error, asked.flow, fields);
-  if (!status) warnings_.warn(status.error().message);
+// The one that waits longest has the place that becomes free.
+void DnsService::leave_turn() {
+  for (auto next = waiting_.begin(); next != waiting_.end(); ++next) {
+    if ((*next)->cancel() == 0) continue;  // its time is up, and it will see so itself
+    waiting_.erase(next);
+    return;
+  }
+  --under_way_;
+}
+
+Record DnsService::query_record(audit::Event event, const Asker& asker, const dns::Query& query) const {
+  Record record{event, audit::Fields::object()};
+  record.fields["qname"] = dns::name_text(query.question.name);
+  record.fields["qtype"] = dns::type_text(query.question.type);
+  record.fields["id"] = query.id;
+  if (asker.would_deny) record.fields["wouldDeny"] = true;
+  if (asker.foreign) record.fields["signal"] = policy::to_string(policy::Signal::foreign_resolver);
+  return record;
+}
+
+bool DnsService::record_answer(const Asker& asker, const dns::Query& query, const std::string& resolver) {
+  const auto make = [&] {
+    Record record = query_record(audit::Event::dns_allow, asker, query);
+    record.fields["resolver"] = resolver;
+    return record;
+  };
+  if (resolver != "cache") return recorder_.write(asker.audit_flow, make());
+  const std::string key =
+      fmt::format("{}\n{}\n{}", dns::name_text(query.question.name), query.question.type, asker.foreign);
+  return recorder_.write_or_count(key, asker.audit_flow, make);
+}
+
+void DnsService::record_error(const Asker& asker, const dns::Query* query, const std::string& resolver,
+                              std::string_view error) {
+  Record record{audit::Event::dns_error, audit::Fields::object()};
+  if (query != nullptr) record = query_record(audit::Event::dns_error, asker, *query);
+  if (!resolver.empty()) record.fields["resolver"] = resolver;
+  record.fields["error"] = error;
+  recorder_.write(asker.audit_flow, record);
 }
 
 }  // namespace microagent::mediator

@@ -1,43 +1,77 @@
 #pragma once
 
+#include <boost/asio/steady_timer.hpp>
 #include <cstdint>
+#include <list>
+#include <optional>
+#include <string>
+#include <vector>
 
-#include "audit/writer.h"
-#include "dns/lookup.h"
+#include "dns/forwarder.h"
 #include "mediator/io.h"
-#include "mediator/log_limit.h"
+#include "mediator/live_policy.h"
+#include "mediator/recorder.h"
 
 namespace microagent::mediator {
 
-// Queries of the whole workspace that may be under way at once; beyond it the answer is SERVFAIL.
-inline constexpr std::size_t kMaxQueries = 512;
+// Lookups of the whole workspace that may be under way at once, and those that may wait their turn; beyond both the
+// answer is SERVFAIL.
+inline constexpr std::size_t kMaxLookups = 1024;
+inline constexpr std::size_t kMaxWaiting = 16'384;
 
-// The guest's resolver: forwards its queries to the host's or the declared resolvers and records each. Must outlive its
-// event loop's run.
+// The guest's resolver: judges its queries, answers from the cache, else asks the host's or the declared resolvers, and
+// records each. It remembers which names an address was given for. Must outlive its event loop's run.
 class DnsService {
  public:
-  DnsService(asio::any_io_executor executor, dns::ResolverList resolvers, audit::Writer& audit)
-      : executor_(std::move(executor)), resolvers_(std::move(resolvers)), audit_(audit) {}
+  // `own_address` is what the name of the policy's page is answered with; nothing when isolated.
+  DnsService(asio::any_io_executor executor, dns::ResolverList resolvers, Recorder& recorder, const LivePolicy& policy,
+             std::optional<policy::Address> own_address)
+      : executor_(std::move(executor)),
+        resolvers_(std::move(resolvers)),
+        recorder_(recorder),
+        policy_(policy),
+        own_address_(own_address) {}
 
-  // Serves a new flow; the other end of it for netd: a packet socket for UDP, a stream for TCP.
-  Result<Fd> serve(dns::Transport transport, std::uint64_t audit_flow);
-
- private:
-  struct Asked {
-    dns::Transport transport;
-    std::uint64_t flow;  // in the audit log
+  // Who asks: one flow.
+  struct Asker {
+    dns::Transport transport{};
+    std::uint64_t audit_flow = 0;
+    bool foreign = false;     // it was for another resolver
+    bool would_deny = false;  // --observe lets it through
   };
 
-  asio::awaitable<std::optional<dns::Bytes>> answer(Asked asked, dns::Bytes message);
-  asio::awaitable<dns::Bytes> forward(Asked asked, dns::Query query);
-  bool record_query(const Asked& asked, const dns::Query& query, const std::string& resolver);
-  void record_error(const Asked& asked, audit::Fields fields, std::string_view error);
+  // Serves a new flow; the other end of it for netd: a packet socket for UDP, a stream for TCP.
+  Result<Fd> serve(const Asker& asker);
+
+  // The names that this workspace's answers gave the address for; a pin keeps them.
+  std::vector<std::string> names_of(const policy::Address& address);
+  dns::Pin pin(const policy::Address& address) { return {forwarder_.names(), address}; }
+
+  // Asks for a canonical name ourselves: whether it has the address now, which binds it; and all it has.
+  asio::awaitable<bool> resolves_to(std::string name, policy::Address address);
+  asio::awaitable<std::vector<policy::Address>> addresses_of(std::string name);
+
+ private:
+  asio::awaitable<std::optional<dns::Bytes>> answer(Asker asker, dns::Bytes message);
+  std::optional<dns::Bytes> answer_ourselves(const dns::Query& query) const;
+  dns::Bytes refuse(const Asker& asker, const dns::Query& query, const policy::Decision& decision);
+  asio::awaitable<dns::Bytes> look_up(Asker asker, dns::Query query);
+  asio::awaitable<dns::Bytes> forward(Asker asker, dns::Query query);
+  asio::awaitable<bool> take_turn();
+  void leave_turn();
+
+  Record query_record(audit::Event event, const Asker& asker, const dns::Query& query) const;
+  bool record_answer(const Asker& asker, const dns::Query& query, const std::string& resolver);
+  void record_error(const Asker& asker, const dns::Query* query, const std::string& resolver, std::string_view error);
 
   asio::any_io_executor executor_;
   dns::ResolverList resolvers_;
-  audit::Writer& audit_;
+  Recorder& recorder_;
+  const LivePolicy& policy_;
+  std::optional<policy::Address> own_address_;
+  dns::Forwarder forwarder_;
   std::size_t under_way_ = 0;
-  LogLimit warnings_;
+  std::list<asio::steady_timer*> waiting_;  // in the order they came
 };
 
 }  // namespace microagent::mediator

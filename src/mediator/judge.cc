@@ -11,16 +11,26 @@
 namespace microagent::mediator {
 namespace {
 
+constexpr std::uint16_t kHttpPort = 80;
+
+Judgement denied(std::string reason, std::string rule) {
+  Judgement judgement;
+  judgement.denial = denial(std::move(reason), std::move(rule));
+  return judgement;
+}
+
+Judgement served(Service service) {
+  Judgement judgement;
+  judgement.service = service;
+  return judgement;
+}
+
 Judgement judge_vsock(const Config& config, const flow::Open& open) {
   const flow::Endpoint& destination = open.destination;
   const bool to_host = vsock_cid(destination) == wire::kHostCid;
-  Judgement judgement;
-  if (to_host && destination.port == wire::kAgentHostPort && open.packets == 0) {
-    judgement.service = Service::agent;
-    return judgement;
-  }
+  if (to_host && destination.port == wire::kAgentHostPort && open.packets == 0) return served(Service::agent);
   if (to_host && config.mediation && destination.port == config.mediation->port) {
-    judgement.service = Service::mediation;
+    Judgement judgement = served(Service::mediation);
     judgement.rule = fmt::format("--mediation {}={}", config.mediation->port, config.mediation->text);
     return judgement;
   }
@@ -31,40 +41,43 @@ bool is_resolver(const Network& network, const policy::Address& address) {
   return address == network.gateway || std::ranges::find(network.declared_dns, address) != network.declared_dns.end();
 }
 
-}  // namespace
-
-Judgement denied(std::string reason, std::string rule) {
-  Judgement judgement;
-  judgement.reason = std::move(reason);
-  judgement.rule = std::move(rule);
-  return judgement;
+std::optional<policy::Protocol> protocol_of(flow::Protocol protocol) {
+  switch (protocol) {
+    case flow::Protocol::tcp: return policy::Protocol::tcp;
+    case flow::Protocol::udp: return policy::Protocol::udp;
+    case flow::Protocol::icmp_echo: return policy::Protocol::icmp;
+    case flow::Protocol::vsock: break;
+  }
+  return std::nullopt;
 }
 
-Judgement judge(const Config& config, const policy::Surroundings& surroundings, const flow::Open& open) {
+}  // namespace
+
+Judgement judge(const Config& config, policy::Mode mode, const flow::Open& open) {
   if (open.protocol == flow::Protocol::vsock) return judge_vsock(config, open);
   if (!config.network) return denied("isolated", "network mode isolated");
-  const bool has_port = open.protocol == flow::Protocol::tcp || open.protocol == flow::Protocol::udp;
-  if (!has_port && open.protocol != flow::Protocol::icmp_echo) return denied("unknown protocol", "protocols");
+  const auto protocol = protocol_of(open.protocol);
+  if (!protocol) return denied("unknown protocol", "protocols");
   const auto destination = address_of(open.destination);
   if (!destination) return denied("not an IP address", "destinations");
+  const bool has_port = *protocol != policy::Protocol::icmp;
   if (has_port && (open.destination.port == 0 || open.destination.port > 65'535)) {
     return denied("no such port", "destinations");
   }
 
-  Judgement judgement;
-  judgement.destination = policy::unmapped(*destination);
-  if (has_port && open.destination.port == dns::kPort && is_resolver(*config.network, judgement.destination)) {
+  Judgement judgement = served(Service::upstream);
+  judgement.facts.protocol = *protocol;
+  judgement.facts.destination = policy::unmapped(*destination);
+  if (!has_port) return judgement;
+  const auto port = static_cast<std::uint16_t>(open.destination.port);
+  judgement.facts.port = port;
+  const bool ours = is_resolver(*config.network, judgement.facts.destination);
+  if (port == dns::kPort && (ours || mode != policy::Mode::off)) {
     judgement.service = Service::dns;
-    return judgement;
+    judgement.foreign_resolver = !ours;
   }
-  policy::Facts facts{judgement.destination, std::nullopt};
-  if (has_port) facts.port = static_cast<std::uint16_t>(open.destination.port);
-  policy::Decision decision = policy::decide(config.policy, surroundings, facts);
-  judgement.service = decision.allow ? Service::upstream : Service::none;
-  judgement.internal = decision.reason == policy::Reason::inside;
-  judgement.unlisted = decision.reason == policy::Reason::unlisted_public;
-  judgement.reason = policy::to_string(decision.reason);
-  judgement.rule = std::move(decision.rule);
+  const bool gateway = judgement.facts.destination == config.network->gateway;
+  if (*protocol == policy::Protocol::tcp && gateway && port == kHttpPort) judgement.service = Service::page;
   return judgement;
 }
 

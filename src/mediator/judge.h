@@ -1,35 +1,34 @@
 #pragma once
 
-// From netd's question about a flow to what becomes of it: the policy's answer, or one of our own services.
-
-#include <string>
+// From netd's question about a flow to who answers it: one of our own services, or the policy about an upstream.
 
 #include "flow/messages.h"
 #include "mediator/config.h"
+#include "mediator/denial.h"
+#include "policy/decision.h"
 
 namespace microagent::mediator {
 
 enum class Service {
   none,       // denied
-  upstream,   // dial the destination
+  upstream,   // for the policy: decide(), dial
   dns,        // our forwarder answers
+  page,       // http://policy.microagent/
   agent,      // the guest's init speaks with us
   mediation,  // the mediation channel's target is dialled
 };
 
 struct Judgement {
   Service service = Service::none;
-  policy::Address destination;  // of IP flows
-  bool internal = false;        // denied because the destination is inside
-  bool unlisted = false;        // allowed by no rule in particular
-  std::string reason;           // why it was denied
-  std::string rule;             // what decided
+  policy::Facts facts;            // of IP flows: what the question itself says
+  bool foreign_resolver = false;  // DNS for another than the gateway and the declared resolvers
+  std::string rule;               // what makes a service serve: of the mediation channel
+  Denial denial;                  // where there is no service
 };
 
-Judgement denied(std::string reason, std::string rule);
-
-// The questions of the gateway's and the declared resolvers' port 53 are for our forwarder; the agent's vsock port and
-// the declared one are served; every other IP flow is for the policy. What is no question at all is denied.
-Judgement judge(const Config& config, const policy::Surroundings& surroundings, const flow::Open& open);
+// Port 53, wherever it leads, is for our forwarder, in mode off only the gateway's and the declared resolvers'; port 80
+// of the gateway is the page; the agent's vsock port and the declared one are served; every other IP flow is for the
+// policy. What is no question at all is denied.
+Judgement judge(const Config& config, policy::Mode mode, const flow::Open& open);
 
 }  // namespace microagent::mediator

@@ -14,58 +14,62 @@ class JudgeTest : public testing::Test {
     config_.network = Network{*policy::parse_cidr("192.168.64.0/24"),
                               *policy::parse_address("192.168.64.1"),
                               {*policy::parse_address("192.0.2.53")}};
-    surroundings_.subnet = config_.network->subnet;
-    surroundings_.host = {*policy::parse_address("203.0.113.7")};
   }
 
   Judgement judged(flow::Protocol protocol, std::string_view address, std::uint16_t port) const {
     flow::Open open;
     open.protocol = protocol;
     open.destination = endpoint_of(*policy::parse_address(address), port);
-    return judge(config_, surroundings_, open);
+    return judge(config_, mode_, open);
   }
   Judgement judged(const flow::Endpoint& vsock) const {
     flow::Open open;
     open.protocol = flow::Protocol::vsock;
     open.destination = vsock;
-    return judge(config_, surroundings_, open);
+    return judge(config_, mode_, open);
   }
 
   Config config_;
-  policy::Surroundings surroundings_;
+  policy::Mode mode_ = policy::Mode::broker;
 };
 
-TEST_F(JudgeTest, SendsPublicFlowsUpstream) {
-  for (const auto protocol : {flow::Protocol::tcp, flow::Protocol::udp, flow::Protocol::icmp_echo}) {
-    const Judgement judgement = judged(protocol, "198.51.100.1", 443);
-    EXPECT_EQ(judgement.service, Service::upstream);
-    EXPECT_TRUE(judgement.unlisted);
-    EXPECT_EQ(judgement.destination, *policy::parse_address("198.51.100.1"));
-  }
+TEST_F(JudgeTest, LeavesUpstreamFlowsToThePolicy) {
+  const Judgement tcp = judged(flow::Protocol::tcp, "198.51.100.1", 443);
+  EXPECT_EQ(tcp.service, Service::upstream);
+  EXPECT_EQ(tcp.facts.protocol, policy::Protocol::tcp);
+  EXPECT_EQ(tcp.facts.destination, *policy::parse_address("198.51.100.1"));
+  EXPECT_EQ(tcp.facts.port, 443);
+  EXPECT_EQ(tcp.facts.content, policy::Content::unseen);
+  EXPECT_EQ(judged(flow::Protocol::udp, "198.51.100.1", 443).facts.protocol, policy::Protocol::udp);
+  const Judgement ping = judged(flow::Protocol::icmp_echo, "198.51.100.1", 4711);
+  EXPECT_EQ(ping.facts.protocol, policy::Protocol::icmp);
+  EXPECT_FALSE(ping.facts.port);  // an echo has an identifier there
+  EXPECT_EQ(judged(flow::Protocol::tcp, "::ffff:10.0.0.1", 80).facts.destination, *policy::parse_address("10.0.0.1"));
 }
 
-TEST_F(JudgeTest, DeniesTheInsideUnlessARuleAllowsIt) {
-  for (const char* inside : {"127.0.0.1", "203.0.113.7", "192.168.64.1", "192.168.64.9"}) {
-    const Judgement judgement = judged(flow::Protocol::tcp, inside, 80);
-    EXPECT_EQ(judgement.service, Service::none) << inside;
-    EXPECT_TRUE(judgement.internal);
-    EXPECT_EQ(judgement.reason, "inside");
-  }
-  config_.policy.allow.push_back(*policy::parse_rule("127.0.0.1:80"));
-  EXPECT_EQ(judged(flow::Protocol::tcp, "127.0.0.1", 80).service, Service::upstream);
-  EXPECT_FALSE(judged(flow::Protocol::tcp, "127.0.0.1", 80).unlisted);
-  EXPECT_EQ(judged(flow::Protocol::icmp_echo, "127.0.0.1", 80).service,
-            Service::none);  // 80 is an echo identifier here
-}
-
-TEST_F(JudgeTest, TakesTheResolversQueriesItself) {
-  for (const char* resolver : {"192.168.64.1", "192.0.2.53"}) {
+TEST_F(JudgeTest, TakesQueriesToEveryResolverItself) {
+  for (const char* resolver : {"192.168.64.1", "192.0.2.53", "198.51.100.53"}) {
     EXPECT_EQ(judged(flow::Protocol::udp, resolver, 53).service, Service::dns);
     EXPECT_EQ(judged(flow::Protocol::tcp, resolver, 53).service, Service::dns);
     EXPECT_NE(judged(flow::Protocol::udp, resolver, 54).service, Service::dns);
     EXPECT_NE(judged(flow::Protocol::icmp_echo, resolver, 53).service, Service::dns);
   }
-  EXPECT_EQ(judged(flow::Protocol::udp, "192.0.2.54", 53).service, Service::upstream);
+  EXPECT_FALSE(judged(flow::Protocol::udp, "192.168.64.1", 53).foreign_resolver);
+  EXPECT_FALSE(judged(flow::Protocol::udp, "192.0.2.53", 53).foreign_resolver);
+  EXPECT_TRUE(judged(flow::Protocol::tcp, "198.51.100.53", 53).foreign_resolver);
+}
+
+TEST_F(JudgeTest, TakesOnlyItsOwnQueriesInModeOff) {
+  mode_ = policy::Mode::off;
+  EXPECT_EQ(judged(flow::Protocol::udp, "192.168.64.1", 53).service, Service::dns);
+  EXPECT_EQ(judged(flow::Protocol::udp, "198.51.100.53", 53).service, Service::upstream);
+}
+
+TEST_F(JudgeTest, ServesThePageAtTheGateway) {
+  EXPECT_EQ(judged(flow::Protocol::tcp, "192.168.64.1", 80).service, Service::page);
+  EXPECT_EQ(judged(flow::Protocol::tcp, "192.168.64.1", 81).service, Service::upstream);
+  EXPECT_EQ(judged(flow::Protocol::udp, "192.168.64.1", 80).service, Service::upstream);
+  EXPECT_EQ(judged(flow::Protocol::tcp, "192.168.64.2", 80).service, Service::upstream);
 }
 
 TEST_F(JudgeTest, ServesTheAgentsVsockPortAlone) {
@@ -78,7 +82,7 @@ TEST_F(JudgeTest, ServesTheAgentsVsockPortAlone) {
 TEST_F(JudgeTest, DeniesEveryIpFlowWhenIsolated) {
   config_.network.reset();
   EXPECT_EQ(judged(flow::Protocol::tcp, "198.51.100.1", 443).service, Service::none);
-  EXPECT_EQ(judged(flow::Protocol::tcp, "198.51.100.1", 443).reason, "isolated");
+  EXPECT_EQ(judged(flow::Protocol::tcp, "198.51.100.1", 443).denial.reason, "isolated");
   EXPECT_EQ(judged(vsock_endpoint(wire::kHostCid, wire::kAgentHostPort)).service, Service::agent);
 }
 
@@ -88,10 +92,10 @@ TEST_F(JudgeTest, DeniesWhatIsNoQuestion) {
   flow::Open open;
   open.protocol = flow::Protocol::tcp;
   open.destination = vsock_endpoint(2, 80);
-  EXPECT_EQ(judge(config_, surroundings_, open).service, Service::none);
+  EXPECT_EQ(judge(config_, mode_, open).service, Service::none);
   open.destination = endpoint_of(*policy::parse_address("198.51.100.1"), 80);
   open.destination.port = 65'536 + 80;
-  EXPECT_EQ(judge(config_, surroundings_, open).service, Service::none);
+  EXPECT_EQ(judge(config_, mode_, open).service, Service::none);
 }
 
 TEST_F(JudgeTest, LeadsTheDeclaredPortAndNoOtherToTheChannel) {
@@ -113,7 +117,7 @@ TEST_F(JudgeTest, SpeaksWithTheAgentOverAStreamOnly) {
   open.protocol = flow::Protocol::vsock;
   open.destination = vsock_endpoint(wire::kHostCid, wire::kAgentHostPort);
   open.packets = 1;
-  EXPECT_EQ(judge(config_, surroundings_, open).service, Service::none);
+  EXPECT_EQ(judge(config_, mode_, open).service, Service::none);
 }
 
 }  // namespace

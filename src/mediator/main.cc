@@ -10,6 +10,7 @@
 
 #include "base/log.h"
 #include "mediator/mediator.h"
+#include "mediator/sandbox.h"
 
 namespace microagent::mediator {
 namespace {
@@ -18,10 +19,9 @@ struct Arguments {
   int config_fd = -1, supervisor_fd = -1, netd_fd = -1;
 };
 
-// Nobody of the same user may read this process's memory (it will hold credentials), and it can gain no privilege.
-Status harden() {
+// Nobody of the same user may read this process's memory (it will hold credentials).
+Status hide_memory() {
   if (::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0) return fail_errno(errno, "cannot forbid core dumps");
-  if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return fail_errno(errno, "cannot give up new privileges");
   return {};
 }
 
@@ -49,8 +49,9 @@ Status run(const Arguments& arguments) {
   // A full disk or a file size limit is an error of write(2), not the end of the process.
   std::signal(SIGXFSZ, SIG_IGN);
   std::signal(SIGPIPE, SIG_IGN);
-  if (const Status status = harden(); !status) return status;
+  if (const Status status = hide_memory(); !status) return status;
   if (const Status status = raise_descriptor_limit(); !status) return status;
+  if (const Status status = enter_sandbox(); !status) return status;
   auto config = read_config(config_file.get());
   if (!config) return fail(config.error());
 
@@ -58,6 +59,7 @@ Status run(const Arguments& arguments) {
   dns::ResolverList resolvers = resolver_list(*config);
   const auto mediator = Mediator::open(io, std::move(*config), std::move(resolvers), std::move(sockets));
   if (!mediator) return fail(mediator.error());
+  if (const Status status = (*mediator)->record_policy(); !status) return status;
   (*mediator)->start();
   io.run();
   return {};

@@ -9,8 +9,8 @@
 
 namespace microagent::mediator {
 
-Record mediation_open_record(const flow::Open& open, const Judgement& judgement);
-Record mediation_deny_record(const flow::Open& open, const Judgement& judgement);
+Record mediation_open_record(const flow::Open& open, std::string_view rule);
+Record mediation_deny_record(const flow::Open& open, std::string_view reason, std::string_view rule);
 Record mediation_dial_error_record(const flow::Open& open, std::string_view error);
 Record mediation_close_record(const flow::Open& open, const flow::Closed& closed);
 

@@ -2,8 +2,11 @@
 
 #include <fmt/format.h>
 
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <utility>
+
 #include "base/log.h"
-#include "mediator/dial.h"
 #include "mediator/mediation_records.h"
 #include "mediator/spawn.h"
 #include "wire/agent.h"
@@ -11,16 +14,24 @@
 namespace microagent::mediator {
 namespace {
 
-// How a denial sounds: streams are reset, the others get ICMP.
-flow::Refusal denial(flow::Protocol protocol) {
-  const bool stream = protocol == flow::Protocol::tcp || protocol == flow::Protocol::vsock;
-  return stream ? flow::Refusal::reset : flow::Refusal::admin_prohibited;
+using Phase = LiveFlow::Phase;
+
+std::optional<policy::Address> own_address(const Config& config) {
+  if (!config.network) return std::nullopt;
+  return config.network->gateway;
 }
+
+constexpr const char* kUsageFile = "egress-usage.json";  // beside the audit log
 
 }  // namespace
 
 Result<std::unique_ptr<Mediator>> Mediator::open(asio::io_context& io, Config config, dns::ResolverList resolvers,
                                                  Sockets sockets) {
+  auto policy = LivePolicy::make(config.egress);
+  if (!policy) return fail(policy.error());
+  if (policy->policy().mode() == policy::Mode::mitm) {
+    return fail(ErrorKind::unsupported, "egress mode mitm: TLS cannot be intercepted yet", "use mode broker");
+  }
   auto audit = audit::Writer::open(config.audit_file, config.workspace);
   if (!audit) return fail(with_context(audit.error(), "audit log"));
   auto host_addresses = HostAddresses::open();
@@ -29,20 +40,25 @@ Result<std::unique_ptr<Mediator>> Mediator::open(asio::io_context& io, Config co
   if (!supervisor) return fail(supervisor.error());
   auto netd = NetdLink::open(io.get_executor(), std::move(sockets.netd));
   if (!netd) return fail(netd.error());
-  return std::unique_ptr<Mediator>(new Mediator(io, std::move(config), std::move(resolvers), std::move(*audit),
-                                                std::move(*host_addresses), std::move(*supervisor), std::move(*netd)));
+  std::unique_ptr<Mediator> mediator(new Mediator(io, std::move(config), std::move(*policy), std::move(resolvers),
+                                                  std::move(*audit), std::move(*host_addresses), std::move(*supervisor),
+                                                  std::move(*netd)));
+  if (const Status ready = mediator->prepare_caps(); !ready) return fail(ready.error());
+  return mediator;
 }
 
-Mediator::Mediator(asio::io_context& io, Config config, dns::ResolverList resolvers, audit::Writer audit,
-                   HostAddresses host_addresses, Descriptor supervisor, std::unique_ptr<NetdLink> netd)
+Mediator::Mediator(asio::io_context& io, Config config, LivePolicy policy, dns::ResolverList resolvers,
+                   audit::Writer audit, HostAddresses host_addresses, Descriptor supervisor,
+                   std::unique_ptr<NetdLink> netd)
     : io_(io),
       config_(std::move(config)),
-      audit_(std::move(audit)),
+      policy_(std::move(policy)),
+      recorder_(std::move(audit)),
       host_addresses_(std::move(host_addresses)),
       supervisor_(std::move(supervisor)),
       netd_(std::move(netd)),
       agent_(io.get_executor(), !config_.network, [this](const nlohmann::json& message) { on_agent_message(message); }),
-      dns_(io.get_executor(), std::move(resolvers), audit_) {
+      dns_(io.get_executor(), std::move(resolvers), recorder_, policy_, own_address(config_)) {
   if (config_.network) surroundings_.subnet = config_.network->subnet;
   if (!config_.result_file.empty()) {
     result_.emplace(
@@ -57,9 +73,39 @@ Mediator::Mediator(asio::io_context& io, Config config, dns::ResolverList resolv
   }
 }
 
+// Coroutines of the event loop may hold flows longer than we live; what a flow holds of ours is taken back.
+Mediator::~Mediator() {
+  for (const auto& [id, flow] : flows_) flow->names = {};
+}
+
+Status Mediator::prepare_caps() {
+  auto caps = Caps::open(config_.audit_file.parent_path() / kUsageFile,
+                         [this](const flow::Limits& limits) { netd_->limit(limits); });
+  if (!caps) return fail(caps.error());
+  caps_.emplace(std::move(*caps));
+  return caps_->apply(policy_.policy());
+}
+
+Status Mediator::record_policy() {
+  const policy::Policy& policy = policy_.policy();
+  Record record{audit::Event::listen, audit::Fields::object()};
+  record.fields["version"] = policy_.version();
+  record.fields["mode"] = policy::to_string(policy.mode());
+  record.fields["lockAllowlist"] = policy.lock_allowlist();
+  if (policy.observe()) record.fields["observe"] = true;
+  std::size_t rules = 0;
+  for (const policy::List list : {policy::List::deny, policy::List::passthrough, policy::List::allow}) {
+    rules += policy.list(list).rules().size();
+  }
+  record.fields["rules"] = rules;
+  if (recorder_.write(0, record)) return {};
+  return fail(ErrorKind::permanent, "the audit log cannot be written");
+}
+
 void Mediator::start() {
   spawn(io_.get_executor(), serve_supervisor());
   spawn(io_.get_executor(), serve_netd());
+  spawn(io_.get_executor(), write_counts());
   nlohmann::json ready = nlohmann::json::object();
   ready["type"] = "ready";
   supervisor_.send(ready);
@@ -67,10 +113,8 @@ void Mediator::start() {
 }
 
 asio::awaitable<void> Mediator::serve_supervisor() {
-  const std::string why = co_await supervisor_.receive([this](const nlohmann::json& message) {
-    if (message.value("type", "") == "shutdown") return agent_.shutdown();
-    log_warning("the supervisor sent a message of an unknown type");
-  });
+  const std::string why = co_await supervisor_.receive(
+      [this](const nlohmann::json& message, Fd fd) { on_supervisor_message(message, std::move(fd)); });
   end(why);
 }
 
@@ -79,17 +123,39 @@ asio::awaitable<void> Mediator::serve_netd() {
   end(why);
 }
 
+asio::awaitable<void> Mediator::write_counts() {
+  asio::steady_timer timer(io_);
+  for (;;) {
+    timer.expires_after(Recorder::kSweep);
+    co_await timer.async_wait(asio::as_tuple(asio::use_awaitable));
+    recorder_.write_counts(std::chrono::steady_clock::now());
+  }
+}
+
 // No further record can come, so what is still open is closed here rather than at the next start.
 void Mediator::end(std::string_view why) {
   log_info("{}: ending", why);
-  if (const Status status = audit_.close_open_flows(); !status) log_error("{}", status.error().message);
+  recorder_.write_all_counts();
+  if (const Status status = recorder_.close_open_flows(); !status) log_error("{}", status.error().message);
+  if (const Status status = caps_->settle(); !status) log_error("{}", status.error().message);
   io_.stop();
 }
 
 std::string Mediator::on_message(const flow::Message& message) {
   if (const auto open = message.as<flow::Open>()) return on_open(message.header.flow, *open);
+  if (const auto first = message.as<flow::FirstBytes>()) {
+    return on_first_bytes(message.header.flow, *first, message.trailing);
+  }
   if (const auto closed = message.as<flow::Closed>()) {
     on_closed(message.header.flow, *closed);
+    return {};
+  }
+  if (const auto usage = message.as<flow::Usage>()) {
+    if (const Status status = caps_->on_usage(*usage); !status) log_error("{}", status.error().message);
+    return {};
+  }
+  if (const auto dropped = message.as<flow::Dropped>()) {
+    recorder_.write(0, dropped_record(dropped->ip_protocol, dropped->packets));
     return {};
   }
   return "netd sent a message that is not its to send";
@@ -97,12 +163,27 @@ std::string Mediator::on_message(const flow::Message& message) {
 
 std::string Mediator::on_open(flow::FlowId id, const flow::Open& open) {
   if ((id & flow::kDialledBit) != 0 || flows_.contains(id)) return "netd opened a flow under a number it may not use";
+  const auto flow = std::make_shared<LiveFlow>();
+  flow->id = id;
+  flow->open = open;
   if (flows_.size() >= kMaxFlows) {
-    deny(id, open, denied("too many flows", fmt::format("at most {} flows at once", kMaxFlows)));
+    deny(flow, denial("too many flows", fmt::format("at most {} flows at once", kMaxFlows)));
     return {};
   }
-  flows_.emplace(id, Flow{open});
-  spawn(io_.get_executor(), tell(id, open));
+  flows_.emplace(id, flow);
+  spawn(io_.get_executor(), tell(flow));
+  return {};
+}
+
+// First bytes that cross our verdict are void, as is their flow's end (flow/messages.h).
+std::string Mediator::on_first_bytes(flow::FlowId id, const flow::FirstBytes& first, ByteView bytes) {
+  if (bytes.size() > flow::kMaxPeek) return "netd told more first bytes than there can be";
+  const auto found = flows_.find(id);
+  if (found == flows_.end() || !found->second->look) return {};
+  Look& look = *found->second->look;
+  look.guest_ended = look.guest_ended || first.ended != 0;
+  look.reader.feed(bytes);
+  look.wake.cancel();
   return {};
 }
 
@@ -118,99 +199,36 @@ void Mediator::on_result(const Result<std::size_t>& kept) {
 }
 
 void Mediator::on_closed(flow::FlowId id, const flow::Closed& closed) {
-  if ((id & flow::kDialledBit) != 0) return;  // the stream itself has told
   const auto found = flows_.find(id);
-  // A flow whose verdict is still to come ends by its verdict, so this changes nothing.
-  if (found == flows_.end() || !found->second.spliced) return warnings_.warn("netd closed a flow that was not spliced");
-  const Flow flow = found->second;
+  if (found == flows_.end()) return;
+  const FlowPtr flow = found->second;
+  // A flow that netd still waits to hear of ends by its verdict, so this changes nothing.
+  if (flow->phase == Phase::asked) return warnings_.warn("netd closed a flow before its verdict");
   flows_.erase(found);
-  if (flow.mediation) {
-    mediation_->release(closed.end == flow::End::host_reset);
-    record(flow.audit_flow, mediation_close_record(flow.open, closed));
+  flow->names = {};
+  flow->closed = closed;
+  const Phase before = std::exchange(flow->phase, Phase::gone);
+  if (before == Phase::looking) {
+    if (flow->look) flow->look->wake.cancel();
     return;
   }
-  if (flow.audit_flow != 0) record(flow.audit_flow, close_record(flow.open, closed));
-}
-
-asio::awaitable<void> Mediator::tell(flow::FlowId id, flow::Open open) {
-  if (const Status status = host_addresses_.refresh(surroundings_.host); !status) {
-    co_return deny(id, open, denied(status.error().message, "the host's addresses must be known"));
+  if (flow->mediation) {
+    mediation_->release(closed.end == flow::End::host_reset);
+    recorder_.write(flow->audit_flow, mediation_close_record(flow->open, closed));
+    return;
   }
-  Judgement judgement = judge(config_, surroundings_, open);
-  switch (judgement.service) {
-    case Service::none: co_return deny(id, open, judgement);
-    case Service::agent: co_return serve(id, open, agent_.accept());
-    case Service::dns: {
-      const auto transport = open.protocol == flow::Protocol::udp ? dns::Transport::udp : dns::Transport::tcp;
-      co_return serve(id, open, dns_.serve(transport, audit_.new_flow()));
-    }
-    case Service::mediation: co_return co_await tell_mediation(id, open, std::move(judgement));
-    case Service::upstream: co_await tell_upstream(id, open, std::move(judgement));
+  if (closed.end == flow::End::capped) {
+    if (const auto hit = caps_->take_hit(flow->budget)) recorder_.write(0, cap_record(flow->open, flow->host, *hit));
   }
+  leave_caps(*flow, closed.bytes_out + closed.bytes_in);
+  if (flow->audit_flow != 0) recorder_.write(flow->audit_flow, close_record(flow->open, flow->host, closed));
 }
 
-// The record comes first: what is dialled without one would be traffic that nobody can account for.
-asio::awaitable<void> Mediator::tell_upstream(flow::FlowId id, flow::Open open, Judgement judgement) {
-  const std::uint64_t audit_flow = audit_.new_flow();
-  if (!record(audit_flow, allow_record(open, judgement))) co_return refuse(id, open.protocol, denial(open.protocol));
-
-  const bool has_port = open.protocol != flow::Protocol::icmp_echo;
-  const auto port = static_cast<std::uint16_t>(has_port ? open.destination.port : 0);
-  auto dialled = co_await dial({open.protocol, judgement.destination, port}, in(kDialTimeout));
-  if (!dialled) {
-    record(audit_flow, dial_error_record(open, dialled.error().text));
-    co_return refuse(id, open.protocol, dialled.error().refusal);
-  }
-  flows_.at(id).audit_flow = audit_flow;
-  splice(id, std::move(*dialled));
-}
-
-asio::awaitable<void> Mediator::tell_mediation(flow::FlowId id, flow::Open open, Judgement judgement) {
-  const std::uint64_t audit_flow = audit_.new_flow();
-  if (mediation_->full()) {
-    judgement.reason = fmt::format("at most {} connections at once", MediationChannel::kMaxConnections);
-    record(audit_flow, mediation_deny_record(open, judgement));
-    co_return refuse(id, open.protocol, flow::Refusal::reset);
-  }
-  if (!record(audit_flow, mediation_open_record(open, judgement))) {
-    co_return refuse(id, open.protocol, flow::Refusal::reset);
-  }
-  auto dialled = co_await mediation_->connect(open.packets != 0 ? Delivery::packets : Delivery::stream);
-  if (!dialled) {
-    record(audit_flow, mediation_dial_error_record(open, dialled.error().text));
-    co_return refuse(id, open.protocol, flow::Refusal::reset);
-  }
-  Flow& flow = flows_.at(id);
-  flow.audit_flow = audit_flow;
-  flow.mediation = true;
-  splice(id, std::move(*dialled));
-}
-
-// One of our own services takes the flow.
-void Mediator::serve(flow::FlowId id, const flow::Open& open, Result<Fd> guests_end) {
-  if (guests_end) return splice(id, std::move(*guests_end));
-  deny(id, open, denied(guests_end.error().message, "services of the mediator"));
-}
-
-void Mediator::splice(flow::FlowId id, Fd fd) {
-  flows_.at(id).spliced = true;
-  netd_->splice(id, std::move(fd));
-}
-
-void Mediator::deny(flow::FlowId id, const flow::Open& open, const Judgement& judgement) {
-  record(audit_.new_flow(), deny_record(open, judgement));
-  refuse(id, open.protocol, denial(open.protocol));
-}
-
-void Mediator::refuse(flow::FlowId id, flow::Protocol protocol, flow::Refusal refusal) {
-  flows_.erase(id);
-  netd_->refuse(id, protocol == flow::Protocol::vsock ? flow::Refusal::reset : refusal);
-}
-
-bool Mediator::record(std::uint64_t audit_flow, const Record& record) {
-  const Status status = audit_.write(record.event, audit_flow, record.fields);
-  if (!status) warnings_.warn(status.error().message);
-  return status.has_value();
+std::string Mediator::policy_answer(const http::RequestHead& request) const {
+  const bool head = request.method == "HEAD";
+  if (!head && request.method != "GET") return plain_response("405 Method Not Allowed", "only GET and HEAD\n");
+  if (request.path != "/") return plain_response("404 Not Found", "there is only /\n");
+  return policy_page(policy_, recorder_.denials(), request.wants_json, head);
 }
 
 }  // namespace microagent::mediator

@@ -1,25 +1,29 @@
 #pragma once
 
 #include <boost/asio/io_context.hpp>
-#include <unordered_map>
 
-#include "audit/writer.h"
+#include "mediator/caps.h"
 #include "mediator/config.h"
 #include "mediator/dns_service.h"
+#include "mediator/explanation.h"
 #include "mediator/guest_agent.h"
 #include "mediator/host_addresses.h"
 #include "mediator/judge.h"
+#include "mediator/live_flow.h"
+#include "mediator/live_policy.h"
 #include "mediator/log_limit.h"
 #include "mediator/mediation_channel.h"
 #include "mediator/netd_link.h"
+#include "mediator/recorder.h"
 #include "mediator/records.h"
 #include "mediator/result_fetch.h"
 #include "mediator/supervisor_link.h"
 
 namespace microagent::mediator {
 
-// The story of every flow: judge, record, dial, verdict, and the record of its end. Fails closed: whatever goes wrong
-// with the audit log or the host's addresses refuses flows, and the end of either channel ends the event loop.
+// The story of every flow: judge, dial, look at the first bytes, judge again, record, verdict, and the record of its
+// end. Fails closed: whatever goes wrong with the audit log or the host's addresses refuses flows, and the end of
+// either channel ends the event loop.
 class Mediator {
  public:
   struct Sockets {
@@ -31,42 +35,73 @@ class Mediator {
   static Result<std::unique_ptr<Mediator>> open(asio::io_context& io, Config config, dns::ResolverList resolvers,
                                                 Sockets sockets);
 
+  ~Mediator();
+
+  // Writes down what policy decisions are made by from now on.
+  Status record_policy();
+
   // Announces itself to the supervisor and serves until `io` stops.
   void start();
 
  private:
-  struct Flow {
-    flow::Open open;
-    std::uint64_t audit_flow = 0;  // 0: nothing to record at its end
-    bool spliced = false;          // false: netd waits for the verdict
-    bool mediation = false;        // one of the mediation channel's
-  };
-
-  Mediator(asio::io_context& io, Config config, dns::ResolverList resolvers, audit::Writer audit,
+  Mediator(asio::io_context& io, Config config, LivePolicy policy, dns::ResolverList resolvers, audit::Writer audit,
            HostAddresses host_addresses, Descriptor supervisor, std::unique_ptr<NetdLink> netd);
 
+  Status prepare_caps();
+
+  // The two links (mediator.cc).
   asio::awaitable<void> serve_netd();
   asio::awaitable<void> serve_supervisor();
   // What is wrong with a message of netd's; empty when nothing is.
   std::string on_message(const flow::Message& message);
   std::string on_open(flow::FlowId id, const flow::Open& open);
+  std::string on_first_bytes(flow::FlowId id, const flow::FirstBytes& first, ByteView bytes);
   void on_closed(flow::FlowId id, const flow::Closed& closed);
-
-  asio::awaitable<void> tell(flow::FlowId id, flow::Open open);
-  asio::awaitable<void> tell_upstream(flow::FlowId id, flow::Open open, Judgement judgement);
-  asio::awaitable<void> tell_mediation(flow::FlowId id, flow::Open open, Judgement judgement);
-  void serve(flow::FlowId id, const flow::Open& open, Result<Fd> guests_end);
-  void splice(flow::FlowId id, Fd fd);
-  void deny(flow::FlowId id, const flow::Open& open, const Judgement& judgement);
-  void refuse(flow::FlowId id, flow::Protocol protocol, flow::Refusal refusal);
-  bool record(std::uint64_t audit_flow, const Record& record);
+  asio::awaitable<void> write_counts();
   void on_agent_message(const nlohmann::json& message);
   void on_result(const Result<std::size_t>& kept);
   void end(std::string_view why);
 
+  // What people ask and order (requests.cc).
+  void on_supervisor_message(const nlohmann::json& message, Fd fd);
+  Result<nlohmann::json> change_policy(Fd file);
+  std::size_t end_forbidden_flows();
+  nlohmann::json status() const;
+  Result<nlohmann::json> quarantine();
+  asio::awaitable<void> explain(std::uint64_t id, nlohmann::json question);
+  policy::Decision explained(policy::Facts facts) const;
+
+  // The story of one flow (story.cc).
+  asio::awaitable<void> tell(FlowPtr flow);
+  asio::awaitable<void> tell_upstream(FlowPtr flow);
+  asio::awaitable<void> tell_mediation(FlowPtr flow, std::string rule);
+  asio::awaitable<void> tell_dialled(FlowPtr flow, policy::Decision decision, Fd upstream);
+  asio::awaitable<void> explain_at_syn(FlowPtr flow, Denial denial);
+  // Looks at the first bytes until they are settled or need not be; the words, or what keeps the flow from going on.
+  asio::awaitable<tl::expected<FirstWords, Denial>> look(FlowPtr flow, Fd* upstream);
+  asio::awaitable<void> bind_name(FlowPtr flow);
+  policy::Decision decide(const LiveFlow& flow) const;
+  bool worth_a_look(const LiveFlow& flow) const;
+
+  // How it goes on.
+  void allow(const FlowPtr& flow, const policy::Decision& decision, Fd upstream);
+  void serve(const FlowPtr& flow, Result<Fd> guests_end);
+  void deny(const FlowPtr& flow, Denial denial);
+  void deny_with_words(const FlowPtr& flow, Denial denial, const FirstWords& words);
+  void refuse(const FlowPtr& flow, flow::Refusal refusal);
+  void splice(const FlowPtr& flow, Fd fd);
+  void account_for_gone(const FlowPtr& flow, const policy::Decision& decision);
+  bool write_denial(const LiveFlow& flow, Denial& denial);
+  void deny_by_cap(const FlowPtr& flow, const CapHit& hit);
+  Denial cap_denial(const LiveFlow& flow, const CapHit& hit);
+  std::optional<Denial> readmit(LiveFlow& flow, const policy::RulePtr& rule);
+  void leave_caps(LiveFlow& flow, std::uint64_t bytes);
+  std::string policy_answer(const http::RequestHead& request) const;
+
   asio::io_context& io_;
   Config config_;
-  audit::Writer audit_;
+  LivePolicy policy_;
+  Recorder recorder_;
   HostAddresses host_addresses_;
   policy::Surroundings surroundings_;
   SupervisorLink supervisor_;
@@ -75,7 +110,9 @@ class Mediator {
   DnsService dns_;
   std::optional<MediationChannel> mediation_;
   std::optional<ResultFetch> result_;
-  std::unordered_map<flow::FlowId, Flow> flows_;
+  std::optional<Caps> caps_;
+  FlowTable flows_;
+  bool quarantined_ = false;
   LogLimit warnings_;
 };
 

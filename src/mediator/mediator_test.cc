@@ -2,114 +2,11 @@
 
 #include "audit/verify.h"
 #include "dns/test_messages.h"
-#include "mediator/endpoint.h"
-#include "mediator/test_directory.h"
-#include "mediator/test_loop.h"
+#include "mediator/test_mediator.h"
 #include "wire/agent.h"
 
 namespace microagent::mediator {
 namespace {
-
-using flow::Action;
-using flow::Protocol;
-using flow::Refusal;
-
-struct Answer {
-  flow::FlowId flow = 0;
-  Action action{};
-  Refusal refusal{};
-  Fd fd;
-};
-
-class MediatorTest : public testing::Test {
- protected:
-  MediatorTest() {
-    config_.workspace = "web";
-    config_.audit_file = directory_.audit_file();
-    config_.policy.allow.push_back(*policy::parse_rule("127.0.0.0/8"));
-    config_.network = Network{*policy::parse_cidr("192.168.64.0/24"), *policy::parse_address("192.168.64.1"), {}};
-  }
-
-  void start() {
-    auto supervisor = socket_pair(SOCK_SEQPACKET);
-    auto netd = socket_pair(SOCK_SEQPACKET);
-    supervisor_ = std::move(supervisor.first);
-    netd_.emplace(std::move(netd.first));
-    auto mediator = Mediator::open(loop_.io, config_, dns::ResolverList({{kLoopback, resolver_.port()}}),
-                                   {std::move(supervisor.second), std::move(netd.second)});
-    ASSERT_TRUE(mediator) << mediator.error().message;
-    mediator_ = std::move(*mediator);
-    mediator_->start();
-    EXPECT_EQ(next_report(), R"({"type":"ready"})");
-  }
-
-  std::string next_report() {
-    std::optional<Bytes> report;
-    EXPECT_TRUE(loop_.until([&] { return (report = arrived(supervisor_)).has_value(); }));
-    return report ? std::string(report->begin(), report->end()) : std::string();
-  }
-
-  void open(flow::FlowId flow, Protocol protocol, const flow::Endpoint& destination) {
-    flow::Open open;
-    open.protocol = protocol;
-    open.guest = endpoint_of(*policy::parse_address("192.168.64.2"), 40'000);
-    open.destination = destination;
-    ASSERT_TRUE(netd_->send(flow, open));
-  }
-  void open(flow::FlowId flow, Protocol protocol, std::string_view address, std::uint16_t port) {
-    open(flow, protocol, endpoint_of(*policy::parse_address(address), port));
-  }
-
-  Answer next_answer() {
-    flow::Message message;
-    EXPECT_TRUE(loop_.until([&] { return netd_->receive(message) == flow::Receive::message; }));
-    const auto verdict = message.as<flow::Verdict>();
-    EXPECT_TRUE(verdict);
-    return {message.header.flow, verdict->action, verdict->refusal, std::move(message.fd)};
-  }
-
-  Refusal refusal_of(Protocol protocol, std::string_view address, std::uint16_t port) {
-    open(++last_flow_, protocol, address, port);
-    const Answer answer = next_answer();
-    EXPECT_EQ(answer.flow, last_flow_);
-    EXPECT_EQ(answer.action, Action::refuse);
-    EXPECT_FALSE(answer.fd);
-    return answer.refusal;
-  }
-
-  Fd spliced(Protocol protocol, const flow::Endpoint& destination) {
-    open(++last_flow_, protocol, destination);
-    Answer answer = next_answer();
-    EXPECT_EQ(answer.flow, last_flow_);
-    EXPECT_EQ(answer.action, Action::splice);
-    return std::move(answer.fd);
-  }
-  Fd spliced(Protocol protocol, std::string_view address, std::uint16_t port) {
-    return spliced(protocol, endpoint_of(*policy::parse_address(address), port));
-  }
-
-  // What is in the audit log once it holds `count` records.
-  std::vector<nlohmann::json> records(std::size_t count) {
-    EXPECT_TRUE(loop_.until([&] { return directory_.records().size() >= count; }));
-    return directory_.records();
-  }
-
-  bool ended() {
-    return loop_.until([&] {
-      loop_.io.run_one_for(std::chrono::milliseconds(1));
-      return loop_.io.stopped();
-    });
-  }
-
-  TestDirectory directory_;
-  LoopbackSocket resolver_{SOCK_DGRAM};
-  TestLoop loop_;
-  Config config_;
-  Fd supervisor_;
-  std::optional<flow::Channel> netd_;
-  std::unique_ptr<Mediator> mediator_;
-  flow::FlowId last_flow_ = 0;
-};
 
 TEST_F(MediatorTest, TellsATcpFlowFromItsSynToItsEnd) {
   start();
@@ -124,7 +21,7 @@ TEST_F(MediatorTest, TellsATcpFlowFromItsSynToItsEnd) {
   ASSERT_EQ(all.size(), 2U);
   EXPECT_EQ(all[0]["event"], "egress_allow");
   EXPECT_EQ(all[0]["dst"], "127.0.0.1:" + std::to_string(server.port()));
-  EXPECT_EQ(all[0]["rule"], "--egress-allow 127.0.0.0/8");
+  EXPECT_EQ(all[0]["rule"], "allow 127.0.0.0/8 (--egress-allow)");
   EXPECT_EQ(all[1]["event"], "egress_close");
   EXPECT_EQ(all[1]["flow"], all[0]["flow"]);
   EXPECT_EQ(all[1]["bytesOut"], 5);
@@ -146,7 +43,7 @@ TEST_F(MediatorTest, RefusesTheInside) {
 }
 
 TEST_F(MediatorTest, RefusesTheHostsOwnAddressesWithoutARule) {
-  config_.policy.allow.clear();
+  config_.egress.allow.clear();
   start();
   const LoopbackSocket server(SOCK_STREAM);
   EXPECT_EQ(refusal_of(Protocol::tcp, "127.0.0.1", server.port()), Refusal::reset);
@@ -157,10 +54,9 @@ TEST_F(MediatorTest, SaysWhatTheUpstreamSaid) {
   start();
   const LoopbackSocket closed(SOCK_STREAM, 0, false);
   EXPECT_EQ(refusal_of(Protocol::tcp, "127.0.0.1", closed.port()), Refusal::reset);
-  const auto all = records(2);
-  EXPECT_EQ(all[1]["event"], "egress_dial_error");
-  EXPECT_EQ(all[1]["error"], "Connection refused");
-  EXPECT_EQ(all[1]["flow"], all[0]["flow"]);
+  const auto all = records(1);
+  EXPECT_EQ(all[0]["event"], "egress_dial_error");
+  EXPECT_EQ(all[0]["error"], "Connection refused");
 }
 
 TEST_F(MediatorTest, SplicesUdp) {
@@ -283,7 +179,7 @@ TEST_F(MediatorTest, RefusesNewFlowsWhileTheAuditLogIsFull) {
   {
     const FullDisk full(directory_.audit_file());
     EXPECT_EQ(refusal_of(Protocol::tcp, "127.0.0.1", server.port()), Refusal::reset);
-    EXPECT_FALSE(server.accept());
+    EXPECT_EQ(arrived(server.accept()), Bytes());  // not one byte, and the end
   }
   EXPECT_TRUE(spliced(Protocol::tcp, "127.0.0.1", server.port()));
   EXPECT_TRUE(audit::verify(directory_.audit_file()));
@@ -342,6 +238,32 @@ TEST_F(MediatorTest, RefusesFlowsBeyondItsBound) {
   EXPECT_EQ(directory_.records().back()["reason"], "too many flows");
   ASSERT_TRUE(netd_->send(1, flow::Closed{}));
   EXPECT_TRUE(spliced(Protocol::udp, "127.0.0.1", server.port()));
+}
+
+TEST_F(MediatorTest, RecordsThePolicyItStartsWith) {
+  config_.egress.deny.push_back(policy::rule_text("evil.example"));
+  start();
+  ASSERT_TRUE(mediator_->record_policy());
+  const auto record = records(1)[0];
+  EXPECT_EQ(record["event"], "egress_listen");
+  EXPECT_EQ(record["version"], 1);
+  EXPECT_EQ(record["mode"], "broker");
+  EXPECT_EQ(record["lockAllowlist"], false);
+  EXPECT_EQ(record["rules"], 2);
+}
+
+TEST_F(MediatorTest, WillNotStartWithWhatIsNoRuleAndSaysWhereItStands) {
+  config_.egress.allow.push_back(policy::rule_text("https://example.com", "agent.yaml:7"));
+  const auto mediator = Mediator::open(loop_.io, config_, dns::ResolverList(std::vector<dns::Resolver>()), {});
+  ASSERT_FALSE(mediator);
+  EXPECT_NE(mediator.error().message.find("agent.yaml:7"), std::string::npos) << mediator.error().message;
+}
+
+TEST_F(MediatorTest, WillNotStartInModeMitmYet) {
+  config_.egress.mode = policy::Mode::mitm;
+  const auto mediator = Mediator::open(loop_.io, config_, dns::ResolverList(std::vector<dns::Resolver>()), {});
+  ASSERT_FALSE(mediator);
+  EXPECT_NE(mediator.error().message.find("mitm"), std::string::npos) << mediator.error().message;
 }
 
 TEST_F(MediatorTest, WillNotStartWithAForeignAuditLog) {

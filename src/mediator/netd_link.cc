@@ -12,10 +12,10 @@
 namespace microagent::mediator {
 namespace {
 
-// Questions are left unread beyond the first, and the connection is given up beyond the second: every flow has one
-// verdict, so an honest netd cannot get there.
+// Questions are left unread beyond the first, and the connection is given up beyond the second: a flow has two verdicts
+// and an order to end at most, so an honest netd cannot get there.
 constexpr std::size_t kHighWater = 1024;
-constexpr std::size_t kMaxQueued = 2 * kMaxFlows;
+constexpr std::size_t kMaxQueued = 4 * kMaxFlows;
 
 // Messages in a row after which everybody else has a turn.
 constexpr std::size_t kTurn = 64;

@@ -13,13 +13,22 @@ namespace microagent::mediator {
 
 inline constexpr std::size_t kMaxFlows = 16'384;
 
-// The verdict-protocol connection to netd: questions in, verdicts out. Must outlive its event loop's run.
+// The verdict-protocol connection to netd: questions and reports in, verdicts and orders out. Must outlive its event
+// loop's run.
 class NetdLink {
  public:
   static Result<std::unique_ptr<NetdLink>> open(const asio::any_io_executor& executor, Fd socket);
 
-  void splice(flow::FlowId flow, Fd fd) { send(flow, flow::Verdict{flow::Action::splice}, std::move(fd)); }
-  void refuse(flow::FlowId flow, flow::Refusal refusal) { send(flow, flow::Verdict{flow::Action::refuse, refusal}); }
+  void splice(flow::FlowId flow, Fd fd, flow::BudgetId budget = flow::kNoBudget) {
+    send(flow, flow::Verdict{.action = flow::Action::splice, .budget = budget}, std::move(fd));
+  }
+  void peek(flow::FlowId flow) { send(flow, flow::Verdict{.action = flow::Action::peek}); }
+  void refuse(flow::FlowId flow, flow::Refusal refusal) {
+    send(flow, flow::Verdict{.action = flow::Action::refuse, .refusal = refusal});
+  }
+  void kill(flow::FlowId flow) { send(flow, flow::Kill{}); }
+  void sever() { send(0, flow::Sever{}); }
+  void limit(const flow::Limits& limits) { send(0, limits); }
   // Opens a stream to a vsock port of the guest.
   void dial_vsock(std::uint32_t guest_port, Fd fd);
 
@@ -31,7 +40,7 @@ class NetdLink {
   asio::awaitable<std::string> receive(OnMessage on_message);
 
  private:
-  using Body = std::variant<flow::Verdict, flow::Dial>;
+  using Body = std::variant<flow::Verdict, flow::Kill, flow::Sever, flow::Limits, flow::Dial>;
   struct Pending {
     flow::FlowId flow;
     Body body;

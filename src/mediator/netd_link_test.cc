@@ -72,7 +72,7 @@ TEST_F(NetdLinkTest, ReadsNoFurtherQuestionsWhileVerdictsPileUp) {
 }
 
 TEST_F(NetdLinkTest, GivesUpOnANetdThatNeverReads) {
-  for (flow::FlowId flow = 1; flow <= 3 * kMaxFlows; ++flow) link_->refuse(flow, flow::Refusal::reset);
+  for (flow::FlowId flow = 1; flow <= 5 * kMaxFlows; ++flow) link_->refuse(flow, flow::Refusal::reset);
   ASSERT_TRUE(loop_.until([&] { return !ended_.empty(); }));
 }
 

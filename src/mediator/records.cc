@@ -1,5 +1,7 @@
 #include "mediator/records.h"
 
+#include <fmt/format.h>
+
 #include "mediator/endpoint.h"
 
 namespace microagent::mediator {
@@ -7,9 +9,9 @@ namespace {
 
 bool is_udp(const flow::Open& open) { return open.protocol == flow::Protocol::udp; }
 
-audit::Fields where(const flow::Open& open) {
+audit::Fields where(const flow::Open& open, std::string_view host) {
   audit::Fields fields = audit::Fields::object();
-  fields["host"] = host_text(open.destination);
+  fields["host"] = host.empty() ? host_text(open.destination) : std::string(host);
   fields["dst"] = endpoint_text(open.destination, open.protocol);
   fields["src"] = endpoint_text(open.guest, open.protocol);
   fields["proto"] = protocol_text(open.protocol);
@@ -30,33 +32,71 @@ std::string_view end_text(flow::End end) {
   return "unknown";
 }
 
+// The names of IANA for what a guest may well try; a number else.
+std::string ip_protocol_text(std::uint8_t protocol) {
+  switch (protocol) {
+    case 1: return "icmp";
+    case 2: return "igmp";
+    case 33: return "dccp";
+    case 41: return "ipv6";
+    case 47: return "gre";
+    case 50: return "esp";
+    case 51: return "ah";
+    case 58: return "ipv6-icmp";
+    case 132: return "sctp";
+    default: return fmt::format("ip-{}", protocol);
+  }
+}
+
 }  // namespace
 
-Record allow_record(const flow::Open& open, const Judgement& judgement) {
-  Record record{is_udp(open) ? audit::Event::udp_allow : audit::Event::allow, where(open)};
-  if (judgement.unlisted) record.fields["unlisted"] = true;
-  record.fields["rule"] = judgement.rule;
+Record allow_record(const flow::Open& open, const policy::Decision& decision) {
+  Record record{is_udp(open) ? audit::Event::udp_allow : audit::Event::allow, where(open, decision.host)};
+  if (decision.reason == policy::Reason::unlisted_public) record.fields["unlisted"] = true;
+  if (decision.verdict == policy::Verdict::intercept) record.fields["mitm"] = true;
+  record.fields["rule"] = decision.text;
+  if (decision.would_deny) record.fields["wouldDeny"] = policy::to_string(decision.reason);
+  if (const auto signal = policy::to_string(decision.signal); !signal.empty()) record.fields["signal"] = signal;
   return record;
 }
 
-Record deny_record(const flow::Open& open, const Judgement& judgement) {
+Record deny_record(const flow::Open& open, const Denial& denial) {
   const audit::Event internal = is_udp(open) ? audit::Event::udp_internal_deny : audit::Event::internal_deny;
   const audit::Event plain = is_udp(open) ? audit::Event::udp_deny : audit::Event::deny;
-  Record record{judgement.internal ? internal : plain, where(open)};
-  record.fields["reason"] = judgement.reason;
-  if (judgement.internal) record.fields["internal"] = true;
-  record.fields["rule"] = judgement.rule;
+  Record record{denial.internal ? internal : plain, where(open, denial.host)};
+  record.fields["reason"] = denial.reason;
+  if (denial.internal) record.fields["internal"] = true;
+  record.fields["rule"] = denial.rule;
+  if (!denial.signal.empty()) record.fields["signal"] = denial.signal;
   return record;
 }
 
-Record dial_error_record(const flow::Open& open, std::string_view error) {
-  Record record{is_udp(open) ? audit::Event::udp_dial_error : audit::Event::dial_error, where(open)};
+Record dial_error_record(const flow::Open& open, std::string_view host, std::string_view error) {
+  Record record{is_udp(open) ? audit::Event::udp_dial_error : audit::Event::dial_error, where(open, host)};
   record.fields["error"] = error;
   return record;
 }
 
-Record close_record(const flow::Open& open, const flow::Closed& closed) {
-  Record record{is_udp(open) ? audit::Event::udp_close : audit::Event::close, where(open)};
+Record cap_record(const flow::Open& open, std::string_view host, const CapHit& hit) {
+  Record record{audit::Event::cap_exceeded, where(open, host)};
+  record.fields["cap"] = hit.cap;
+  record.fields["reason"] = hit.reason;
+  record.fields["limit"] = hit.limit;
+  return record;
+}
+
+Record dropped_record(std::uint8_t ip_protocol, std::uint64_t packets) {
+  Record record{audit::Event::deny, audit::Fields::object()};
+  record.fields["proto"] = ip_protocol_text(ip_protocol);
+  record.fields["reason"] = "no such protocol is carried";
+  record.fields["rule"] = "protocols: TCP, UDP and ICMP echo";
+  record.fields["signal"] = policy::to_string(policy::Signal::unmediatable_protocol);
+  record.fields["packets"] = packets;
+  return record;
+}
+
+Record close_record(const flow::Open& open, std::string_view host, const flow::Closed& closed) {
+  Record record{is_udp(open) ? audit::Event::udp_close : audit::Event::close, where(open, host)};
   record.fields["bytesOut"] = closed.bytes_out;
   record.fields["bytesIn"] = closed.bytes_in;
   record.fields["durationMs"] = closed.duration_us / 1000;

@@ -4,20 +4,22 @@
 
 #include <string_view>
 
-#include "audit/record.h"
 #include "flow/messages.h"
-#include "mediator/judge.h"
+#include "mediator/caps.h"
+#include "mediator/denial.h"
+#include "mediator/recorder.h"
+#include "policy/decision.h"
 
 namespace microagent::mediator {
 
-struct Record {
-  audit::Event event{};
-  audit::Fields fields;
-};
-
-Record allow_record(const flow::Open& open, const Judgement& judgement);
-Record deny_record(const flow::Open& open, const Judgement& judgement);
-Record dial_error_record(const flow::Open& open, std::string_view error);
-Record close_record(const flow::Open& open, const flow::Closed& closed);
+// `host` is whom a flow is for: a name, else the address. Empty: the address.
+Record allow_record(const flow::Open& open, const policy::Decision& decision);
+// Without its id, which the recorder gives.
+Record deny_record(const flow::Open& open, const Denial& denial);
+Record dial_error_record(const flow::Open& open, std::string_view host, std::string_view error);
+Record cap_record(const flow::Open& open, std::string_view host, const CapHit& hit);
+// Packets of a protocol that is no flow; `packets` since netd began.
+Record dropped_record(std::uint8_t ip_protocol, std::uint64_t packets);
+Record close_record(const flow::Open& open, std::string_view host, const flow::Closed& closed);
 
 }  // namespace microagent::mediator

@@ -16,9 +16,9 @@ namespace microagent::netstack {
 //
 // A first datagram asks for a verdict and waits, with those that follow it, within bounds. A refusal is told by ICMP
 // and remembered for a moment. Once spliced, the guest's datagrams go to the host's socket in batches, straight out of
-// guest memory, and the host's straight into it; what the guest has no room for stays in the socket, what the budget
-// does not grant is dropped. Errors that the socket reports become ICMP errors. Flows end by idleness, the oldest when
-// there are too many.
+// guest memory, and the host's straight into it; what the guest has no room for stays in the socket, and what the
+// budget does not grant is dropped. Errors that the socket reports become ICMP errors. Flows end by idleness, and the
+// oldest when there are too many.
 class DatagramFlows {
  public:
   static constexpr std::size_t kMaxPendingDatagrams = 16;

@@ -69,13 +69,16 @@ std::optional<Cidr> parse_cidr(std::string_view text) {
   unsigned length = 0;
   const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), length);
   if (error != std::errc() || end != digits.data() + digits.size() || length > address->bits()) return std::nullopt;
-
-  Cidr cidr{*address, static_cast<std::uint8_t>(length)};
-  for (std::size_t i = 0; i < cidr.base.bytes.size(); ++i) cidr.base.bytes[i] &= prefix_mask(length, i);
-  return cidr;
+  return network_of(*address, length);
 }
 
 std::string to_string(const Cidr& cidr) { return to_string(cidr.base) + "/" + std::to_string(cidr.length); }
+
+Cidr network_of(const Address& address, unsigned length) {
+  Cidr cidr{address, static_cast<std::uint8_t>(length)};
+  for (std::size_t i = 0; i < cidr.base.bytes.size(); ++i) cidr.base.bytes[i] &= prefix_mask(length, i);
+  return cidr;
+}
 
 Cidr host_cidr(const Address& address) { return {address, static_cast<std::uint8_t>(address.bits())}; }
 

@@ -46,6 +46,8 @@ struct Cidr {
 std::optional<Cidr> parse_cidr(std::string_view text);
 std::string to_string(const Cidr& cidr);
 
+// The prefix of this length, at most address.bits(), that holds the address.
+Cidr network_of(const Address& address, unsigned length);
 // The prefix that holds this address alone.
 Cidr host_cidr(const Address& address);
 

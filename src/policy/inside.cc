@@ -1,5 +1,6 @@
 #include "policy/inside.h"
 
+#include <algorithm>
 #include <array>
 #include <string_view>
 #include <vector>
@@ -97,6 +98,18 @@ std::optional<std::string> inside(const Address& address, const Surroundings& su
     if (reason) return std::string(carrier.range.name) + " of " + *reason;
   }
   return std::nullopt;
+}
+
+bool is_loopback(const Address& address) {
+  static const std::array loops{range("127.0.0.0/8", "").cidr, range("0.0.0.0/8", "").cidr, range("::1/128", "").cidr,
+                                range("::/128", "").cidr};
+  const auto loops_back = [](const Address& candidate) {
+    return std::ranges::any_of(loops, [&](const Cidr& cidr) { return cidr.contains(candidate); });
+  };
+  if (loops_back(address)) return true;
+  return std::ranges::any_of(carriers(), [&](const Carrier& carrier) {
+    return carrier.range.cidr.contains(address) && loops_back(carried(address, carrier));
+  });
 }
 
 }  // namespace microagent::policy

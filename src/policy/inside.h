@@ -21,4 +21,8 @@ struct Surroundings {
 // judged as the IPv4 address that it reaches.
 std::optional<std::string> inside(const Address& address, const Surroundings& surroundings);
 
+// Loopback in any form, the unspecified addresses, which connect(2) takes for it, included: the one destination that
+// even mode off keeps from the guest.
+bool is_loopback(const Address& address);
+
 }  // namespace microagent::policy

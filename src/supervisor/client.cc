@@ -28,6 +28,8 @@ constexpr std::chrono::seconds kMargin{60};
 constexpr std::chrono::milliseconds kBetweenStates{50};
 constexpr std::chrono::seconds kLongestAsk{3600};
 constexpr int kReportPlace = 3;
+// What the mediator may take to let an order take effect.
+constexpr std::chrono::seconds kMediatorPatience{30};
 
 // Becomes the supervisor, which nothing ties to us: a session of its own, no terminal, and a parent that is init, since
 // the process between us ends at once. Only system calls: the words were made before the fork.
@@ -88,8 +90,13 @@ tl::unexpected<Error> not_reachable(const workspace::Store& store, const std::st
               fmt::format("start it with: microagent start {}", name));
 }
 
+struct Answer {
+  nlohmann::json result;
+  Fd passed;
+};
+
 // Sends one request and waits for its answer.
-Result<Fd> ask(const workspace::Store& store, const std::string& name, const ControlRequest& request,
+Result<Answer> ask(const workspace::Store& store, const std::string& name, const ControlRequest& request,
                std::chrono::seconds patience) {
   if (!store.exists(name)) return fail(ErrorKind::not_found, fmt::format("there is no workspace {}", name));
   auto directory = open_directory(store.directory(name));
@@ -110,8 +117,9 @@ Result<Fd> ask(const workspace::Store& store, const std::string& name, const Con
     case LineReader::Outcome::timed_out:
       return fail(ErrorKind::transient, fmt::format("the supervisor of {} does not answer", name), "try again");
   }
-  if (Status outcome = parse_control_reply(reply); !outcome) return fail(outcome.error());
-  return replies.take_passed();
+  auto result = parse_control_reply(reply);
+  if (!result) return fail(result.error());
+  return Answer{std::move(*result), replies.take_passed()};
 }
 
 Result<workspace::Runtime> end(const workspace::Store& store, const std::string& name, const ControlRequest& request) {
@@ -147,11 +155,11 @@ Result<workspace::Runtime> start(const workspace::Store& store, const std::strin
 }
 
 Result<workspace::Runtime> stop(const workspace::Store& store, const std::string& name, std::chrono::seconds timeout) {
-  return end(store, name, {ControlRequest::Command::stop, timeout});
+  return end(store, name, {.command = ControlRequest::Command::stop, .timeout = timeout});
 }
 
 Result<workspace::Runtime> kill(const workspace::Store& store, const std::string& name) {
-  return end(store, name, {ControlRequest::Command::kill, {}});
+  return end(store, name, {.command = ControlRequest::Command::kill, .timeout = {}});
 }
 
 Result<workspace::Runtime> wait(const workspace::Store& store, const std::string& name, std::chrono::seconds limit) {
@@ -166,16 +174,38 @@ Result<workspace::Runtime> wait(const workspace::Store& store, const std::string
     }
     // Whatever the answer, the record tells what has happened. A supervisor that is only about to listen, or to be
     // gone, gives no sign of it; hence the pause.
-    (void)ask(store, name, {ControlRequest::Command::wait, {}}, std::min(left, kLongestAsk));
+    (void)ask(store, name, {.command = ControlRequest::Command::wait}, std::min(left, kLongestAsk));
     std::this_thread::sleep_for(kBetweenStates);
   }
 }
 
 Result<Fd> open_exec(const workspace::Store& store, const std::string& name) {
   constexpr std::chrono::seconds kPatience{15};
-  auto stream = ask(store, name, {ControlRequest::Command::exec, {}}, kPatience);
-  if (stream && !*stream) return fail(ErrorKind::permanent, "the supervisor's answer lacks the stream it promises");
-  return stream;
+  auto answer = ask(store, name, {.command = ControlRequest::Command::exec}, kPatience);
+  if (!answer) return fail(answer.error());
+  if (answer->passed) return std::move(answer->passed);
+  return fail(ErrorKind::permanent, "the supervisor's answer lacks the stream it promises");
+}
+
+Result<nlohmann::json> apply_policy(const workspace::Store& store, const std::string& name) {
+  auto answer = ask(store, name, {.command = ControlRequest::Command::policy}, kMediatorPatience);
+  if (!answer) return fail(answer.error());
+  return std::move(answer->result);
+}
+
+Result<nlohmann::json> ask_mediator(const workspace::Store& store, const std::string& name,
+                                    const nlohmann::json& question, std::chrono::seconds patience) {
+  ControlRequest request{.command = ControlRequest::Command::ask};
+  request.question = question.dump();
+  auto answer = ask(store, name, request, patience);
+  if (!answer) return fail(answer.error());
+  return std::move(answer->result);
+}
+
+Result<workspace::Runtime> quarantine(const workspace::Store& store, const std::string& name) {
+  const auto answer = ask(store, name, {.command = ControlRequest::Command::quarantine}, kMediatorPatience);
+  if (!answer) return fail(answer.error());
+  return store.load_runtime(name);
 }
 
 }  // namespace microagent::supervisor

@@ -7,12 +7,16 @@
 //   {"command":"stop","timeoutSeconds":10}   clean shutdown, then a kill; replies when the workspace has ended
 //   {"command":"kill"}                       replies when the workspace has ended
 //   {"command":"wait"}                       replies when the workspace has ended, or its entrypoint has
+//   {"command":"policy"}                     the manifest's egress policy takes effect
+//   {"command":"ask","question":{...}}       a question for the mediator; replies with its answer as "result"
+//   {"command":"quarantine"}                 replies when the guest is severed and frozen
 //   {"command":"exec"}                       replies with a descriptor: a stream to the guest's exec service
 //                                            (wire/agent.h)
 
 #include <chrono>
 #include <filesystem>
 #include <functional>
+#include <nlohmann/json.hpp>
 #include <string>
 
 #include "base/fd.h"
@@ -35,6 +39,16 @@ Result<workspace::Runtime> kill(const workspace::Store& store, const std::string
 // Waits until the workspace has ended, or its entrypoint has, and returns the record; at once for one that does not
 // run. Kind transient after `limit`.
 Result<workspace::Runtime> wait(const workspace::Store& store, const std::string& name, std::chrono::seconds limit);
+
+// Lets the egress policy that the manifest holds now take effect: {"version","killed"}. Kind conflict when nothing
+// runs.
+Result<nlohmann::json> apply_policy(const workspace::Store& store, const std::string& name);
+// Asks the mediator: {"ask":"explain","host","port","protocol"} or {"ask":"status"} (flow/control.h).
+Result<nlohmann::json> ask_mediator(const workspace::Store& store, const std::string& name,
+                                    const nlohmann::json& question,
+                                    std::chrono::seconds patience = std::chrono::seconds(30));
+// Severs the workspace from everything and freezes it; returns the record.
+Result<workspace::Runtime> quarantine(const workspace::Store& store, const std::string& name);
 
 // A stream to the guest's exec service.
 Result<Fd> open_exec(const workspace::Store& store, const std::string& name);

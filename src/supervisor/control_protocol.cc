@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <array>
 #include <nlohmann/json.hpp>
 
 #include "supervisor/report.h"
@@ -18,12 +19,24 @@ std::string_view to_string(Command command) {
     case Command::kill: return "kill";
     case Command::exec: return "exec";
     case Command::wait: return "wait";
+    case Command::policy: return "policy";
+    case Command::ask: return "ask";
+    case Command::quarantine: return "quarantine";
   }
   return "";
 }
 
 tl::unexpected<Error> bad(std::string_view why) {
   return fail(ErrorKind::usage, fmt::format("control request: {}", why));
+}
+
+constexpr std::array kCommands{Command::stop,   Command::kill, Command::exec,      Command::wait,
+                               Command::policy, Command::ask,  Command::quarantine};
+
+// What may be asked of the mediator through us: nothing that changes anything.
+bool is_question(const Json& question) {
+  const Json ask = question.is_object() ? question.value("ask", Json()) : Json();
+  return ask == Json("explain") || ask == Json("status");
 }
 
 std::string to_line(const Json& json) { return json.dump(-1, ' ', true, Json::error_handler_t::replace) + "\n"; }
@@ -34,6 +47,7 @@ std::string encode_control_request(const ControlRequest& request) {
   Json json = Json::object();
   json["command"] = to_string(request.command);
   if (request.command == Command::stop) json["timeoutSeconds"] = request.timeout.count();
+  if (request.command == Command::ask) json["question"] = Json::parse(request.question, nullptr, false);
   return to_line(json);
 }
 
@@ -42,12 +56,15 @@ Result<ControlRequest> parse_control_request(std::string_view line) {
   if (!json.is_object()) return bad("a JSON object is wanted");
   ControlRequest request;
   bool known = false;
-  for (const Command command : {Command::stop, Command::kill, Command::exec, Command::wait}) {
+  for (const Command command : kCommands) {
     if (json.value("command", Json()) != Json(to_string(command))) continue;
     request.command = command;
     known = true;
   }
-  if (!known) return bad("the command must be stop, kill, exec or wait");
+  if (!known) return bad("the command must be stop, kill, exec, wait, policy, ask or quarantine");
+  const Json question = json.value("question", Json());
+  if ((request.command == Command::ask) != is_question(question)) return bad("ask, and nothing else, needs a question");
+  if (request.command == Command::ask) request.question = question.dump(-1, ' ', true, Json::error_handler_t::replace);
   const auto timeout = json.find("timeoutSeconds");
   if (timeout == json.end()) return request;
   if (request.command != Command::stop) return bad("only stop takes timeoutSeconds");
@@ -59,16 +76,24 @@ Result<ControlRequest> parse_control_request(std::string_view line) {
 }
 
 std::string encode_control_reply(const Status& outcome) {
+  return encode_control_result(outcome ? Result<Json>(Json()) : Result<Json>(fail(outcome.error())));
+}
+
+std::string encode_control_result(const Result<Json>& result) {
   Json json = Json::object();
-  json["ok"] = outcome.has_value();
-  if (!outcome) json["error"] = error_to_json(outcome.error());
+  json["ok"] = result.has_value();
+  if (!result) {
+    json["error"] = error_to_json(result.error());
+  } else if (!result->is_null()) {
+    json["result"] = *result;
+  }
   return to_line(json);
 }
 
-Status parse_control_reply(std::string_view line) {
+Result<Json> parse_control_reply(std::string_view line) {
   const Json json = Json::parse(line, nullptr, false);
   if (!json.is_object()) return fail(ErrorKind::permanent, "the supervisor's reply is no reply");
-  if (json.value("ok", Json()) == Json(true)) return {};
+  if (json.value("ok", Json()) == Json(true)) return json.value("result", Json());
   return fail(error_from_json(json.value("error", Json::object())));
 }
 

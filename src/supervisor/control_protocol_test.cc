@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <nlohmann/json.hpp>
+
 namespace microagent::supervisor {
 namespace {
 
@@ -12,11 +14,21 @@ TEST(ControlRequest, GoesRoundTrip) {
   ASSERT_TRUE(stop);
   EXPECT_EQ(stop->command, Command::stop);
   EXPECT_EQ(stop->timeout, std::chrono::seconds(7));
-  for (const Command command : {Command::kill, Command::exec, Command::wait}) {
+  for (const Command command :
+       {Command::kill, Command::exec, Command::wait, Command::policy, Command::quarantine}) {
     const auto request = parse_control_request(encode_control_request({command, {}}));
     ASSERT_TRUE(request);
     EXPECT_EQ(request->command, command);
   }
+}
+
+TEST(ControlRequest, CarriesQuestionsThatChangeNothing) {
+  ControlRequest ask{.command = Command::ask};
+  ask.question = R"({"ask":"explain","host":"a.example","port":443})";
+  const auto request = parse_control_request(encode_control_request(ask));
+  ASSERT_TRUE(request);
+  EXPECT_EQ(request->command, Command::ask);
+  EXPECT_EQ(request->question, ask.question);
 }
 
 TEST(ControlRequest, HasADefaultTimeout) {
@@ -27,7 +39,9 @@ TEST(ControlRequest, RefusesWhatIsNone) {
   for (const char* bad :
        {"", "stop", "[]", "{}", R"({"command":1})", R"({"command":"dance"})",
         R"({"command":"stop","timeoutSeconds":-1})", R"({"command":"stop","timeoutSeconds":1.5})",
-        R"({"command":"stop","timeoutSeconds":3601})",
+        R"({"command":"stop","timeoutSeconds":3601})", R"({"command":"ask"})",
+        R"({"command":"ask","question":"status"})", R"({"command":"ask","question":{"ask":"quarantine"}})",
+        R"({"command":"ask","question":{"ask":"policy"}})", R"({"command":"kill","question":{"ask":"status"}})",
         R"({"command":"stop","timeoutSeconds":"9"})", R"({"command":"kill","timeoutSeconds":1})"}) {
     const auto request = parse_control_request(bad);
     ASSERT_FALSE(request) << bad;
@@ -43,9 +57,11 @@ TEST(ControlRequest, RefusesEveryPrefix) {
 }
 
 TEST(ControlReply, GoesRoundTrip) {
-  EXPECT_TRUE(parse_control_reply(encode_control_reply({})));
+  EXPECT_TRUE(parse_control_reply(encode_control_reply({}))->is_null());
+  const nlohmann::json result = {{"version", 2}};
+  EXPECT_EQ(*parse_control_reply(encode_control_result(result)), result);
   const Status outcome = fail(ErrorKind::conflict, "not running", "start it");
-  const Status refused = parse_control_reply(encode_control_reply(outcome));
+  const auto refused = parse_control_reply(encode_control_reply(outcome));
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().kind, ErrorKind::conflict);
   EXPECT_EQ(refused.error().message, "not running");

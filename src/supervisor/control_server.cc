@@ -7,6 +7,7 @@
 #include <boost/asio/experimental/awaitable_operators.hpp>
 #include <cerrno>
 #include <cstring>
+#include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 
@@ -15,6 +16,8 @@
 
 namespace microagent::supervisor {
 namespace {
+
+using Json = nlohmann::json;
 
 constexpr std::size_t kMaxConnections = 256;
 constexpr std::chrono::seconds kRequestPatience{5};
@@ -50,6 +53,11 @@ void send_with_descriptor(int socket, std::string_view line, int passed) {
   rights->cmsg_len = CMSG_LEN(sizeof(int));
   std::memcpy(CMSG_DATA(rights), &passed, sizeof passed);
   if (::sendmsg(socket, &message, MSG_NOSIGNAL | MSG_DONTWAIT) < 0) log_warning("a command left before its answer");
+}
+
+Result<Json> without_result(const Status& outcome) {
+  if (!outcome) return fail(outcome.error());
+  return Json();
 }
 
 }  // namespace
@@ -105,23 +113,36 @@ asio::awaitable<bool> ControlServer::wait_for_end(Descriptor& connection) {
 }
 
 asio::awaitable<void> ControlServer::answer(Descriptor& connection, std::string line) {
+  using Command = ControlRequest::Command;
   const auto request = parse_control_request(line);
-  Status outcome;
+  Result<Json> result = Json();
   if (!request) {
-    outcome = fail(request.error());
-  } else if (request->command == ControlRequest::Command::stop) {
-    outcome = co_await handler_.stop(request->timeout);
-  } else if (request->command == ControlRequest::Command::kill) {
-    outcome = co_await handler_.kill();
-  } else if (request->command == ControlRequest::Command::wait) {
+    result = fail(request.error());
+  } else if (request->command == Command::wait) {
     if (!co_await wait_for_end(connection)) co_return;
-  } else {
+  } else if (request->command == Command::exec) {
     const auto stream = co_await handler_.open_exec();
     if (stream) co_return send_with_descriptor(connection.native_handle(), encode_control_reply({}), stream->get());
-    outcome = fail(stream.error());
+    result = fail(stream.error());
+  } else {
+    result = co_await carry_out(*request);
   }
-  const std::string reply = encode_control_reply(outcome);
+  const std::string reply = encode_control_result(result);
   co_await send_all(connection, reply, in(kReplyPatience));
+}
+
+asio::awaitable<Result<Json>> ControlServer::carry_out(const ControlRequest& request) {
+  using Command = ControlRequest::Command;
+  switch (request.command) {
+    case Command::stop: co_return without_result(co_await handler_.stop(request.timeout));
+    case Command::kill: co_return without_result(co_await handler_.kill());
+    case Command::policy: co_return co_await handler_.apply_policy();
+    case Command::ask: co_return co_await handler_.ask_mediator(Json::parse(request.question, nullptr, false));
+    case Command::quarantine: co_return co_await handler_.quarantine();
+    case Command::exec:
+    case Command::wait: break;
+  }
+  co_return Json();
 }
 
 }  // namespace microagent::supervisor

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 
 #include "supervisor/control_protocol.h"
@@ -20,6 +21,12 @@ class ControlHandler {
   virtual asio::awaitable<void> wait() = 0;
   // A stream to the guest's exec service.
   virtual asio::awaitable<Result<Fd>> open_exec() = 0;
+  // The egress policy of the manifest, as it is on disk now, takes effect.
+  virtual asio::awaitable<Result<nlohmann::json>> apply_policy() = 0;
+  // A question for the mediator (flow/control.h).
+  virtual asio::awaitable<Result<nlohmann::json>> ask_mediator(nlohmann::json question) = 0;
+  // Severs the guest from everything and freezes it.
+  virtual asio::awaitable<Result<nlohmann::json>> quarantine() = 0;
 };
 
 // Serves <workspace>/control.sock. Must outlive its event loop's run.
@@ -41,6 +48,7 @@ class ControlServer {
   asio::awaitable<void> accept();
   asio::awaitable<void> serve(Descriptor connection);
   asio::awaitable<void> answer(Descriptor& connection, std::string line);
+  asio::awaitable<Result<nlohmann::json>> carry_out(const ControlRequest& request);
   asio::awaitable<bool> wait_for_end(Descriptor& connection);
 
   int directory_;

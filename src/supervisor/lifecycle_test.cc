@@ -12,6 +12,7 @@
 #include <filesystem>
 #include <fstream>
 #include <future>
+#include <nlohmann/json.hpp>
 #include <thread>
 
 #include "supervisor/client.h"
@@ -149,6 +150,45 @@ TEST_F(Lifecycle, KillsAtOnce) {
   const auto again = kill(*store_, kName);
   ASSERT_FALSE(again);
   EXPECT_EQ(again.error().kind, ErrorKind::conflict);
+}
+
+TEST_F(Lifecycle, CarriesQuestionsToTheMediatorAndBack) {
+  const auto running = begin();
+  ASSERT_TRUE(running) << running.error().message;
+  const auto status = ask_mediator(*store_, kName, {{"ask", "status"}});
+  ASSERT_TRUE(status) << status.error().message;
+  EXPECT_EQ(*status, (nlohmann::json{{"asked", "status"}}));
+  const auto refused = ask_mediator(*store_, kName, {{"ask", "explain"}, {"host", "no.example"}});
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().message, "no such host");
+  EXPECT_EQ(refused.error().remediation, "name another");
+  const auto order = ask_mediator(*store_, kName, {{"ask", "quarantine"}});
+  ASSERT_FALSE(order);
+  EXPECT_EQ(order.error().kind, ErrorKind::usage);
+  const auto applied = apply_policy(*store_, kName);
+  ASSERT_TRUE(applied) << applied.error().message;
+  EXPECT_EQ(*applied, (nlohmann::json{{"asked", "policy"}}));
+}
+
+TEST_F(Lifecycle, LetsAQuarantinedWorkspaceOnlyEnd) {
+  const auto running = begin();
+  ASSERT_TRUE(running) << running.error().message;
+  const auto quarantined = quarantine(*store_, kName);
+  ASSERT_TRUE(quarantined) << quarantined.error().message;
+  EXPECT_EQ(quarantined->state, State::quarantined);
+  EXPECT_TRUE(quarantine(*store_, kName));
+  const auto exec = open_exec(*store_, kName);
+  ASSERT_FALSE(exec);
+  EXPECT_EQ(exec.error().kind, ErrorKind::conflict);
+  EXPECT_THAT(exec.error().remediation, HasSubstr("only be stopped"));
+  EXPECT_FALSE(apply_policy(*store_, kName));
+  EXPECT_TRUE(ask_mediator(*store_, kName, {{"ask", "status"}}));
+  EXPECT_FALSE(begin());
+  const auto stopped = stop(*store_, kName, seconds(10));
+  ASSERT_TRUE(stopped) << stopped.error().message;
+  EXPECT_EQ(stopped->state, State::stopped);
+  EXPECT_EQ(stopped->detail, "killed while it was quarantined");
+  expect_nothing_left(*running);
 }
 
 TEST_F(Lifecycle, FailsWhenAWorkerDies) {

@@ -98,8 +98,21 @@ asio::awaitable<void> Machine::watch_monitor() {
   changes_.notify();
 }
 
+asio::awaitable<bool> Machine::freeze() {
+  const Deadline deadline = in(kMonitorPatience);
+  co_await changes_.until([this] { return monitored_ || monitor_over_; }, deadline);
+  if (!monitored_ || monitor_over_) co_return false;
+  frozen_.reset();
+  session_.execute("stop");
+  const std::string output = session_.take_output();
+  if (!co_await send_all(monitor_, output, deadline)) co_return false;
+  co_await changes_.until([this] { return frozen_ || monitor_over_; }, deadline);
+  co_return frozen_.value_or(false);
+}
+
 void Machine::on_event(const vm::QmpEvent& event) {
   using Kind = vm::QmpEvent::Kind;
+  if (event.kind == Kind::answer) frozen_ = event.succeeded;
   if (event.kind == Kind::ready) monitored_ = true;
   if (event.kind == Kind::guest_panicked || event.kind == Kind::shutdown) {
     if (!shutdown_) shutdown_ = Shutdown{};

@@ -24,6 +24,9 @@ class Machine {
 
   bool monitored() const { return monitored_; }  // the monitor's handshake is done
 
+  // Stops the guest's processors; false when QEMU does not say that it has.
+  asio::awaitable<bool> freeze();
+
   // How the guest ended the machine, when it did.
   struct Shutdown {
     bool panicked = false;
@@ -49,6 +52,7 @@ class Machine {
   LastLine console_line_;
   Descriptor console_, monitor_;
   vm::QmpSession session_;
+  std::optional<bool> frozen_;  // once QEMU has answered
   bool monitored_ = false, monitor_over_ = false, console_over_ = false;
   std::optional<Shutdown> shutdown_;
 };

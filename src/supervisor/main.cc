@@ -1,5 +1,6 @@
 // microagent-supervisor: lives as long as one workspace does. Started by `microagent start`, detached.
 
+#include <sys/prctl.h>
 #include <sys/stat.h>
 
 #include <CLI/CLI.hpp>
@@ -69,6 +70,7 @@ int main(int argc, char** argv) {
   app.add_option("--ready-timeout", arguments.ready_timeout, "seconds the guest may take to boot");
   CLI11_PARSE(app, argc, argv);
   ::umask(077);
+  if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) log_error("cannot give up gaining privileges");
   std::signal(SIGPIPE, SIG_IGN);
   std::signal(SIGXFSZ, SIG_IGN);
   std::signal(SIGHUP, SIG_IGN);

@@ -2,16 +2,20 @@
 
 #include <sys/socket.h>
 
+#include <array>
+#include <cstring>
 #include <nlohmann/json.hpp>
 #include <vector>
 
 #include "flow/control.h"
+#include "supervisor/report.h"
 
 namespace microagent::supervisor {
 namespace {
 
 using Json = nlohmann::json;
 
+constexpr std::chrono::seconds kAnswerPatience{20};
 constexpr int kSignalBase = 128;  // what a shell adds to the signal that ended a command
 
 std::string text_of(const Json& object, const char* key) {
@@ -90,6 +94,52 @@ bool MediatorLink::ask_for_shutdown() {
   return ::send(socket_.native_handle(), kRequest.data(), kRequest.size(), MSG_NOSIGNAL | MSG_DONTWAIT) > 0;
 }
 
+asio::awaitable<Result<Json>> MediatorLink::request(Json request, Fd passed) {
+  const std::uint64_t id = ++last_request_;
+  request["type"] = "request";
+  request["id"] = id;
+  if (fault_ || !send(request, passed)) co_return fail(ErrorKind::transient, "the mediator does not take the request");
+  answers_.emplace(id, std::nullopt);
+  co_await changes_.until([&] { return fault_ || answers_.at(id); }, in(kAnswerPatience));
+  auto answer = std::move(answers_.extract(id).mapped());
+  if (answer) co_return std::move(*answer);
+  co_return fail(ErrorKind::transient, fault_ ? "the mediator has ended" : "the mediator does not answer");
+}
+
+bool MediatorLink::send(const Json& message, const Fd& passed) {
+  std::string text = message.dump(-1, ' ', true, Json::error_handler_t::replace);
+  if (text.size() > flow::kMaxControlMessage) return false;
+  iovec part{text.data(), text.size()};
+  alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int))> control{};
+  msghdr packet{};
+  packet.msg_iov = &part;
+  packet.msg_iovlen = 1;
+  if (passed) {
+    packet.msg_control = control.data();
+    packet.msg_controllen = control.size();
+    cmsghdr* rights = CMSG_FIRSTHDR(&packet);
+    rights->cmsg_level = SOL_SOCKET;
+    rights->cmsg_type = SCM_RIGHTS;
+    rights->cmsg_len = CMSG_LEN(sizeof(int));
+    const int fd = passed.get();
+    std::memcpy(CMSG_DATA(rights), &fd, sizeof fd);
+  }
+  return ::sendmsg(socket_.native_handle(), &packet, MSG_NOSIGNAL | MSG_DONTWAIT) >= 0;
+}
+
+// An answer that nobody waits for any more came too late.
+void MediatorLink::on_answer(const Json& message) {
+  const auto id = message.find("id");
+  if (id == message.end() || !id->is_number_unsigned()) return;
+  const auto waiting = answers_.find(id->get<std::uint64_t>());
+  if (waiting == answers_.end()) return;
+  if (const auto error = message.find("error"); error != message.end()) {
+    waiting->second = Result<Json>(fail(error_from_json(*error)));
+  } else {
+    waiting->second = Result<Json>(message.value("result", Json()));
+  }
+}
+
 void MediatorLink::close() { ::shutdown(socket_.native_handle(), SHUT_RDWR); }
 
 asio::awaitable<void> MediatorLink::receive() {
@@ -110,6 +160,10 @@ bool MediatorLink::on_packet(ByteView packet) {
   if (!message.is_object()) return false;
   if (text_of(message, "type") == "ready") {
     ready_ = true;
+    return true;
+  }
+  if (text_of(message, "type") == "answer") {
+    on_answer(message);
     return true;
   }
   ++revision_;

@@ -1,8 +1,9 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
-#include <nlohmann/json_fwd.hpp>
+#include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 
@@ -44,6 +45,9 @@ class MediatorLink {
   // Asks the guest, through the mediator, for a clean end. False when that cannot be asked.
   bool ask_for_shutdown();
 
+  // Sends a request (flow/control.h), with a descriptor beside it where there is one, and waits for its answer.
+  asio::awaitable<Result<nlohmann::json>> request(nlohmann::json request, Fd passed = Fd());
+
   // Hangs up: the mediator writes down how its flows ended and ends itself.
   void close();
 
@@ -51,11 +55,15 @@ class MediatorLink {
   MediatorLink(Descriptor socket, Changes& changes) : socket_(std::move(socket)), changes_(changes) {}
   asio::awaitable<void> receive();
   bool on_packet(ByteView packet);
+  bool send(const nlohmann::json& message, const Fd& passed);
+  void on_answer(const nlohmann::json& message);
 
   Descriptor socket_;
   Changes& changes_;
   GuestFacts facts_;
   std::uint64_t revision_ = 0;
+  std::uint64_t last_request_ = 0;
+  std::map<std::uint64_t, std::optional<Result<nlohmann::json>>> answers_;  // by request that waits
   bool ready_ = false;
   std::optional<std::string> fault_;
 };

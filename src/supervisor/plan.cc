@@ -76,8 +76,8 @@ Result<flow::Configure> wire_config(const workspace::Manifest& manifest, bool ho
   const auto length =
       slash == std::string::npos ? std::nullopt : parse_prefix_length(std::string_view(network.ip).substr(slash + 1));
   if (!ip || !gateway || !length) {
-    return fail(ErrorKind::permanent, fmt::format("network.ip {} with gateway {} is no IPv4 network", network.ip,
-                                                  network.gateway));
+    return fail(ErrorKind::permanent,
+                fmt::format("network.ip {} with gateway {} is no IPv4 network", network.ip, network.gateway));
   }
   configure.guest_ip = *ip;
   configure.gateway_ip = *gateway;
@@ -100,13 +100,11 @@ std::string mediator_config(const workspace::Manifest& manifest, const std::file
                  {"mode", workspace::to_string(manifest.network.mode)},
                  {"auditFile", audit_file.string()},
                  {"resultFile", (audit_file.parent_path() / workspace::kResultFile).string()},
-                 {"allow", manifest.egress.allow}};
+                 {"egress", workspace::to_json(manifest.egress)}};
   if (manifest.network.mode == workspace::NetworkMode::user) {
     const auto network = workspace::effective(manifest.network);
-    config["network"] = {{"ip", network.ip},
-                         {"subnet", network.subnet},
-                         {"gateway", network.gateway},
-                         {"dns", manifest.network.dns}};
+    config["network"] = {
+        {"ip", network.ip}, {"subnet", network.subnet}, {"gateway", network.gateway}, {"dns", manifest.network.dns}};
   }
   if (manifest.mediation) config["mediation"] = mediation_config(*manifest.mediation);
   return config.dump(-1, ' ', true, Json::error_handler_t::replace);

@@ -14,7 +14,7 @@ workspace::Manifest manifest() {
   web.name = "web";
   web.env = {"A=b"};
   web.entrypoint = "httpd -f";
-  web.egress.allow = {"127.0.0.1:8000"};
+  web.egress.allow.emplace_back().destination = "127.0.0.1:8000";
   return web;
 }
 
@@ -72,7 +72,7 @@ TEST(MediatorConfig, TellsDeclaredResolversOnly) {
   EXPECT_EQ(json.at("workspace"), "web");
   EXPECT_EQ(json.at("mode"), "user");
   EXPECT_EQ(json.at("auditFile"), "/state/egress.jsonl");
-  EXPECT_EQ(json.at("allow").at(0), "127.0.0.1:8000");
+  EXPECT_EQ(json.at("egress"), workspace::to_json(manifest().egress));
   EXPECT_EQ(json.at("network").at("gateway"), "192.168.64.1");
   EXPECT_TRUE(json.at("network").at("dns").is_array());
   EXPECT_TRUE(json.at("network").at("dns").empty());

@@ -1,12 +1,29 @@
 #include "supervisor/prepare.h"
 
+#include <fmt/format.h>
+#include <unistd.h>
+
 #include "supervisor/programs.h"
 #include "vm/qemu_program.h"
 
 namespace microagent::supervisor {
+namespace {
+
+// A guest larger than the host would boot for ever, or end other people's processes.
+Status check_memory(unsigned wanted_mib) {
+  const auto pages = static_cast<std::uint64_t>(::sysconf(_SC_PHYS_PAGES));
+  const std::uint64_t host_mib = pages * static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE)) >> 20;
+  if (wanted_mib < host_mib) return {};
+  return fail(ErrorKind::resource_exhausted,
+              fmt::format("the workspace has {} MiB of memory, this host {}", wanted_mib, host_mib),
+              "declare less with --memory or resources.memory");
+}
+
+}  // namespace
 
 Result<Provisions> prepare(const workspace::Manifest& manifest, const std::filesystem::path& state_root,
                            const std::filesystem::path& program_directory) {
+  if (Status fits = check_memory(manifest.resources.memory_mib); !fits) return fail(fits.error());
   auto guest = image::find_guest_files(state_root, program_directory);
   if (!guest) return fail(guest.error());
   auto qemu = vm::find_qemu();

@@ -19,6 +19,7 @@ using workspace::State;
 
 Supervisor::Supervisor(asio::io_context& io, const workspace::Store& store, Reporter& reporter, Charge charge)
     : io_(io),
+      store_(store),
       reporter_(reporter),
       charge_(std::move(charge)),
       journal_(store, charge_.manifest.name),
@@ -84,11 +85,16 @@ asio::awaitable<void> Supervisor::wait() {
   co_await changes_.until([this] { return finished_ || journal_.record().exit_code.has_value(); }, kNever);
 }
 
+Status Supervisor::check_running() const {
+  const State state = journal_.record().state;
+  if (state == State::running) return {};
+  return fail(ErrorKind::conflict,
+              fmt::format("workspace {} is {}, not running", charge_.manifest.name, workspace::to_string(state)),
+              state == State::quarantined ? "a quarantined workspace can only be stopped, killed and deleted" : "");
+}
+
 asio::awaitable<Result<Fd>> Supervisor::open_exec() {
-  if (journal_.record().state != State::running) {
-    co_return fail(ErrorKind::conflict, fmt::format("workspace {} is {}, not running", charge_.manifest.name,
-                                                    workspace::to_string(journal_.record().state)));
-  }
+  if (Status running = check_running(); !running) co_return fail(running.error());
   std::array<int, 2> ends{};
   if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()) != 0) {
     co_return fail_errno(errno, "cannot make a socket pair");
@@ -117,6 +123,10 @@ asio::awaitable<Ending> Supervisor::attend() {
 }
 
 asio::awaitable<Ending> Supervisor::shut_down() {
+  if (journal_.record().state == State::quarantined) {
+    if (const Status entered = journal_.enter(State::stopping, ""); !entered) log_error("{}", entered.error().message);
+    co_return Ending{State::stopped, "killed while it was quarantined"};
+  }
   if (const Status entered = journal_.enter(State::stopping, ""); !entered) log_error("{}", entered.error().message);
   if (request_->at_once) co_return Ending{State::stopped, "killed on request"};
   const auto timeout = request_->timeout;

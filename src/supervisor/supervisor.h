@@ -48,6 +48,9 @@ class Supervisor final : public ControlHandler {
   asio::awaitable<Status> kill() override;
   asio::awaitable<void> wait() override;
   asio::awaitable<Result<Fd>> open_exec() override;
+  asio::awaitable<Result<nlohmann::json>> apply_policy() override;
+  asio::awaitable<Result<nlohmann::json>> ask_mediator(nlohmann::json question) override;
+  asio::awaitable<Result<nlohmann::json>> quarantine() override;
 
   asio::awaitable<void> live();
   asio::awaitable<void> heed_signals();
@@ -78,6 +81,7 @@ class Supervisor final : public ControlHandler {
   std::array<std::optional<ChildEnd>, 3> ends() const;
   bool all_ended() const;
   bool broken() const;  // something died or failed that should not
+  Status check_running() const;
   bool over() const { return broken() || request_.has_value(); }
 
   // What was asked for over the control socket or by a signal.
@@ -88,6 +92,7 @@ class Supervisor final : public ControlHandler {
   void ask(Request request);
 
   asio::io_context& io_;
+  const workspace::Store& store_;
   Reporter& reporter_;
   Charge charge_;
   const bool host_has_ipv6_ = host_has_ipv6();

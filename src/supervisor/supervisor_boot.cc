@@ -1,7 +1,6 @@
 // Supervisor's beginning: from nothing to a guest that is ready.
 
 #include <fmt/format.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -11,6 +10,7 @@
 #include "base/log.h"
 #include "image/initrd.h"
 #include "supervisor/plan.h"
+#include "supervisor/sealed_file.h"
 #include "supervisor/supervisor.h"
 #include "workspace/mediation.h"
 
@@ -22,16 +22,6 @@ using workspace::State;
 constexpr std::chrono::seconds kWorkerPatience{10};
 constexpr std::chrono::seconds kFrontEndPatience{20};
 constexpr std::chrono::seconds kProbePatience{10};  // more than the mediator takes for a dial
-
-// A file of its own that nobody can change any more.
-Result<Fd> sealed_file(std::string_view content) {
-  Fd file(::memfd_create("microagent-mediator-config", MFD_CLOEXEC | MFD_ALLOW_SEALING));
-  if (!file || ::write(file.get(), content.data(), content.size()) != static_cast<ssize_t>(content.size()) ||
-      ::fcntl(file.get(), F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) != 0) {
-    return fail_errno(errno, "cannot pass the mediator its configuration");
-  }
-  return file;
-}
 
 std::string place(int index) { return fmt::format("{}", kFirstDescriptor + index); }
 
@@ -92,7 +82,8 @@ asio::awaitable<Status> Supervisor::start_workers() {
   if (!to_mediator) co_return fail(to_mediator.error());
   auto between = flow::Channel::make_pair();
   if (!between) co_return fail(between.error());
-  auto config = sealed_file(mediator_config(charge_.manifest, charge_.directory_path / "egress.jsonl"));
+  auto config = sealed_file("microagent-mediator-config",
+                            mediator_config(charge_.manifest, charge_.directory_path / "egress.jsonl"));
   if (!config) co_return fail(config.error());
 
   const Worker::Surroundings surroundings{io_.get_executor(), charge_.log, changes_};

@@ -80,6 +80,20 @@ class Resolver {
   std::map<std::string, std::string> places_;
 };
 
+void resolve_egress(const EgressDeclaration& declared, Resolver& resolver, Egress& egress) {
+  resolver.set("egress.mode", declared.mode, egress.mode);
+  resolver.set("egress.lockAllowlist", declared.lock_allowlist, egress.lock_allowlist);
+  resolver.set("egress.observe", declared.observe, egress.observe);
+  resolver.set("egress.maxTotalBytes", declared.max_total_bytes, egress.max_total_bytes);
+  resolver.set("egress.maxBytesPerSecond", declared.max_bytes_per_second, egress.max_bytes_per_second);
+  resolver.set("egress.maxConnections", declared.max_connections, egress.max_connections);
+  for (const EgressRule& rule : declared.allow) resolver.add("egress.allow", rule, rule.place, egress.allow);
+  for (const EgressRule& rule : declared.deny) resolver.add("egress.deny", rule, rule.place, egress.deny);
+  for (const EgressRule& rule : declared.passthrough) {
+    resolver.add("egress.passthrough", rule, rule.place, egress.passthrough);
+  }
+}
+
 }  // namespace
 
 Result<NetworkMode> parse_mode(std::string_view text) {
@@ -123,14 +137,29 @@ Declaration unite(Declaration flags, Declaration spec) {
   std::swap(flags.dns, spec.dns);
   std::swap(flags.routes, spec.routes);
   std::swap(flags.env, spec.env);
-  std::swap(flags.allow, spec.allow);
   append(flags.forwards, std::move(spec.forwards));
   append(flags.dns, std::move(spec.dns));
   append(flags.routes, std::move(spec.routes));
   append(flags.env, std::move(spec.env));
-  append(flags.allow, std::move(spec.allow));
+  flags.egress = unite(std::move(flags.egress), std::move(spec.egress));
   flags.mediation = unite(std::move(flags.mediation), std::move(spec.mediation));
   return flags;
+}
+
+EgressDeclaration unite(EgressDeclaration stronger, EgressDeclaration weaker) {
+  prefer(stronger.mode, weaker.mode);
+  prefer(stronger.lock_allowlist, weaker.lock_allowlist);
+  prefer(stronger.observe, weaker.observe);
+  prefer(stronger.max_total_bytes, weaker.max_total_bytes);
+  prefer(stronger.max_bytes_per_second, weaker.max_bytes_per_second);
+  prefer(stronger.max_connections, weaker.max_connections);
+  std::swap(stronger.allow, weaker.allow);
+  std::swap(stronger.deny, weaker.deny);
+  std::swap(stronger.passthrough, weaker.passthrough);
+  append(stronger.allow, std::move(weaker.allow));
+  append(stronger.deny, std::move(weaker.deny));
+  append(stronger.passthrough, std::move(weaker.passthrough));
+  return stronger;
 }
 
 Result<Manifest> resolve(const Declaration& declaration) {
@@ -153,7 +182,7 @@ Result<Manifest> resolve(const Declaration& declaration) {
   for (const Text& route : declaration.routes) {
     resolver.unite("network.routes", {{canonical_route(route.value), route.place}}, network.routes);
   }
-  resolver.unite("egress.allow", declaration.allow, manifest.egress.allow);
+  resolve_egress(declaration.egress, resolver, manifest.egress);
   for (const auto& [forward, place] : declaration.forwards) {
     resolver.add("network.forwards", forward, place, network.forwards);
   }

@@ -15,6 +15,14 @@
 
 namespace microagent::workspace {
 
+struct EgressDeclaration {
+  std::optional<Declared<std::string>> mode;
+  std::optional<Declared<bool>> lock_allowlist, observe;
+  std::vector<EgressRule> allow, deny, passthrough;  // each with its place
+  std::optional<Declared<std::uint64_t>> max_total_bytes, max_bytes_per_second;
+  std::optional<Declared<std::uint32_t>> max_connections;
+};
+
 struct Declaration {
   std::optional<Declared<std::string>> name;
   std::optional<Declared<NetworkMode>> mode;
@@ -24,7 +32,7 @@ struct Declaration {
   std::optional<Declared<std::uint32_t>> memory_mib, cpus;
   std::vector<Declared<std::string>> env;  // NAME=VALUE
   std::optional<Declared<std::string>> entrypoint;
-  std::vector<Declared<std::string>> allow;
+  EgressDeclaration egress;
   DeclaredMediation mediation;
 };
 
@@ -35,6 +43,7 @@ Result<std::uint32_t> parse_cpus(std::string_view text);
 
 // Flags win, lists unite: the spec's entries first. A variable that both set has the flag's value.
 Declaration unite(Declaration flags, Declaration spec);
+EgressDeclaration unite(EgressDeclaration stronger, EgressDeclaration weaker);
 
 // The manifest with every rule checked and every default but created_at filled in. Kind usage; the message says the
 // place.

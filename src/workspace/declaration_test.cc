@@ -35,15 +35,48 @@ TEST(Declaration, ListsUnite) {
   Declaration flags = named(), spec;
   spec.dns = {Text{"1.1.1.1", "s"}, Text{"8.8.8.8", "s"}};
   flags.dns = {Text{"9.9.9.9", "--dns"}, Text{"1.1.1.1", "--dns"}};
-  spec.allow = {Text{"10.0.0.1", "s"}};
-  flags.allow = {Text{"10.0.0.2", "--egress-allow"}};
   spec.routes = {Text{"default via 192.168.64.1", "s"}};
   flags.routes = {Text{"0.0.0.0/0  via 192.168.64.1", "--route"}};
   const auto manifest = resolve(unite(flags, spec));
   ASSERT_TRUE(manifest);
   EXPECT_THAT(manifest->network.dns, ElementsAre("1.1.1.1", "8.8.8.8", "9.9.9.9"));
-  EXPECT_THAT(manifest->egress.allow, ElementsAre("10.0.0.1", "10.0.0.2"));
   EXPECT_THAT(manifest->network.routes, ElementsAre("0.0.0.0/0 via 192.168.64.1"));
+}
+
+EgressRule rule(const char* destination, const char* place) {
+  EgressRule rule;
+  rule.destination = destination;
+  rule.place = place;
+  return rule;
+}
+
+TEST(Declaration, EgressUnitesListsAndTheFlagsWin) {
+  Declaration flags = named(), spec;
+  flags.egress.mode = {"mitm", "--egress"};
+  flags.egress.allow = {rule("b.com", "--egress-allow")};
+  spec.egress.mode = {"broker", "s:1: egress.mode"};
+  spec.egress.lock_allowlist = {true, "s:2"};
+  spec.egress.observe = {true, "s:2"};
+  spec.egress.allow = {rule("a.com", "s:3")};
+  spec.egress.deny = {rule("c.com", "s:4")};
+  spec.egress.passthrough = {rule("d.com", "s:5")};
+  spec.egress.max_total_bytes = {1, "s:6"};
+  spec.egress.max_bytes_per_second = {2, "s:7"};
+  spec.egress.max_connections = {3, "s:8"};
+  flags.egress.max_connections = {4, "--egress-max-conns"};
+  const auto manifest = resolve(unite(flags, spec));
+  ASSERT_TRUE(manifest) << manifest.error().message;
+  Egress expected;
+  expected.mode = "mitm";
+  expected.lock_allowlist = true;
+  expected.observe = true;
+  expected.allow = {rule("a.com", "s:3"), rule("b.com", "--egress-allow")};
+  expected.deny = {rule("c.com", "s:4")};
+  expected.passthrough = {rule("d.com", "s:5")};
+  expected.max_total_bytes = 1;
+  expected.max_bytes_per_second = 2;
+  expected.max_connections = 4;
+  EXPECT_EQ(manifest->egress, expected);
 }
 
 TEST(Declaration, AVariableHasTheFlagsValue) {

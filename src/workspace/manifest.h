@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "workspace/egress.h"
 
 namespace microagent::workspace {
 
@@ -46,10 +47,6 @@ struct EffectiveNetwork {
 struct Resources {
   std::uint32_t memory_mib = 512;
   std::uint32_t cpus = 1;
-};
-
-struct Egress {
-  std::vector<std::string> allow;  // ADDRESS or CIDR, each with optional :PORT; overrides the inside-deny
 };
 
 // The mediation channel: a guest's connection to CID 2, `port`, is led to `target` (mediation.h). Not to be confused

@@ -41,12 +41,6 @@ Status read_resources(const Json& json, std::string_view file, Resources& resour
   return fields.finish();
 }
 
-Status read_egress(const Json& json, std::string_view file, Egress& egress) {
-  JsonFields fields(json, file, "egress.");
-  fields.read("allow", egress.allow);
-  return fields.finish();
-}
-
 }  // namespace
 
 Json to_json(const Manifest& manifest) {
@@ -57,7 +51,7 @@ Json to_json(const Manifest& manifest) {
                {"resources", {{"memoryMiB", manifest.resources.memory_mib}, {"cpus", manifest.resources.cpus}}},
                {"env", manifest.env},
                {"entrypoint", manifest.entrypoint},
-               {"egress", {{"allow", manifest.egress.allow}}}};
+               {"egress", to_json(manifest.egress)}};
   if (manifest.mediation) json["mediation"] = mediation_record(*manifest.mediation);
   return json;
 }
@@ -80,7 +74,11 @@ Result<Manifest> manifest_from_json(const Json& json, std::string_view file) {
   if (const Json* resources = fields.nested("resources", true)) {
     fields.absorb(read_resources(*resources, file, manifest.resources));
   }
-  if (const Json* egress = fields.nested("egress", true)) fields.absorb(read_egress(*egress, file, manifest.egress));
+  if (const Json* egress = fields.nested("egress", true)) {
+    auto parsed = egress_from_json(*egress, file);
+    if (!parsed) return fail(parsed.error());
+    manifest.egress = std::move(*parsed);
+  }
   if (const Json* mediation = fields.nested("mediation", false)) {
     auto parsed = mediation_from_json(*mediation, file);
     if (!parsed) return fail(parsed.error());

@@ -23,7 +23,7 @@ Manifest rich() {
   manifest.network.routes = {"0.0.0.0/0 via 10.0.0.1"};
   manifest.env = {"A=1"};
   manifest.entrypoint = "true";
-  manifest.egress.allow = {"10.0.0.9"};
+  manifest.egress.allow.emplace_back().destination = "10.0.0.9";
   return manifest;
 }
 

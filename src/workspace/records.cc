@@ -25,7 +25,7 @@ Json declared_record(const Manifest& manifest, State state) {
                  {"network", network_record(manifest.network)},
                  {"networkMode", to_string(manifest.network.mode)},
                  {"resources", {{"memoryMiB", manifest.resources.memory_mib}, {"cpus", manifest.resources.cpus}}},
-                 {"egress", {{"allow", manifest.egress.allow}}},
+                 {"egress", egress_record(manifest.egress)},
                  {"createdAt", manifest.created_at}};
   if (!manifest.env.empty()) record["envNames"] = env_names(manifest.env);
   if (!manifest.entrypoint.empty()) record["entrypoint"] = manifest.entrypoint;

@@ -3,8 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
+#include <utility>
 
-#include "workspace/allow_rule.h"
 #include "workspace/mediation.h"
 #include "workspace/state.h"
 
@@ -64,6 +65,33 @@ std::optional<Violation> find_words_violation(const Manifest& manifest) {
   return std::nullopt;
 }
 
+// What the words of a rule mean is not known here; how long they are is.
+bool has_long_word(const EgressRule& rule) {
+  const auto is_long = [](const std::string& word) { return word.size() > kMaxEgressWord; };
+  return is_long(rule.destination) || is_long(rule.place) ||
+         std::ranges::any_of(std::array{&rule.ports, &rule.methods, &rule.paths},
+                             [&](const auto* words) { return std::ranges::any_of(*words, is_long); });
+}
+
+std::optional<Violation> find_egress_violation(const Egress& egress) {
+  if (egress.mode != "broker" && egress.mode != "mitm" && egress.mode != "off") {
+    return Violation{"egress.mode", "is not a mode", "use broker, mitm or off"};
+  }
+  const std::array lists{std::pair{"allow", &egress.allow}, std::pair{"deny", &egress.deny},
+                         std::pair{"passthrough", &egress.passthrough}};
+  std::size_t total = 0;
+  for (const auto& [name, list] : lists) {
+    total += list->size();
+    const auto found = std::ranges::find_if(*list, has_long_word);
+    if (found == list->end()) continue;
+    return Violation{fmt::format("egress.{}[{}]", name, found - list->begin()), "a word of the rule is too long",
+                     fmt::format("write at most {} bytes", kMaxEgressWord)};
+  }
+  if (total <= kMaxEgressRules) return std::nullopt;
+  return Violation{"egress", fmt::format("{} rules are more than {}", total, kMaxEgressRules),
+                   "use suffixes and prefixes"};
+}
+
 }  // namespace
 
 std::optional<Violation> find_violation(const Manifest& manifest) {
@@ -76,14 +104,7 @@ std::optional<Violation> find_violation(const Manifest& manifest) {
   if (manifest.mediation) {
     if (auto violation = find_mediation_violation(*manifest.mediation)) return violation;
   }
-  for (std::size_t i = 0; i < manifest.egress.allow.size(); ++i) {
-    const std::string& rule = manifest.egress.allow[i];
-    if (Status valid = check_allow_rule(rule); !valid) {
-      return Violation{fmt::format("egress.allow[{}]", i), fmt::format("\"{}\": {}", rule, valid.error().message),
-                       valid.error().remediation};
-    }
-  }
-  return std::nullopt;
+  return find_egress_violation(manifest.egress);
 }
 
 }  // namespace microagent::workspace

@@ -132,8 +132,11 @@ Found find_dns_violation(const std::vector<std::string>& dns) {
   }
   for (std::size_t i = 0; i < dns.size(); ++i) {
     const auto address = parse_ipv4(dns[i]);
-    const bool usable = address && (is_unicast(*address) || *address >> 24 == 127);
-    if (usable) continue;
+    if (address && *address >> 24 == 127) {
+      return Violation{fmt::format("network.dns[{}]", i), fmt::format("{} is the guest itself there", dns[i]),
+                       "leave it out: the gateway asks the host's own resolvers"};
+    }
+    if (address && is_unicast(*address)) continue;
     return Violation{fmt::format("network.dns[{}]", i),
                      fmt::format("\"{}\" is not the IPv4 address of a resolver", dns[i]), "write it like 1.1.1.1"};
   }

@@ -5,7 +5,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "workspace/allow_rule.h"
 #include "workspace/forward.h"
 
 namespace microagent::workspace {
@@ -167,7 +166,8 @@ TEST(Rules, HostsHaveUnicastAddresses) {
 }
 
 TEST(Rules, ResolversAreAddresses) {
-  EXPECT_EQ(broken(with_dns({"1.1.1.1", "127.0.0.53"})), "");
+  EXPECT_EQ(broken(with_dns({"1.1.1.1", "9.9.9.9"})), "");
+  EXPECT_EQ(broken(with_dns({"1.1.1.1", "127.0.0.53"})), "network.dns[1]: 127.0.0.53 is the guest itself there");
   for (const char* text : {"dns.example", "::1", "1.1.1.1:53", "0.0.0.0", "224.0.0.1", ""}) {
     EXPECT_THAT(broken(with_dns({"1.1.1.1", text})), HasSubstr("network.dns[1]: ")) << text;
   }
@@ -235,18 +235,29 @@ TEST(Rules, WordsAreBounded) {
   EXPECT_THAT(broken(manifest), HasSubstr("more than 262144"));
 }
 
-TEST(Rules, EgressRulesAreAddresses) {
-  for (const char* rule : {"10.1.2.3", "10.1.2.3:5432", "10.0.0.0/8", "10.0.0.0/8:443", "::1", "fd00::/8",
-                           "fd00::/8:443", "[::1]:443", "[fd00::/8]:443"}) {
-    EXPECT_TRUE(check_allow_rule(rule)) << rule;
-  }
-  for (const char* rule : {"", "example.com", "10.1.2.3:", "10.1.2.3:0", "10.1.2.3:65536", "10.0.0.0/33", "10.0.0.0/",
-                           "[::1]", "[::1", "fd00::/129", "https://10.0.0.1", "10.1.2.3:http", "[::1]443", ":80"}) {
-    EXPECT_FALSE(check_allow_rule(rule)) << rule;
-  }
+TEST(Rules, EgressRulesAreBounded) {
   Manifest manifest = plain();
-  manifest.egress.allow = {"10.0.0.1", "example.com"};
-  EXPECT_THAT(broken(manifest), HasSubstr("egress.allow[1]: \"example.com\": "));
+  manifest.egress.deny.resize(2);
+  EXPECT_EQ(broken(manifest), "");
+  manifest.egress.deny[1].destination = std::string(kMaxEgressWord, 'a');
+  EXPECT_EQ(broken(manifest), "");
+  manifest.egress.deny[1].paths = {std::string(kMaxEgressWord + 1, 'a')};
+  EXPECT_EQ(broken(manifest), "egress.deny[1]: a word of the rule is too long");
+  manifest.egress.deny.resize(1);
+  manifest.egress.allow.resize(kMaxEgressRules - 1);
+  EXPECT_EQ(broken(manifest), "");
+  manifest.egress.passthrough.resize(1);
+  EXPECT_THAT(broken(manifest), HasSubstr("egress: 200001 rules are more than 200000"));
+}
+
+TEST(Rules, TheEgressModeIsOneOfThree) {
+  Manifest manifest = plain();
+  for (const char* mode : {"broker", "mitm", "off"}) {
+    manifest.egress.mode = mode;
+    EXPECT_EQ(broken(manifest), "");
+  }
+  manifest.egress.mode = "guarded";
+  EXPECT_EQ(broken(manifest), "egress.mode: is not a mode");
 }
 
 TEST(Effective, FillsTheDefaultsIn) {

@@ -94,7 +94,10 @@ std::optional<State> state_from_string(std::string_view word) {
   return std::nullopt;
 }
 
-bool is_alive(State state) { return state == State::starting || state == State::running || state == State::stopping; }
+bool is_alive(State state) {
+  return state == State::starting || state == State::running || state == State::stopping ||
+         state == State::quarantined;
+}
 
 Json to_json(const Signal& signal) {
   Json json = {{"ready", signal.ready}};

@@ -2,33 +2,31 @@
 
 #include <fmt/format.h>
 
+#include "workspace/egress_spec.h"
 #include "workspace/files.h"
 #include "workspace/forward.h"
 #include "workspace/mediation.h"
-#include "workspace/yaml_reader.h"
+#include "workspace/yaml_document.h"
 
 namespace microagent::workspace {
 namespace {
 
-constexpr std::size_t kMaxSpec = 1024 * 1024;
+constexpr std::size_t kMaxSpec = 32 * 1024 * 1024;
 
 using Texts = std::vector<Declared<std::string>>;
 
 class SpecReader {
  public:
-  explicit SpecReader(std::string_view file) : yaml_(file) {}
+  SpecReader(YamlReader& yaml, Declaration& spec) : yaml_(yaml), spec_(spec) {}
 
-  Result<Declaration> read(const YAML::Node& root) {
-    yaml_.read_map({root, "", root.Mark().line + 1},
-                   {{"name", [this](const auto& v) { spec_.name = yaml_.scalar(v); }},
-                    {"network", [this](const auto& v) { read_network(v); }},
-                    {"resources", [this](const auto& v) { read_resources(v); }},
-                    {"env", [this](const auto& v) { read_env(v); }},
-                    {"entrypoint", [this](const auto& v) { spec_.entrypoint = yaml_.scalar(v); }},
-                    {"egress", [this](const auto& v) { read_egress(v); }},
-                    {"mediation", [this](const auto& v) { read_mediation(v); }}});
-    if (!yaml_.status()) return fail(yaml_.status().error());
-    return std::move(spec_);
+  void read(const YamlValue& root) {
+    yaml_.read_map(root, {{"name", [this](const auto& v) { spec_.name = yaml_.scalar(v); }},
+                          {"network", [this](const auto& v) { read_network(v); }},
+                          {"resources", [this](const auto& v) { read_resources(v); }},
+                          {"env", [this](const auto& v) { read_env(v); }},
+                          {"entrypoint", [this](const auto& v) { spec_.entrypoint = yaml_.scalar(v); }},
+                          {"egress", [this](const auto& v) { read_egress_map(yaml_, v, spec_.egress); }},
+                          {"mediation", [this](const auto& v) { read_mediation(v); }}});
   }
 
  private:
@@ -73,10 +71,6 @@ class SpecReader {
     });
   }
 
-  void read_egress(const YamlValue& value) {
-    yaml_.read_map(value, {{"allow", [this](const auto& v) { read_texts(v, spec_.allow); }}});
-  }
-
   void read_mediation(const YamlValue& value) {
     DeclaredMediation& channel = spec_.mediation;
     yaml_.read_map(value,
@@ -93,15 +87,9 @@ class SpecReader {
     });
   }
 
-  YamlReader yaml_;
-  Declaration spec_;
+  YamlReader& yaml_;
+  Declaration& spec_;
 };
-
-tl::unexpected<Error> not_yaml(std::string_view file, const YAML::Exception& error) {
-  const int line = error.mark.is_null() ? 1 : error.mark.line + 1;
-  return fail(ErrorKind::usage, fmt::format("{}:{}: is not YAML: {}", file, line, error.msg),
-              "correct it; YAML is indented with spaces, and quotes what holds a colon");
-}
 
 }  // namespace
 
@@ -114,19 +102,11 @@ Result<Declaration> load_spec(const std::filesystem::path& path) {
 }
 
 Result<Declaration> parse_spec(std::string_view text, std::string_view file) {
-  try {
-    const auto documents = YAML::LoadAll(std::string(text));
-    if (documents.empty() || documents[0].IsNull()) {
-      return fail(ErrorKind::usage, fmt::format("{}:1: the spec is empty", file), "it needs at least a name");
-    }
-    if (documents.size() > 1) {
-      return fail(ErrorKind::usage, fmt::format("{}:{}: a second document begins", file, documents[1].Mark().line + 1),
-                  "keep one workspace a file");
-    }
-    return SpecReader(file).read(documents[0]);
-  } catch (const YAML::Exception& error) {
-    return not_yaml(file, error);
-  }
+  Declaration spec;
+  Status read = read_yaml_document(text, file,
+                                   [&](YamlReader& yaml, const YamlValue& root) { SpecReader(yaml, spec).read(root); });
+  if (!read) return fail(read.error());
+  return spec;
 }
 
 }  // namespace microagent::workspace

@@ -15,8 +15,7 @@
 //   resources: {memory: 512MiB, cpus: 2}
 //   env: {GREETING: hello}           # or a list of NAME=VALUE
 //   entrypoint: httpd -f -p 80       # run by the guest's shell
-//   egress:
-//     allow: [10.1.2.3:5432]
+//   egress: {mode: broker, allow: [api.example.com, "10.1.2.3:5432"]}   # keys as in workspace/egress_spec.h
 //
 // Unknown keys, wrong types and duplicate keys are errors that say FILE:LINE.
 

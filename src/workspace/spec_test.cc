@@ -52,7 +52,9 @@ TEST(Spec, ReadsEveryKey) {
   EXPECT_EQ(manifest->resources.cpus, 2U);
   EXPECT_THAT(manifest->env, ElementsAre("GREETING=hello world", "COUNT=3"));
   EXPECT_EQ(manifest->entrypoint, "httpd -f -p 80");
-  EXPECT_THAT(manifest->egress.allow, ElementsAre("10.1.2.3:5432"));
+  ASSERT_EQ(manifest->egress.allow.size(), 1U);
+  EXPECT_EQ(manifest->egress.allow[0].destination, "10.1.2.3:5432");
+  EXPECT_EQ(manifest->egress.allow[0].place, "microagent.yaml:20: egress.allow[0]");
 }
 
 TEST(Spec, TakesVariablesAsAList) {
@@ -84,7 +86,7 @@ TEST_P(RefusedSpec, SaysFileAndLine) {
 INSTANTIATE_TEST_SUITE_P(
     Spec, RefusedSpec,
     testing::Values(
-        Refusal{"", "s:1: the spec is empty"}, Refusal{"# nothing\n", "s:1: the spec is empty"},
+        Refusal{"", "s:1: is empty"}, Refusal{"# nothing\n", "s:1: is empty"},
         Refusal{"just words", "s:1: is not a map"}, Refusal{"- a\n", "s:1: is not a map"},
         Refusal{"name: a\nport: 80\n", "s:2: port: unknown key"},
         Refusal{"name: a\nnetwork:\n  mode: user\n  modes: x\n", "s:4: network.modes: unknown key"},
@@ -110,7 +112,7 @@ INSTANTIATE_TEST_SUITE_P(
         Refusal{"resources: 5\n", "s:1: resources: is not a map"}, Refusal{"env: A=1\n", "s:1: env: is not a map"},
         Refusal{"env:\n  A:\n", "s:2: env.A: is not a single value"}, Refusal{"env:\n  A: [1]\n", "s:2: env.A: is not"},
         Refusal{"egress:\n  allow: 10.0.0.1\n", "s:2: egress.allow: is not a list"},
-        Refusal{"egress:\n  deny: []\n", "s:2: egress.deny: unknown key"},
+        Refusal{"egress:\n  swap: []\n", "s:2: egress.swap: unknown key"},
         Refusal{"entrypoint:\n  - a\n", "s:2: entrypoint: is not a single value"},
         Refusal{"name: a\n  b: c\n", "s:2: is not YAML"}, Refusal{"name: [a\n", "s:2: is not YAML"},
         Refusal{"name: *nobody\n", "s:1: is not YAML"}, Refusal{"name: a\n---\nname: b\n", "s:3: a second document"},

@@ -13,6 +13,7 @@
 //       events.jsonl               one lifecycle event a line
 //       result                     what the guest wrote to /run/microagent/result, at most 16 MiB
 //       egress.jsonl               audit, written by the mediator
+//       egress-usage.json          what the caps have been charged, written by the mediator
 //       console.log                the guest's serial console, bounded
 //       supervisor.log             stderr of supervisor, netd, mediator and QEMU
 //       control.sock               the supervisor's control socket
@@ -33,11 +34,13 @@
 namespace microagent::workspace {
 
 inline constexpr const char* kResultFile = "result";
+inline constexpr const char* kAuditFile = "egress.jsonl";
+inline constexpr const char* kUsageFile = "egress-usage.json";
 
 enum class State { prepared, starting, running, stopping, stopped, halted, quarantined, failed };
 std::string_view to_string(State state);
 std::optional<State> state_from_string(std::string_view word);
-// Whether a supervisor is at work: starting, running, stopping.
+// Whether a supervisor is at work: starting, running, stopping, quarantined.
 bool is_alive(State state);
 
 // One readiness signal of the contract.
@@ -105,6 +108,13 @@ class Store {
   Result<Manifest> load_manifest(std::string_view name) const;
   // All or nothing: the directory appears with its manifest or not at all.
   Status create(const Manifest& manifest) const;
+  // Puts a changed manifest in the place of the one there is; under lock_changes().
+  Status replace_manifest(const Manifest& manifest) const;
+  // For a command that reads a manifest, changes it and writes it back, while the workspace runs or not. Kind transient
+  // when another one is at it.
+  Result<Lock> lock_changes(std::string_view name) const;
+  // What the caps have been charged is forgotten. Kind conflict while the workspace runs.
+  Status reset_caps(std::string_view name) const;
   Status remove(std::string_view name) const;
 
   // A workspace that never started has a prepared Runtime.

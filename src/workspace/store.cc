@@ -111,6 +111,33 @@ Status Store::create(const Manifest& manifest) const {
   return sync_directory(place.parent_path());
 }
 
+Status Store::replace_manifest(const Manifest& manifest) const {
+  if (!exists(manifest.name)) return no_such_workspace(manifest.name);
+  return write_atomically(directory(manifest.name) / kManifestFile, to_json(manifest).dump(2) + "\n");
+}
+
+Result<Lock> Store::lock_changes(std::string_view name) const {
+  if (Status named = check_name(name); !named) return fail(named.error());
+  auto file = try_lock_file(root_ / "locks" / fmt::format("{}.changes", name));
+  if (!file) return fail(file.error());
+  if (!*file) {
+    return fail(ErrorKind::transient, fmt::format("another command is changing workspace \"{}\"", name), "try again");
+  }
+  return Lock{std::move(*file)};
+}
+
+Status Store::reset_caps(std::string_view name) const {
+  if (Status named = check_name(name); !named) return named;
+  if (!exists(name)) return no_such_workspace(name);
+  const auto lock = try_lock(name);
+  if (!lock) return fail(lock.error());
+  const fs::path file = directory(name) / kUsageFile;
+  std::error_code error;
+  fs::remove(file, error);
+  if (error) return fail_errno(error.value(), fmt::format("cannot remove {}", file.string()));
+  return {};
+}
+
 Status Store::remove(std::string_view name) const {
   if (Status named = check_name(name); !named) return named;
   const fs::path place = directory(name);

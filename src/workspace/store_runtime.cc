@@ -14,14 +14,15 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::size_t kMaxRuntime = 4 * 1024 * 1024;
+constexpr std::string_view kInitrd = "initrd";
 constexpr std::size_t kMaxEvents = 64 * 1024 * 1024;
 
-// Nobody listens on the sockets of a dead supervisor.
-Status remove_sockets(const fs::path& directory) {
+// Nobody listens on the sockets of a dead supervisor, and no guest boots from its initrd, which holds the environment.
+Status remove_remains(const fs::path& directory) {
   std::error_code error;
   for (fs::directory_iterator entry(directory, error), end; !error && entry != end; entry.increment(error)) {
     std::error_code ignored;
-    if (!entry->is_socket(ignored)) continue;
+    if (!entry->is_socket(ignored) && entry->path().filename() != kInitrd) continue;
     if (Status removed = remove_tree(entry->path()); !removed) return removed;
   }
   if (error) return fail_errno(error.value(), fmt::format("cannot read {}", directory.string()));
@@ -37,7 +38,10 @@ Runtime buried(Runtime runtime) {
   runtime.pids.clear();
   runtime.forwards.clear();
   runtime.network.reset();
-  for (auto& [name, signal] : runtime.readiness) signal = {false, runtime.observed_at, {}, runtime.detail};
+  for (auto& [name, signal] : runtime.readiness) {
+    // A result that was given is still there.
+    if (name != "resultReady" || !signal.ready) signal = {false, runtime.observed_at, {}, runtime.detail};
+  }
   return runtime;
 }
 
@@ -68,7 +72,7 @@ Result<Runtime> Store::load_settled_runtime(std::string_view name) const {
   runtime = load_runtime(name);
   if (!runtime || !is_alive(runtime->state)) return runtime;
   const Runtime settled = buried(std::move(*runtime));
-  if (Status removed = remove_sockets(directory(name)); !removed) return fail(removed.error());
+  if (Status removed = remove_remains(directory(name)); !removed) return fail(removed.error());
   if (Status told = append_event(name, {settled.state, settled.detail, settled.observed_at}); !told) {
     return fail(told.error());
   }

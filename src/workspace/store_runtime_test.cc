@@ -73,7 +73,7 @@ TEST_F(RuntimeTest, ALivingSupervisorIsLeftAlone) {
 }
 
 TEST_F(RuntimeTest, AnEndedWorkspaceStaysAsItEnded) {
-  for (const State state : {State::prepared, State::stopped, State::halted, State::quarantined, State::failed}) {
+  for (const State state : {State::prepared, State::stopped, State::halted, State::failed}) {
     record(state);
     EXPECT_EQ(store_.load_settled_runtime("web")->state, state);
   }

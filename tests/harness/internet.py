@@ -1,7 +1,8 @@
 """The servers of the tests' internet: a program that moves into a network namespace of its own, says "alone", waits to
 be connected, and serves until its standard input ends.
 
-    TCP 7       echoes, and half-closes when its client does
+    TCP 7, 443  echoes, and half-closes when its client does
+    TCP 25      greets with "220 ready\\r\\n" before it hears anything, then echoes
     UDP 7       echoes each datagram
     TCP 80      HTTP: GET /bytes/N gives N bytes, POST anything gives "COUNT SHA256" of the body, GET /peer who asks,
                 GET /heard what the source heard last
@@ -36,6 +37,12 @@ class Echo(socketserver.BaseRequestHandler):
     def handle(self):
         while data := self.request.recv(65536):
             self.request.sendall(data)
+
+
+class Greeter(Echo):
+    def handle(self):
+        self.request.sendall(b"220 ready\r\n")
+        super().handle()
 
 
 class Digest(socketserver.BaseRequestHandler):
@@ -116,7 +123,7 @@ def main():
         sys.exit("cannot unshare the network")
     print("alone", flush=True)
     sys.stdin.readline()
-    for port, handler in ((7, Echo), (80, Pages), (9000, Digest), (9001, Source)):
+    for port, handler in ((7, Echo), (25, Greeter), (80, Pages), (443, Echo), (9000, Digest), (9001, Source)):
         threading.Thread(target=Server(("::", port), handler).serve_forever, daemon=True).start()
     # One socket an address, so that each answers from the one that was asked.
     for address in ("192.0.2.1", "203.0.113.1", "198.51.100.1"):

@@ -21,12 +21,32 @@ OTHER_SERVERS = ("203.0.113.1", "198.51.100.1")
 RESOLVER = "192.0.2.53"
 BLACKHOLE, UNREACHABLE = "198.51.100.66", "198.51.100.67"  # silence, and an ICMP error, whatever is sent there
 TCP_ECHO = UDP_ECHO = 7
+GREETER, TLS_ECHO = 25, 443
 DIGEST_PORT, SOURCE_PORT, HTTP_PORT = 9000, 9001, 80  # see internet.py
 CLOSED_PORT = 9999
 
 HERE = pathlib.Path(__file__).parent
 MS_BIND = 4096
 
+ZONE = f"""
+$TTL 300
+@ SOA ns.test. root.test. 1 3600 600 86400 60
+@ NS ns.test.
+ns A {RESOLVER}
+one A {OTHER_SERVERS[0]}
+two A {OTHER_SERVERS[0]}
+elsewhere A {OTHER_SERVERS[1]}
+www.denied A {OTHER_SERVERS[0]}
+only.denied A {SERVER}
+many.denied A {SERVER}
+alias CNAME private
+private A 10.9.8.7
+chain CNAME link
+link CNAME one
+service HTTPS 1 . alpn=h2 ipv4hint={OTHER_SERVERS[0]} ech=AAECAwQ=
+*.many A {OTHER_SERVERS[0]}
+short 2 A {OTHER_SERVERS[0]}
+"""
 UNBOUND = f"""
 server:
   interface: {RESOLVER}
@@ -39,6 +59,7 @@ server:
   verbosity: 0
   module-config: "iterator"
   local-zone: "." static
+  local-zone: "test." transparent
   local-zone: "example." static
   local-data: "www.example. 300 A {SERVER}"
   local-data: "www.example. 300 AAAA {SERVER6}"
@@ -50,6 +71,14 @@ server:
 # More than fits into a datagram: the answer must come by TCP.
 UNBOUND += "".join(f'  local-data: "big.example. 300 A 203.0.113.{i}"\n' for i in range(1, 251))
 BIG_ANSWERS = 250
+UNBOUND += """
+auth-zone:
+  name: "test."
+  zonefile: "{zone}"
+  for-downstream: yes
+  for-upstream: no
+  fallback-enabled: no
+"""
 
 
 def run(*command, **options):
@@ -94,6 +123,10 @@ class World:
         """A command's words, to run it in the internet."""
         return ["nsenter", "--target", str(self.servers.pid), "--net", "--", *command]
 
+    def use_resolvers(self, *addresses):
+        """What the host's resolv.conf names from now on."""
+        (self.scratch / "resolv.conf").write_text("".join(f"nameserver {address}\n" for address in addresses))
+
     def _know_user(self):
         line = f"{account.NAME}:x:{account.UID}:{account.UID}::/nonexistent:/bin/sh\n"
         cover("/etc/passwd", pathlib.Path("/etc/passwd").read_text() + line, self.scratch)
@@ -128,7 +161,9 @@ class World:
 
     def _start_resolver(self):
         configuration = self.scratch / "unbound.conf"
-        configuration.write_text(UNBOUND)
+        zone = self.scratch / "test.zone"
+        zone.write_text(ZONE)
+        configuration.write_text(UNBOUND.replace("{zone}", str(zone)))
         log = open(self.scratch / "unbound.log", "wb")  # pylint: disable=consider-using-with
         process = subprocess.Popen(self.inside("unbound", "-d", "-c", str(configuration)), stdout=log, stderr=log)
 

@@ -49,6 +49,17 @@ void tell_guest(flow::Channel& netd, char letter) {
   static_cast<void>(netd.send(static_cast<flow::FlowId>(letter), flow::Kill{}));
 }
 
+// Every request is granted but that about one host; the answer repeats the question.
+void answer(int supervisor, const Json& request) {
+  Json message = {{"type", "answer"}, {"id", request["id"]}};
+  if (request.value("host", "") == "no.example") {
+    message["error"] = {{"kind", "usage"}, {"message", "no such host"}, {"remediation", "name another"}};
+  } else {
+    message["result"] = {{"asked", request["ask"]}};
+  }
+  say(supervisor, message.dump());
+}
+
 int run(int config, int supervisor, int netd_fd) {
   const Json json = read_config(config);
   const std::string script = read_script(json);
@@ -68,7 +79,14 @@ int run(int config, int supervisor, int netd_fd) {
   if (script == "workload") say(supervisor, R"({"type":"workload_exited","code":3,"signal":0})");
   if (script == "workload") tell_guest(netd, 's');
   std::array<char, flow::kMaxControlMessage> packet{};
-  while (::recv(supervisor, packet.data(), packet.size(), 0) > 0) {
+  for (;;) {
+    const ssize_t size = ::recv(supervisor, packet.data(), packet.size(), 0);
+    if (size <= 0) break;
+    const Json message = Json::parse(packet.data(), packet.data() + size, nullptr, false);
+    if (message.value("type", "") == "request") {
+      answer(supervisor, message);
+      continue;
+    }
     if (script == "lost") say(supervisor, R"({"type":"mediation","ready":false,"error":"Connection reset by peer"})");
     if (script != "deaf" && script != "lost") tell_guest(netd, 's');
   }

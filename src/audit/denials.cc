@@ -1,0 +1,58 @@
+#include "audit/denials.h"
+
+namespace microagent::audit {
+namespace {
+
+std::string key_of(Event event, const Fields& fields) {
+  std::string key(to_string(event));
+  for (const auto& [name, value] : fields.items()) {
+    if (name == "src" || name == "id") continue;
+    key.append("\n").append(name).append("=").append(value.dump(-1, ' ', true, Fields::error_handler_t::replace));
+  }
+  return key;
+}
+
+}  // namespace
+
+Result<std::string> Denials::record(Event event, Fields fields, Time now) {
+  if (Status flushed = flush(now); !flushed) return fail(flushed.error());
+  std::string key = key_of(event, fields);
+  if (const auto known = by_key_.find(key); known != by_key_.end()) {
+    Kind& kind = known->second->second;
+    ++kind.repeats;
+    return kind.id;
+  }
+  if (kinds_.size() >= kMaxKinds) {
+    if (Status ended = end_first(); !ended) return fail(ended.error());
+  }
+  std::string id = new_id_();
+  fields["decision"] = id;
+  if (Status written = writer_.write(event, writer_.new_flow(), fields); !written) return fail(written.error());
+  kinds_.emplace_back(key, Kind{event, std::move(fields), id, 0, now + kWindow});
+  by_key_.emplace(std::move(key), std::prev(kinds_.end()));
+  return id;
+}
+
+Status Denials::flush(Time now) {
+  while (!kinds_.empty() && kinds_.front().second.until <= now) {
+    if (Status ended = end_first(); !ended) return ended;
+  }
+  return {};
+}
+
+Denials::Time Denials::deadline() const { return kinds_.empty() ? Time::max() : kinds_.front().second.until; }
+
+Status Denials::end_first() {
+  Kind& kind = kinds_.front().second;
+  if (kind.repeats > 0) {
+    kind.fields.erase("src");
+    kind.fields.erase("id");
+    kind.fields["count"] = kind.repeats;
+    if (Status written = writer_.write(kind.event, 0, kind.fields); !written) return written;
+  }
+  by_key_.erase(kinds_.front().first);
+  kinds_.pop_front();
+  return {};
+}
+
+}  // namespace microagent::audit

@@ -1,0 +1,53 @@
+#pragma once
+
+#include <boost/asio/steady_timer.hpp>
+#include <memory>
+#include <optional>
+#include <string>
+#include <unordered_map>
+
+#include "dns/name_table.h"
+#include "flow/messages.h"
+#include "mediator/first_words.h"
+#include "mediator/io.h"
+#include "policy/decision.h"
+
+namespace microagent::mediator {
+
+// What is awaited while a guest's first bytes are looked at. `wake` expires at a deadline and is cancelled by news.
+struct Look {
+  explicit Look(const asio::any_io_executor& executor) : wake(executor) {}
+
+  WordsReader reader;
+  bool guest_ended = false;     // the guest sends no more
+  bool upstream_spoke = false;  // or ended
+  asio::steady_timer wake;
+};
+
+// One flow from netd's question to its end; shared by the table and the coroutine that tells its story.
+struct LiveFlow {
+  enum class Phase : std::uint8_t {
+    asked,    // netd waits for the first verdict
+    looking,  // netd tells the first bytes and waits for the second
+    settled,  // spliced, or served by ourselves
+    gone,     // netd has said that it is over
+  };
+
+  flow::FlowId id = 0;
+  flow::Open open;
+  Phase phase = Phase::asked;
+  policy::Facts facts;           // of upstream flows, as they were judged last
+  dns::Pin names;                // keeps the names of the destination while the flow lives
+  std::string host;              // whom it is for, as recorded
+  std::uint64_t audit_flow = 0;  // 0: nothing to record at its end
+  flow::BudgetId budget = flow::kNoBudget;
+  bool mediation = false;  // one of the mediation channel's
+  bool admitted = false;   // counted by the caps
+  std::unique_ptr<Look> look;
+  std::optional<flow::Closed> closed;  // how it ended, where its story was not told yet
+};
+
+using FlowPtr = std::shared_ptr<LiveFlow>;
+using FlowTable = std::unordered_map<flow::FlowId, FlowPtr>;
+
+}  // namespace microagent::mediator

@@ -1,0 +1,66 @@
+#include "mediator/recorder.h"
+
+#include <fmt/format.h>
+
+namespace microagent::mediator {
+
+Recorder::Recorder(audit::Writer log)
+    : log_(std::move(log)), denials_(log_, [this] { return fmt::format("d{}", new_flow()); }) {}
+
+bool Recorder::write(std::uint64_t flow, const Record& record) {
+  const Status status = log_.write(record.event, flow, record.fields);
+  if (!status) warnings_.warn(status.error().message);
+  return status.has_value();
+}
+
+bool Recorder::refuse(Denial& denial, std::string_view dst, std::string_view proto, const Record& record) {
+  ++denial_count_;
+  const auto id = denials_.record(record.event, record.fields, std::chrono::steady_clock::now());
+  if (!id) {
+    warnings_.warn(id.error().message);
+    return false;
+  }
+  denial.id = *id;
+  recent_.add({utc_timestamp(), std::string(dst), std::string(proto), denial});
+  return true;
+}
+
+bool Recorder::write_or_count(const std::string& key, std::uint64_t flow, const std::function<Record()>& make) {
+  const Time now = std::chrono::steady_clock::now();
+  const auto found = kinds_.find(key);
+  if (found != kinds_.end() && now < found->second.until) {
+    ++found->second.count;
+    return true;
+  }
+  if (found != kinds_.end()) {
+    write_count(found->second);
+    kinds_.erase(found);
+  }
+  Kind kind{flow, make(), 0, now + kWindow};
+  if (!write(flow, kind.record)) return false;
+  if (kinds_.size() < kMaxKinds) kinds_.emplace(key, std::move(kind));
+  return true;
+}
+
+void Recorder::write_counts(Time now) {
+  if (const Status flushed = denials_.flush(now); !flushed) warnings_.warn(flushed.error().message);
+  for (auto kind = kinds_.begin(); kind != kinds_.end();) {
+    if (now < kind->second.until) {
+      ++kind;
+      continue;
+    }
+    write_count(kind->second);
+    kind = kinds_.erase(kind);
+  }
+}
+
+void Recorder::write_all_counts() { write_counts(Time::max()); }
+
+void Recorder::write_count(const Kind& kind) {
+  if (kind.count == 0) return;
+  Record record = kind.record;
+  record.fields["count"] = kind.count;
+  write(kind.flow, record);
+}
+
+}  // namespace microagent::mediator

@@ -1,0 +1,176 @@
+// What people change and ask while a workspace runs.
+
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <cstring>
+
+#include "dns/test_messages.h"
+#include "mediator/test_mediator.h"
+#include "policy/policy_json.h"
+
+namespace microagent::mediator {
+namespace {
+
+using Json = nlohmann::json;
+
+class RequestsTest : public MediatorTest {
+ protected:
+  void send_request(Json request, int passed = -1) {
+    request["type"] = "request";
+    request["id"] = ++last_request_;
+    std::string text = request.dump();
+    iovec part{text.data(), text.size()};
+    alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int))> control{};
+    msghdr message{};
+    message.msg_iov = &part;
+    message.msg_iovlen = 1;
+    if (passed >= 0) {
+      message.msg_control = control.data();
+      message.msg_controllen = control.size();
+      cmsghdr* rights = CMSG_FIRSTHDR(&message);
+      rights->cmsg_level = SOL_SOCKET;
+      rights->cmsg_type = SCM_RIGHTS;
+      rights->cmsg_len = CMSG_LEN(sizeof(int));
+      std::memcpy(CMSG_DATA(rights), &passed, sizeof passed);
+    }
+    ASSERT_EQ(::sendmsg(supervisor_.get(), &message, MSG_NOSIGNAL), static_cast<ssize_t>(text.size()));
+  }
+
+  Json answer() {
+    const Json answer = Json::parse(next_report());
+    EXPECT_EQ(answer["type"], "answer");
+    EXPECT_EQ(answer["id"], last_request_);
+    return answer;
+  }
+
+  Json ask(Json request) {
+    send_request(std::move(request));
+    return answer();
+  }
+
+  Json change_policy(const std::string& content) {
+    const Fd file(::memfd_create("policy", MFD_CLOEXEC));
+    EXPECT_EQ(::write(file.get(), content.data(), content.size()), static_cast<ssize_t>(content.size()));
+    send_request({{"ask", "policy"}}, file.get());
+    return answer();
+  }
+  Json change_policy(const policy::PolicyText& text) { return change_policy(policy::to_json(text).dump()); }
+
+  std::uint64_t last_request_ = 0;
+  LoopbackSocket server_{SOCK_STREAM};
+};
+
+TEST_F(RequestsTest, ANewPolicyEndsTheFlowsItForbidsAndNoOthers) {
+  start();
+  const LoopbackSocket other(SOCK_STREAM);
+  const Fd first = spliced(Protocol::tcp, "127.0.0.1", server_.port());
+  const flow::FlowId forbidden = last_flow_;
+  const Fd second = spliced(Protocol::tcp, "127.0.0.1", other.port());
+  policy::PolicyText text = config_.egress;
+  text.deny.push_back(policy::rule_text("127.0.0.1:" + std::to_string(server_.port()), "egress deny"));
+  const Json answer = change_policy(text);
+  EXPECT_EQ(answer["result"]["version"], 2);
+  EXPECT_EQ(answer["result"]["killed"], 1);
+  EXPECT_TRUE(until([&] { return !killed_.empty(); }));
+  EXPECT_EQ(killed_, std::vector{forbidden});
+  ASSERT_TRUE(netd_->send(forbidden, flow::Closed{.end = flow::End::killed}));
+
+  EXPECT_EQ(refusal_of(Protocol::tcp, "127.0.0.1", server_.port()), Refusal::reset);
+  EXPECT_TRUE(spliced(Protocol::tcp, "127.0.0.1", other.port()));
+  const auto all = records(6);
+  EXPECT_EQ(all[2]["event"], "egress_policy_changed");
+  EXPECT_EQ(all[2]["version"], 2);
+  EXPECT_EQ(all[2]["added"][0], "deny 127.0.0.1:" + std::to_string(server_.port()));
+  EXPECT_EQ(all[2]["removed"].size(), 0U);
+  EXPECT_EQ(all[3]["end"], "killed");
+}
+
+TEST_F(RequestsTest, WhatIsNoPolicyChangesNothing) {
+  start();
+  for (const char* content : {"", "{}", R"({"mode":"broker","allow":[{"rule":"https://x"}]})", R"({"mode":"wild"})"}) {
+    const Json answer = change_policy(std::string(content));
+    EXPECT_TRUE(answer.contains("error")) << content;
+  }
+  send_request({{"ask", "policy"}});
+  EXPECT_TRUE(answer().contains("error"));
+  EXPECT_EQ(ask({{"ask", "status"}})["result"]["version"], 1);
+}
+
+TEST_F(RequestsTest, APolicyThatCannotBeRecordedIsNotTaken) {
+  start();
+  EXPECT_EQ(refusal_of(Protocol::tcp, "10.0.0.1", 80), Refusal::reset);
+  const FullDisk full(directory_.audit_file());
+  EXPECT_TRUE(change_policy(policy::PolicyText()).contains("error"));
+  EXPECT_EQ(ask({{"ask", "status"}})["result"]["version"], 1);
+}
+
+TEST_F(RequestsTest, AFlowThatIsBeingLookedAtIsJudgedByTheNewPolicy) {
+  config_.egress.deny.push_back(policy::rule_text("evil.example"));
+  start();
+  peeked("127.0.0.1", server_.port());
+  policy::PolicyText text = config_.egress;
+  text.allow.clear();
+  EXPECT_EQ(change_policy(text)["result"]["killed"], 0);
+  say("x\r\n");
+  EXPECT_EQ(next_answer().action, Action::refuse);
+}
+
+TEST_F(RequestsTest, TellsItsCounters) {
+  start();
+  const Fd upstream = spliced(Protocol::tcp, "127.0.0.1", server_.port());
+  EXPECT_EQ(refusal_of(Protocol::tcp, "10.0.0.1", 80), Refusal::reset);
+  ASSERT_TRUE(netd_->send(0, flow::Usage{.budget = flow::kWorkspaceBudget, .bytes_out = 3, .bytes_in = 4}));
+  EXPECT_EQ(refusal_of(Protocol::tcp, "10.0.0.1", 80), Refusal::reset);
+  const Json status = ask({{"ask", "status"}})["result"];
+  EXPECT_EQ(status, (Json{{"version", 1}, {"flows", 1}, {"bytesOut", 3}, {"bytesIn", 4}, {"denials", 2}}));
+}
+
+TEST_F(RequestsTest, ExplainsAddressesAndNames) {
+  config_.egress.deny.push_back(policy::rule_text("evil.example:443", "--egress-deny"));
+  start();
+  const Json inside = ask({{"ask", "explain"}, {"host", "10.0.0.1"}, {"port", 80}})["result"];
+  EXPECT_EQ(inside["destinations"][0]["verdict"], "deny");
+  EXPECT_EQ(inside["destinations"][0]["rule"], "inside: private 10.0.0.0/8");
+
+  send_request({{"ask", "explain"}, {"host", "Evil.Example"}, {"port", 443}});
+  for (int i = 0; i < 2; ++i) {
+    std::optional<std::pair<Bytes, sockaddr_in>> query;
+    ASSERT_TRUE(loop_.until([&] { return (query = resolver_.datagram()).has_value(); }));
+    const unsigned id = static_cast<unsigned>(query->first[0] << 8 | query->first[1]);
+    dns::TestAnswer found{.id = id, .name = "evil.example", .type = i == 0 ? 1U : 28U};
+    if (i == 0) found.answers = {dns::test_a("evil.example", 8)};
+    resolver_.send_to(query->second, found.encode());
+  }
+  const Json named = answer()["result"];
+  EXPECT_EQ(named["host"], "evil.example");
+  EXPECT_EQ(named["lookup"]["verdict"], "allow");
+  ASSERT_EQ(named["destinations"].size(), 1U);
+  EXPECT_EQ(named["destinations"][0]["address"], "203.0.113.8");
+  EXPECT_EQ(named["destinations"][0]["rule"], "deny evil.example:443 (--egress-deny)");
+
+  EXPECT_TRUE(ask({{"ask", "explain"}, {"host", "127.1"}}).contains("error"));
+  EXPECT_TRUE(ask({{"ask", "explain"}, {"host", "10.0.0.1"}, {"port", 0}}).contains("error"));
+}
+
+TEST_F(RequestsTest, QuarantineEndsEverythingAndLetsNothingBegin) {
+  start();
+  const Fd upstream = spliced(Protocol::tcp, "127.0.0.1", server_.port());
+  EXPECT_EQ(ask({{"ask", "quarantine"}})["result"]["killed"], 1);
+  ASSERT_TRUE(until([&] { return severed_; }));
+  close({.end = flow::End::killed});
+  EXPECT_EQ(refusal_of(Protocol::tcp, "127.0.0.1", server_.port()), Refusal::reset);
+  EXPECT_EQ(refusal_of(Protocol::udp, "192.168.64.1", 53), Refusal::admin_prohibited);
+  const auto all = records(4);
+  EXPECT_EQ(all[1]["event"], "egress_quarantined");
+  EXPECT_EQ(all[2]["event"], "egress_close");
+  EXPECT_EQ(all[3]["reason"], "quarantined");
+}
+
+TEST_F(RequestsTest, RefusesWhatIsNoRequest) {
+  start();
+  EXPECT_TRUE(ask({{"ask", "dance"}}).contains("error"));
+}
+
+}  // namespace
+}  // namespace microagent::mediator

@@ -1,0 +1,61 @@
+#include "mediator/sandbox.h"
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <sys/ptrace.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <functional>
+
+namespace microagent::mediator {
+namespace {
+
+constexpr int kDone = 7;
+
+// What became of a process that entered the sandbox and then did this: kDone, or the negative number of its signal.
+int outcome_of(const std::function<void()>& deed) {
+  const pid_t child = ::fork();
+  if (child == 0) {
+    if (!enter_sandbox()) ::_exit(1);
+    deed();
+    ::_exit(kDone);
+  }
+  int status = 0;
+  EXPECT_EQ(::waitpid(child, &status, 0), child);
+  return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+}
+
+TEST(Sandbox, LeavesWhatTheWorkNeeds) {
+  EXPECT_EQ(outcome_of([] {
+              if (::socket(AF_INET, SOCK_STREAM, 0) < 0) ::_exit(2);
+              if (::socket(AF_INET6, SOCK_DGRAM, 0) < 0) ::_exit(3);
+              if (::open("/etc/resolv.conf", O_RDONLY | O_CLOEXEC) < 0) ::_exit(4);
+            }),
+            kDone);
+}
+
+struct Deed {
+  const char* name;
+  void (*deed)();
+};
+
+class ForbiddenDeed : public testing::TestWithParam<Deed> {};
+
+TEST_P(ForbiddenDeed, KillsTheProcess) { EXPECT_EQ(outcome_of(GetParam().deed), -SIGSYS); }
+
+INSTANTIATE_TEST_SUITE_P(
+    All, ForbiddenDeed,
+    testing::Values(Deed{"RunsAProgram", [] { ::execl("/bin/true", "true", nullptr); }},
+                    Deed{"MakesAProcess", [] { static_cast<void>(::fork()); }},
+                    Deed{"LooksIntoAnother", [] { ::ptrace(PTRACE_ATTACH, ::getppid(), nullptr, nullptr); }},
+                    Deed{"SignalsAnother", [] { ::kill(::getppid(), 0); }},
+                    Deed{"SeesRawFrames", [] { static_cast<void>(::socket(AF_PACKET, SOCK_RAW, 0)); }},
+                    Deed{"Listens", [] { ::listen(::socket(AF_INET, SOCK_STREAM, 0), 1); }}),
+    [](const auto& info) { return info.param.name; });
+
+}  // namespace
+}  // namespace microagent::mediator
