@@ -39,11 +39,11 @@ bench: configure guest        ## measure, side by side with QEMU's own network
 	@$(ninja)
 	@bench/run
 
-bench-net: setup              ## measure netd on a tap, side by side with the kernel, pasta and slirp4netns
+bench-net: configure guest    ## measure netd on a tap, side by side with the kernel, pasta and slirp4netns
 	@tools/setup nftables passt slirp4netns iperf3
-	@test -f $(build)/build.ninja || cmake --preset $(PRESET)
-	@$(ninja) microagent-netd netpipe netecho
+	@$(ninja) programs netpipe netecho
 	@MICROAGENT_BUILD=$(build) bench/net.py
+	@MICROAGENT_BUILD=$(build) bench/net_guest.py
 
 fuzz: setup                   ## run each fuzz target for FUZZ_SECONDS
 	@tools/fuzz --seconds $(FUZZ_SECONDS)

@@ -10,6 +10,7 @@ import json
 import os
 import pathlib
 import resource
+import signal
 import subprocess
 import sys
 import time
@@ -93,7 +94,8 @@ class Bench:
 
     def published(self, contender):
         """The server is in the guest, the client on the host."""
-        server = subprocess.Popen(contender.inside(self.netpipe, "serve", "0.0.0.0", contenders.GUEST_PORT))
+        server = subprocess.Popen(contender.inside(self.netpipe, "serve", "0.0.0.0", contenders.GUEST_PORT),
+                                  start_new_session=True)
         try:
             def answers():
                 return self.clients(contender, "ping", 1, 1, contender.published)
@@ -102,7 +104,7 @@ class Bench:
                 said = self.clients(contender, mode, self.options.seconds, 1, contender.published)
                 self.record(contender, f"published-{mode}", sum(one["mbps"] for one in said) / 1000)
         finally:
-            server.kill()
+            os.killpg(server.pid, signal.SIGKILL)  # with its children
             server.wait()
 
     def latency(self, contender):

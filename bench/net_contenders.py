@@ -14,7 +14,8 @@ from harness.wait import wait_until
 from harness.world import run
 
 SERVER, GUEST_PORT = tap.SERVER, 9001
-PORTS = itertools.count(18900)  # on the host: one that was used lingers, and not every contender takes it again
+# On the host, where none is an ephemeral one: one that was used lingers, and not every contender takes it again.
+PORTS = itertools.count(8100)
 
 
 def cpu_seconds(pids):
