@@ -9,13 +9,13 @@ build := $(if $(filter dev,$(PRESET)),build,build-$(PRESET))
 guest := $(build)/share/microagent/guest
 ninja := ninja -C $(build) -j $(JOBS)
 
-.PHONY: all setup configure guest test demo bench fuzz docs lint install clean help
+.PHONY: all setup configure guest test demo bench bench-net fuzz docs lint install clean help
 
 all: configure                ## build the programs into build/bin
 	@$(ninja) programs
 
 help:
-	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 18
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 18
 
 setup:                        ## install the Debian packages that are missing
 	@tools/setup
@@ -38,6 +38,12 @@ demo: setup                   ## watch a workspace boot, reach out and serve a p
 bench: configure guest        ## measure, side by side with QEMU's own network
 	@$(ninja)
 	@bench/run
+
+bench-net: configure guest    ## measure netd on a tap, side by side with the kernel, pasta and slirp4netns
+	@tools/setup nftables passt slirp4netns iperf3
+	@$(ninja) programs netpipe netecho
+	@MICROAGENT_BUILD=$(build) bench/net.py
+	@MICROAGENT_BUILD=$(build) bench/net_guest.py
 
 fuzz: setup                   ## run each fuzz target for FUZZ_SECONDS
 	@tools/fuzz --seconds $(FUZZ_SECONDS)

@@ -62,6 +62,7 @@ Status Daemon::on_configure(const flow::Configure& configure) {
   config.hash_key = facts_.stack_key;
   config.sockets_peek_at_offset = facts_.sockets_peek_at_offset;
   stack_ = std::make_unique<netstack::Stack>(config, wire_, *this, budgets_);
+  stack_->on_time(now_ns_);  // frames may come in this very turn
   return {};
 }
 

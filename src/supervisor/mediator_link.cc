@@ -39,8 +39,11 @@ int number_of(const Json& object, const char* key) {
 }
 
 workspace::EffectiveNetwork network_of(const Json& object) {
+  // Routes are declared for IPv4 alone, so those are told; of IPv6 a guest has its default route and no other.
+  auto routes = texts_of(object, "routes");
+  std::erase_if(routes, [](const std::string& route) { return route.find(':') != std::string::npos; });
   return {text_of(object, "ip"), text_of(object, "subnet"), text_of(object, "gateway"), texts_of(object, "dns"),
-          texts_of(object, "routes")};
+          std::move(routes)};
 }
 
 }  // namespace

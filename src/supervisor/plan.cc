@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "base/check.h"
 #include "wire/agent.h"
 #include "workspace/mediation.h"
 #include "workspace/state.h"
@@ -45,6 +46,12 @@ std::optional<Ipv4> parse_ipv4(const std::string& text) {
   return address;
 }
 
+std::array<std::uint8_t, 16> ipv6_of(const char* text) {
+  std::array<std::uint8_t, 16> address{};
+  MICROAGENT_CHECK(::inet_pton(AF_INET6, text, address.data()) == 1);
+  return address;
+}
+
 std::optional<std::uint8_t> parse_prefix_length(std::string_view text) {
   std::uint8_t length = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), length);
@@ -54,7 +61,7 @@ std::optional<std::uint8_t> parse_prefix_length(std::string_view text) {
 
 }  // namespace
 
-Result<flow::Configure> wire_config(const workspace::Manifest& manifest) {
+Result<flow::Configure> wire_config(const workspace::Manifest& manifest, bool host_has_ipv6) {
   flow::Configure configure;
   configure.guest_mac = kGuestMacBytes;
   configure.gateway_mac = kGatewayMacBytes;
@@ -80,6 +87,11 @@ Result<flow::Configure> wire_config(const workspace::Manifest& manifest) {
     const auto resolver = parse_ipv4(text);
     if (resolver && configure.dns_count < configure.dns.size()) configure.dns[configure.dns_count++] = *resolver;
   }
+  if (!host_has_ipv6) return configure;
+  configure.has_ipv6 = 1;
+  configure.guest_ip6 = ipv6_of(kGuestIp6);
+  configure.gateway_ip6 = ipv6_of(kGatewayIp6);
+  configure.prefix_length6 = kPrefixLength6;
   return configure;
 }
 
@@ -98,7 +110,7 @@ std::string mediator_config(const workspace::Manifest& manifest, const std::file
   return config.dump(-1, ' ', true, Json::error_handler_t::replace);
 }
 
-wire::GuestConfig guest_config(const workspace::Manifest& manifest) {
+wire::GuestConfig guest_config(const workspace::Manifest& manifest, bool host_has_ipv6) {
   wire::GuestConfig config;
   config.hostname = manifest.name;
   config.env = manifest.env;
@@ -107,6 +119,10 @@ wire::GuestConfig guest_config(const workspace::Manifest& manifest) {
   const auto network = workspace::effective(manifest.network);
   // Without the default route, which the guest adds by itself: so a declaration may use all the room there is.
   config.network = wire::GuestNetwork{kGuestMac, network.ip, network.gateway, network.dns, manifest.network.routes};
+  if (host_has_ipv6) {
+    config.network->ip6 = fmt::format("{}/{}", kGuestIp6, kPrefixLength6);
+    config.network->gateway6 = kGatewayIp6;
+  }
   return config;
 }
 

@@ -17,15 +17,19 @@ namespace microagent::supervisor {
 inline constexpr std::uint64_t kGuestCid = 3;  // the first that no well-known party has
 inline constexpr std::uint16_t kMtu = 1500;
 inline constexpr const char* kGuestMac = "02:6d:61:00:00:02";
+// A unique local prefix (RFC 4193, drawn at random); no packet of it leaves the wire.
+inline constexpr const char *kGuestIp6 = "fd5c:8e1a:94d7::2", *kGatewayIp6 = "fd5c:8e1a:94d7::1";
+inline constexpr std::uint8_t kPrefixLength6 = 64;
 
-// How netd's wire looks. Without addresses when isolated. Fails on addresses that are none.
-Result<flow::Configure> wire_config(const workspace::Manifest& manifest);
+// How netd's wire looks. Without addresses when isolated; with IPv6 where the host reaches anything by it. Fails on
+// addresses that are none.
+Result<flow::Configure> wire_config(const workspace::Manifest& manifest, bool host_has_ipv6);
 
 // The mediator's configuration, JSON (mediator/config.h).
 std::string mediator_config(const workspace::Manifest& manifest, const std::filesystem::path& audit_file);
 
 // What the guest's init is told.
-wire::GuestConfig guest_config(const workspace::Manifest& manifest);
+wire::GuestConfig guest_config(const workspace::Manifest& manifest, bool host_has_ipv6);
 
 // `tsc_khz` is the rate of the host's time stamp counter, which an emulated guest sees.
 std::string kernel_arguments(vm::Accelerator accelerator, std::uint32_t tsc_khz);

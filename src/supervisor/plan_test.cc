@@ -19,7 +19,7 @@ workspace::Manifest manifest() {
 }
 
 TEST(WireConfig, TellsAddressesOfAUserWorkspace) {
-  const auto wire = wire_config(manifest());
+  const auto wire = wire_config(manifest(), false);
   ASSERT_TRUE(wire);
   EXPECT_EQ(wire->guest_ip, (Ipv4{192, 168, 64, 2}));
   EXPECT_EQ(wire->gateway_ip, (Ipv4{192, 168, 64, 1}));
@@ -29,17 +29,34 @@ TEST(WireConfig, TellsAddressesOfAUserWorkspace) {
   EXPECT_EQ(wire->guest_cid, kGuestCid);
 }
 
+TEST(WireConfig, IsDualStackWhereTheHostIs) {
+  const auto wire = wire_config(manifest(), true);
+  ASSERT_TRUE(wire);
+  EXPECT_EQ(wire->has_ipv6, 1);
+  EXPECT_EQ(wire->prefix_length6, 64);
+  EXPECT_EQ(wire->guest_ip6[0], 0xfd);  // unique local
+  EXPECT_TRUE(std::equal(wire->guest_ip6.begin(), wire->guest_ip6.begin() + 8, wire->gateway_ip6.begin()));
+  EXPECT_NE(wire->guest_ip6, wire->gateway_ip6);
+  EXPECT_EQ(wire_config(manifest(), false)->has_ipv6, 0);
+  const auto guest = guest_config(manifest(), true);
+  ASSERT_TRUE(guest.network);
+  EXPECT_EQ(guest.network->ip6, std::string(kGuestIp6) + "/64");
+  EXPECT_EQ(guest.network->gateway6, kGatewayIp6);
+  EXPECT_EQ(guest_config(manifest(), false).network->ip6, "");
+}
+
 TEST(WireConfig, TellsNoneOfAnIsolatedOne) {
   workspace::Manifest isolated = manifest();
   isolated.network.mode = workspace::NetworkMode::isolated;
-  const auto wire = wire_config(isolated);
+  const auto wire = wire_config(isolated, true);
   ASSERT_TRUE(wire);
   EXPECT_EQ(wire->guest_ip, Ipv4{});
+  EXPECT_EQ(wire->has_ipv6, 0);
   EXPECT_EQ(wire->guest_cid, kGuestCid);
 }
 
 TEST(WireConfig, SpellsTheGuestsMacInBothWays) {
-  const auto wire = wire_config(manifest());
+  const auto wire = wire_config(manifest(), false);
   std::string text;
   for (const std::uint8_t byte : wire->guest_mac) {
     constexpr std::string_view kDigits = "0123456789abcdef";
@@ -68,7 +85,7 @@ TEST(MediatorConfig, HasNoNetworkWhenIsolated) {
 }
 
 TEST(GuestConfig, HoldsWhatInitNeeds) {
-  const auto config = guest_config(manifest());
+  const auto config = guest_config(manifest(), false);
   EXPECT_EQ(config.hostname, "web");
   EXPECT_EQ(config.entrypoint, "httpd -f");
   ASSERT_TRUE(config.network);
@@ -76,7 +93,7 @@ TEST(GuestConfig, HoldsWhatInitNeeds) {
   EXPECT_EQ(config.network->ip, "192.168.64.2/24");
   workspace::Manifest isolated = manifest();
   isolated.network.mode = workspace::NetworkMode::isolated;
-  EXPECT_FALSE(guest_config(isolated).network);
+  EXPECT_FALSE(guest_config(isolated, true).network);
 }
 
 TEST(KernelArguments, TellAnEmulatedProcessorItsClock) {

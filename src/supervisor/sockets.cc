@@ -54,6 +54,13 @@ std::optional<SocketAddress> parse_socket_address(const std::string& host, std::
   return address;
 }
 
+bool host_has_ipv6() {
+  // Of 2000::/3, which is all of the internet's there is. To connect a datagram socket is to look for a route.
+  const auto anywhere = parse_socket_address("2001:db8::", 9);
+  const Fd socket(::socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  return socket && anywhere && ::connect(socket.get(), anywhere->get(), anywhere->size) == 0;
+}
+
 std::optional<SocketAddress> local_address(int socket) {
   SocketAddress address;
   address.size = sizeof address.storage;

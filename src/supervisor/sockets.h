@@ -30,6 +30,8 @@ struct SocketAddress {
 // `host` is an IP literal without brackets.
 std::optional<SocketAddress> parse_socket_address(const std::string& host, std::uint16_t port);
 std::optional<SocketAddress> local_address(int socket);
+// Whether the host knows a way to the internet by IPv6. Sends nothing.
+bool host_has_ipv6();
 flow::Endpoint to_endpoint(const SocketAddress& address);
 
 // A directory by descriptor: what is in it has a short path in every process that has the descriptor.

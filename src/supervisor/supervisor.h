@@ -17,6 +17,7 @@
 #include "supervisor/prepare.h"
 #include "supervisor/publisher.h"
 #include "supervisor/report.h"
+#include "supervisor/sockets.h"
 #include "vm/tsc_meter.h"
 
 namespace microagent::supervisor {
@@ -94,6 +95,7 @@ class Supervisor final : public ControlHandler {
   const workspace::Store& store_;
   Reporter& reporter_;
   Charge charge_;
+  const bool host_has_ipv6_ = host_has_ipv6();
   Journal journal_;
   Changes changes_;
   std::optional<Request> request_;

@@ -74,7 +74,7 @@ Status Supervisor::provide() {
 }
 
 asio::awaitable<Status> Supervisor::start_workers() {
-  const auto wire = wire_config(charge_.manifest);
+  const auto wire = wire_config(charge_.manifest, host_has_ipv6_);
   if (!wire) co_return fail(wire.error());
   auto to_netd = flow::Channel::make_pair();
   if (!to_netd) co_return fail(to_netd.error());
@@ -134,7 +134,8 @@ asio::awaitable<Status> Supervisor::reach_mediation_target() {
 asio::awaitable<Status> Supervisor::start_machine() {
   const std::array<image::CpioEntry, 2> entries{
       {{"microagent", S_IFDIR | 0700, {}},
-       {"microagent/config", S_IFREG | 0600, wire::encode_guest_config(guest_config(charge_.manifest))}}};
+       {"microagent/config", S_IFREG | 0600,
+        wire::encode_guest_config(guest_config(charge_.manifest, host_has_ipv6_))}}};
   const auto initrd = charge_.directory_path / "initrd";
   if (Status written = image::write_initrd(provisions_->guest.initramfs, entries, initrd); !written) co_return written;
 

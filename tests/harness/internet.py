@@ -114,6 +114,10 @@ class DatagramServer(socketserver.UDPServer):
     max_packet_size = 65536
 
 
+class DatagramServer6(DatagramServer):
+    address_family = socket.AF_INET6
+
+
 def main():
     libc = ctypes.CDLL(None, use_errno=True)
     libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -127,6 +131,8 @@ def main():
     for address in ("192.0.2.1", "203.0.113.1", "198.51.100.1"):
         server = DatagramServer((address, 7), DatagramEcho)
         threading.Thread(target=server.serve_forever, daemon=True).start()
+    server = DatagramServer6(("2001:db8::1", 7), DatagramEcho)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
     print("serving", flush=True)
     sys.stdin.read()
 

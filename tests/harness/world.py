@@ -63,6 +63,7 @@ server:
   local-zone: "example." static
   local-data: "www.example. 300 A {SERVER}"
   local-data: "www.example. 300 AAAA {SERVER6}"
+  local-data: "six.example. 300 AAAA {SERVER6}"
   local-data: "two.example. 300 A {OTHER_SERVERS[0]}"
   local-data: "two.example. 300 A {OTHER_SERVERS[1]}"
   local-data: "inside.example. 300 A 10.9.8.7"

@@ -1,0 +1,97 @@
+"""Where the host is dual stack so is the guest: a unique local address on its wire, the host's own beyond it."""
+
+import hashlib
+import socket
+
+import pytest
+
+from harness import world as net
+from harness.internet import body
+from harness.wait import wait_until
+
+MIB = 1 << 20
+PUBLISHED = 18660
+GUEST, GATEWAY = "fd5c:8e1a:94d7::2", "fd5c:8e1a:94d7::1"
+
+
+@pytest.fixture(scope="module")
+def guest(world, workspaces, build):
+    workspace = workspaces("guest", "--publish", f"[::1]:{PUBLISHED}:8080")
+    workspace.install(build / "bench" / "netpipe", "/tmp/netpipe")
+    return workspace
+
+
+def test_the_guests_address(guest):
+    addresses = guest.shell("ip -6 address show dev eth0")
+    assert f"{GUEST}/64" in addresses and "tentative" not in addresses, addresses
+    assert f"default via {GATEWAY} dev eth0" in guest.shell("ip -6 route")
+    routes = guest.network()["runtime"]["routes"]
+    assert not any(":" in route for route in routes), "routes are declared, and told, for IPv4"
+
+
+def test_tcp(guest):
+    assert guest.shell(f"wget -q -O - http://[{net.SERVER6}]/").strip() == "hello from the internet"
+    close = guest.wait_for_record(event="egress_close", dst=f"[{net.SERVER6}]:80")
+    assert close["bytesOut"] > 0 and close["end"] == "finished"
+
+
+def test_the_server_sees_the_host(guest):
+    assert guest.shell(f"wget -q -O - http://[{net.SERVER6}]/peer").strip() == net.HOST6
+
+
+def test_a_large_body_down(guest):
+    wanted = hashlib.sha256(body(8 * MIB)).hexdigest()
+    assert guest.shell(f"wget -q -O - http://[{net.SERVER6}]/bytes/{8 * MIB} | sha256sum").split()[0] == wanted
+
+
+def test_a_large_body_up(guest):
+    guest.shell(f"wget -q -O /tmp/body http://[{net.SERVER6}]/bytes/{8 * MIB}")
+    answer = guest.shell(f"nc {net.SERVER6} {net.DIGEST_PORT} </tmp/body; rm /tmp/body").split()
+    assert answer == [str(8 * MIB), hashlib.sha256(body(8 * MIB)).hexdigest()]
+
+
+def test_a_name_with_an_ipv6_address_alone(guest):
+    assert net.SERVER6 in guest.shell("nslookup -type=aaaa six.example")
+    assert guest.shell("wget -q -O - http://six.example/").strip() == "hello from the internet"
+
+
+def test_udp(guest):
+    assert '"count": 20' in guest.shell(f"/tmp/netpipe ping-udp {net.SERVER6} {net.UDP_ECHO} 20")
+
+
+def test_refusals_are_told(guest):
+    outcome = guest.exec("nc", net.SERVER6, str(net.CLOSED_PORT), code=1, timeout=20)
+    assert "refused" in outcome.err_text.lower(), outcome
+    outcome = guest.exec("/tmp/netpipe", "ping-udp", net.SERVER6, str(net.CLOSED_PORT), "1", code=1, timeout=20)
+    assert "refused" in outcome.err_text.lower(), outcome
+
+
+@pytest.mark.parametrize("address", [net.HOST6, GATEWAY, "fd00::1", "::ffff:10.0.0.1", "64:ff9b::a00:1"])
+def test_the_inside_is_denied_at_once(guest, address):
+    outcome = guest.exec("nc", address, "81", code=1, timeout=20)
+    said = outcome.err_text.lower()
+    assert any(word in said for word in ("refused", "unreachable", "no route")), outcome
+
+
+def test_ping(guest):
+    answer = guest.shell(f"ping -6 -c 3 -i 0.2 -W 5 {net.SERVER6}")
+    assert "3 packets received" in answer, answer
+    assert "1 packets received" in guest.shell(f"ping -6 -c 1 -W 5 {GATEWAY}")
+
+
+def test_traceroute(guest):
+    """The gateway is the first hop; the server says by an ICMPv6 error that it is the last."""
+    hops = guest.shell(f"traceroute6 -n -q 1 -w 3 -m 5 {net.SERVER6}").splitlines()[1:]
+    assert GATEWAY in hops[0] and net.SERVER6 in hops[-1] and len(hops) == 2, hops
+
+
+def test_a_published_port(guest):
+    guest.shell("mkdir -p /tmp/www && echo from the guest >/tmp/www/page")
+    guest.background("httpd", "-f", "-p", "8080", "-h", "/tmp/www")
+
+    def answer():
+        with socket.create_connection(("::1", PUBLISHED), timeout=10) as connection:
+            connection.sendall(b"GET /page HTTP/1.0\r\n\r\n")
+            return b"from the guest" in b"".join(iter(lambda: connection.recv(4096), b""))
+
+    wait_until(answer, "the guest serves its page")

@@ -1,0 +1,157 @@
+"""netd by itself, on a tap: what it costs at rest, with very many flows, and when the wire is bad."""
+
+import hashlib
+import os
+import resource
+import socket
+import subprocess
+import threading
+import time
+
+import pytest
+
+from harness import tap
+from harness.internet import body
+from harness.wait import wait_until
+
+MIB = 1 << 20
+FLOWS, PORT = 16_384, 7000
+SHORT_FLOWS = int(os.environ.get("MICROAGENT_TEST_SHORT_FLOWS", "20000"))
+TRANSFER = int(os.environ.get("MICROAGENT_TEST_TRANSFER_MIB", "64")) * MIB
+
+# Opens so many connections, says so, and holds them until its input ends.
+OPEN_MANY = """
+import resource, socket, sys
+most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+host, port, count = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+held = []
+for _ in range(count):
+    held.append(socket.create_connection((host, port), timeout=20))
+print("open", flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.fixture(scope="module")
+def host(alone):
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    if most < FLOWS + 1000:
+        pytest.skip(f"a process may have {most} descriptors here, which is fewer than {FLOWS} flows need")
+    tap.prepare_host()
+
+
+@pytest.fixture
+def guest(host, build):
+    made = tap.TapGuest(build)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def netpipe(build):
+    server = subprocess.Popen([build / "bench" / "netecho", tap.SERVER, "9100"])
+    yield build / "bench" / "netpipe"
+    server.kill()
+    server.wait()
+
+
+def test_at_rest(guest):
+    """Little memory, and asleep."""
+    guest.run("ping", "-c", "1", "-W", "5", tap.SERVER)
+    assert guest.resident() < 6 * MIB, guest.resident()
+    time.sleep(1)  # what the ping and the guest's own start left to do
+    before, span = guest.wake_ups(), 4
+    time.sleep(span)  # a measure of time, not a wait for something
+    assert (guest.wake_ups() - before) / span < 1
+
+
+def open_many(guest, count):
+    client = guest.client(OPEN_MANY, tap.SERVER, PORT, count)
+    assert client.stdout.readline() == "open\n"
+    return client
+
+
+def test_a_flow_costs_a_kibibyte(guest):
+    """16,384 of them, as many as there may be; the next one is refused, and the end of one makes room."""
+    holder = tap.Holder(PORT)
+    warm = open_many(guest, 200)
+    before = guest.private()
+    client = open_many(guest, FLOWS - 200)
+    each = (guest.private() - before) / (FLOWS - 200)
+    assert each <= 1024, f"{each:.0f} bytes"
+    more = guest.client(OPEN_MANY, tap.SERVER, PORT, 1, stderr=subprocess.PIPE)
+    assert "refused" in more.communicate(timeout=30)[1].lower()
+    assert guest.netd.poll() is None
+    warm.communicate()
+    for connection in holder.held[:200]:
+        connection.close()
+    wait_until(lambda: guest.client(OPEN_MANY, tap.SERVER, PORT, 1, stderr=subprocess.DEVNULL)
+               .communicate(timeout=30)[0] == "open\n", "there is room again")
+    client.communicate()
+    holder.close()
+
+
+def test_short_flows_leave_nothing_behind(guest, netpipe):
+    """MICROAGENT_TEST_SHORT_FLOWS of them; the full measure is 100000."""
+    def connect(count):
+        subprocess.run(guest.inside(netpipe, "connect", tap.SERVER, "9100", str(count)), check=True,
+                       stdout=subprocess.DEVNULL)
+
+    connect(5000)  # TIME_WAIT of ours has its bound, and must be full
+    before = guest.private()
+    connect(SHORT_FLOWS)
+    assert guest.private() - before < MIB / 2, (before, guest.private())
+
+
+def lose(guest):
+    """5 % each way, in no pattern: after the guest's TCP has sent it, or before it hears it. (netem is not in every
+    kernel; transfers with repetitions and out of order: netstack/tcp_loss_test.cc.)"""
+    rules = """
+        table inet bad {
+          chain out { type filter hook postrouting priority 0; ip daddr %s numgen random mod 100 < 5 drop; }
+          chain in { type filter hook prerouting priority -400; ip saddr %s numgen random mod 100 < 5 drop; }
+        }""" % (tap.SERVER, tap.SERVER)
+    done = subprocess.run(guest.inside("nft", "-f", "-"), input=rules, text=True, capture_output=True, check=False)
+    if done.returncode != 0:
+        pytest.skip(f"this kernel has no nftables: {done.stderr.strip()}")
+
+
+@pytest.mark.parametrize("direction", ["up", "down"])
+def test_a_bad_wire_loses_nothing(guest, direction):
+    """MICROAGENT_TEST_TRANSFER_MIB, checksummed, with 5 % loss."""
+    lose(guest)
+    data = body(MIB) * (TRANSFER // MIB)
+    wanted = hashlib.sha256(data).hexdigest()
+    send = ("import socket, sys, hashlib\n"
+            "s = socket.create_connection((sys.argv[1], int(sys.argv[2])))\n")
+    heard = []
+    listener = socket.create_server((tap.SERVER, PORT + 1))
+
+    def serve():
+        connection, _ = listener.accept()
+        with connection:
+            if direction == "down":
+                connection.sendall(data)
+                return
+            digest = hashlib.sha256()
+            while piece := connection.recv(1 << 18):
+                digest.update(piece)
+            heard.append(digest.hexdigest())
+
+    server = threading.Thread(target=serve)
+    server.start()
+    if direction == "up":
+        script = send + "for piece in iter(lambda: sys.stdin.buffer.read(1 << 18), b''): s.sendall(piece)\n"
+        subprocess.run(guest.inside("python3", "-c", script, tap.SERVER, PORT + 1), input=data, check=True, timeout=600)
+    else:
+        script = send + ("d = hashlib.sha256()\n"
+                         "while piece := s.recv(1 << 18): d.update(piece)\n"
+                         "print(d.hexdigest())\n")
+        client = subprocess.run(guest.inside("python3", "-c", script, tap.SERVER, PORT + 1), check=True, timeout=600,
+                                capture_output=True)
+        heard.append(client.stdout.decode().strip())
+    server.join(60)
+    listener.close()
+    assert heard == [wanted]
