@@ -323,3 +323,10 @@ def test_explain_says_what_would_be(guest, microagent):
         "rule": "default: public addresses are allowed"}
     assert explained("10.0.0.1:80")["destinations"][0]["rule"] == "inside: private 10.0.0.0/8"
     assert explained("--udp", f"{SHARED}:443")["destinations"][0]["reason"] == "quic"
+
+
+def test_other_protocols_are_counted(guest, probe):
+    assert probe.raw(host=SHARED, protocol=47, count=20)["error"] is None
+    record = guest.wait_for_record(event="egress_deny", proto="gre", signal="unmediatable-protocol")
+    assert record["packets"] >= 1
+    assert len([one for one in guest.egress() if one.get("proto") == "gre"]) < 10, "not one record a packet"
