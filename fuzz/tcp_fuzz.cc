@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 
 #include <array>
+#include <deque>
 #include <map>
 #include <set>
 
@@ -353,7 +354,7 @@ class World : TestEnvironment {
   TcpFlows flows_;
   std::array<Tuple, 4> tuples_{Tuple{{kGuest, 4001}, {kServer, 80}}, Tuple{{kGuest, 4002}, {kServer, 80}},
                                Tuple{{kGuest, 4003}, {kServer, 443}}, Tuple{{kGuest, 4001}, {kGateway, 53}}};
-  std::vector<Tuple> dialled_;
+  std::deque<Tuple> dialled_;
   std::vector<Fd> hosts_;
   std::set<FlowId> pending_, peeked_, answered_, closed_;
   FlowId last_dial_ = 0;
