@@ -1,5 +1,5 @@
-// Policy files in JSON. Anything is taken whole or refused with its place. YAML is left out: yaml-cpp 0.7 reads for ever
-// in ",l}a|", which a search finds within seconds; such a file is its own author's, never a guest's.
+// Policy files in JSON. Anything is taken whole or refused with its place. YAML is left out: yaml-cpp 0.7 reads ",l}a|"
+// for ever, which a search finds within seconds; such a file is its own author's, never a guest's.
 
 #include <nlohmann/json.hpp>
 
