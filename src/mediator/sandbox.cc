@@ -1,21 +1,14 @@
 #include "mediator/sandbox.h"
 
-#include <fcntl.h>
-#include <seccomp.h>
 #include <sys/ioctl.h>
-#include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include <array>
-#include <cerrno>
-#include <memory>
+
+#include "base/syscall_filter.h"
 
 namespace microagent::mediator {
 namespace {
-
-using Filter = std::unique_ptr<void, decltype(&seccomp_release)>;
 
 // Allowed with any arguments.
 constexpr int kAllowed[] = {
@@ -54,44 +47,22 @@ constexpr int kAllowedToSanitizers[] = {SCMP_SYS(pipe2), SCMP_SYS(readlink)};
 constexpr std::array<int, 0> kAllowedToSanitizers{};
 #endif
 
-bool allow(const Filter& filter, int call) { return seccomp_rule_add(filter.get(), SCMP_ACT_ALLOW, call, 0) == 0; }
-
-bool allow_when(const Filter& filter, int call, const scmp_arg_cmp& condition) {
-  return seccomp_rule_add(filter.get(), SCMP_ACT_ALLOW, call, 1, condition) == 0;
-}
-
-bool add_rules(const Filter& filter) {
-  for (const int call : kAllowed) {
-    if (!allow(filter, call)) return false;
-  }
-  for (const int call : kAllowedToSanitizers) {
-    if (!allow(filter, call)) return false;
-  }
-  for (const int family : kFamilies) {
-    const auto wanted = static_cast<scmp_datum_t>(family);
-    if (!allow_when(filter, SCMP_SYS(socket), SCMP_A0(SCMP_CMP_EQ, wanted, 0))) return false;
-  }
-  if (!allow_when(filter, SCMP_SYS(socketpair), SCMP_A0(SCMP_CMP_EQ, AF_UNIX, 0))) return false;
-  // Never executable.
-  if (!allow_when(filter, SCMP_SYS(mmap), SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0))) return false;
-  if (!allow_when(filter, SCMP_SYS(mprotect), SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0))) return false;
-  for (const unsigned long request : {FIONBIO, FIONREAD}) {
-    if (!allow_when(filter, SCMP_SYS(ioctl), SCMP_A1(SCMP_CMP_EQ, request, 0))) return false;
-  }
-  // abort() signals ourselves; nobody else can be named.
-  return allow_when(filter, SCMP_SYS(tgkill), SCMP_A0(SCMP_CMP_EQ, static_cast<scmp_datum_t>(::getpid()), 0));
-}
-
 }  // namespace
 
 Status enter_sandbox() {
-  if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return fail_errno(errno, "cannot give up new privileges");
-  const Filter filter(seccomp_init(SCMP_ACT_KILL_PROCESS), &seccomp_release);
-  if (!filter || !add_rules(filter)) return fail(ErrorKind::unsupported, "cannot build the system call filter");
-  if (const int failed = seccomp_load(filter.get()); failed != 0) {
-    return fail_errno(-failed, "cannot install the system call filter");
+  SyscallFilter filter;
+  filter.allow(kAllowed);
+  filter.allow(kAllowedToSanitizers);
+  for (const int family : kFamilies) {
+    filter.allow_when(SCMP_SYS(socket), SCMP_A0(SCMP_CMP_EQ, static_cast<scmp_datum_t>(family), 0));
   }
-  return {};
+  filter.allow_when(SCMP_SYS(socketpair), SCMP_A0(SCMP_CMP_EQ, AF_UNIX, 0));
+  for (const unsigned long request : {FIONBIO, FIONREAD}) {
+    filter.allow_when(SCMP_SYS(ioctl), SCMP_A1(SCMP_CMP_EQ, request, 0));
+  }
+  filter.allow_memory();
+  filter.allow_abort();
+  return filter.install();
 }
 
 }  // namespace microagent::mediator

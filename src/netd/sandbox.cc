@@ -2,21 +2,16 @@
 
 #include <fcntl.h>
 #include <linux/sockios.h>
-#include <seccomp.h>
 #include <sys/ioctl.h>
-#include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
-#include <unistd.h>
 
 #include <array>
 #include <cerrno>
-#include <memory>
+
+#include "base/syscall_filter.h"
 
 namespace microagent::netd {
 namespace {
-
-using Filter = std::unique_ptr<void, decltype(&seccomp_release)>;
 
 // Allowed with any arguments. None of them makes a descriptor out of nothing or names another process.
 constexpr int kAllowed[] = {
@@ -40,33 +35,6 @@ constexpr int kAllowedToSanitizers[] = {SCMP_SYS(pipe2), SCMP_SYS(futex), SCMP_S
 constexpr std::array<int, 0> kAllowedToSanitizers{};
 #endif
 
-bool allow(const Filter& filter, int call) { return seccomp_rule_add(filter.get(), SCMP_ACT_ALLOW, call, 0) == 0; }
-
-bool allow_when(const Filter& filter, int call, const scmp_arg_cmp& condition) {
-  return seccomp_rule_add(filter.get(), SCMP_ACT_ALLOW, call, 1, condition) == 0;
-}
-
-bool add_rules(const Filter& filter) {
-  for (const int call : kAllowed) {
-    if (!allow(filter, call)) return false;
-  }
-  for (const int call : kAllowedToSanitizers) {
-    if (!allow(filter, call)) return false;
-  }
-  // Guest memory and the allocator's; never executable.
-  if (!allow_when(filter, SCMP_SYS(mmap), SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0))) return false;
-  if (!allow_when(filter, SCMP_SYS(mprotect), SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0))) return false;
-  // Nonblocking mode of descriptors, and the seals of guest memory.
-  for (const int operation : {F_GETFL, F_SETFL, F_GET_SEALS, F_ADD_SEALS}) {
-    const auto wanted = static_cast<scmp_datum_t>(operation);
-    if (!allow_when(filter, SCMP_SYS(fcntl), SCMP_A1(SCMP_CMP_EQ, wanted, 0))) return false;
-  }
-  // How full a socket is.
-  if (!allow_when(filter, SCMP_SYS(ioctl), SCMP_A1(SCMP_CMP_EQ, SIOCOUTQ, 0))) return false;
-  // abort() signals ourselves; nobody else can be named.
-  return allow_when(filter, SCMP_SYS(tgkill), SCMP_A0(SCMP_CMP_EQ, static_cast<scmp_datum_t>(::getpid()), 0));
-}
-
 }  // namespace
 
 Status raise_limits() {
@@ -80,13 +48,18 @@ Status raise_limits() {
 }
 
 Status enter_sandbox() {
-  if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return fail_errno(errno, "cannot give up new privileges");
-  const Filter filter(seccomp_init(SCMP_ACT_KILL_PROCESS), &seccomp_release);
-  if (!filter || !add_rules(filter)) return fail(ErrorKind::unsupported, "cannot build the system call filter");
-  if (const int failed = seccomp_load(filter.get()); failed != 0) {
-    return fail_errno(-failed, "cannot install the system call filter");
+  SyscallFilter filter;
+  filter.allow(kAllowed);
+  filter.allow(kAllowedToSanitizers);
+  // Nonblocking mode of descriptors, and the seals of guest memory.
+  for (const int operation : {F_GETFL, F_SETFL, F_GET_SEALS, F_ADD_SEALS}) {
+    filter.allow_when(SCMP_SYS(fcntl), SCMP_A1(SCMP_CMP_EQ, static_cast<scmp_datum_t>(operation), 0));
   }
-  return {};
+  // How full a socket is.
+  filter.allow_when(SCMP_SYS(ioctl), SCMP_A1(SCMP_CMP_EQ, SIOCOUTQ, 0));
+  filter.allow_memory();
+  filter.allow_abort();
+  return filter.install();
 }
 
 }  // namespace microagent::netd
