@@ -17,6 +17,8 @@
 #include "netstack/testing/test_environment.h"
 #include "wire/tcp.h"
 
+#include "script.h"
+
 namespace microagent::netstack {
 namespace {
 
@@ -25,17 +27,9 @@ using namespace testing;
 constexpr std::uint64_t kMs = 1'000'000;
 constexpr std::size_t kMaxSteps = 2000;
 
-// One byte of the script at a time; zeros behind its end.
-class Script {
+class Script : public fuzz::Script {
  public:
-  explicit Script(ByteView bytes) : bytes_(bytes) {}
-  bool over() const { return bytes_.empty(); }
-  std::uint8_t next() {
-    if (bytes_.empty()) return 0;
-    const std::uint8_t byte = bytes_.front();
-    bytes_ = bytes_.subspan(1);
-    return byte;
-  }
+  using fuzz::Script::Script;
   std::uint16_t word() { return static_cast<std::uint16_t>(next() << 8 | next()); }
   // Mostly near zero, sometimes far off, to both sides.
   std::uint32_t delta() {
@@ -47,9 +41,6 @@ class Script {
       default: return std::uint32_t{next()} << 24 | std::uint32_t{kind & 0x3fU} << 10;
     }
   }
-
- private:
-  ByteView bytes_;
 };
 
 // One tuple of the guest's, with what a guest would know of its connection.

@@ -15,6 +15,8 @@
 #include "virtio/testing/vsock_guest.h"
 #include "wire/agent.h"
 
+#include "script.h"
+
 namespace microagent::netd {
 namespace {
 
@@ -32,25 +34,14 @@ class Events final : public virtio::VhostEvents {
   void on_kick_removed(std::size_t, int) override {}
 };
 
-// One byte of the script at a time; zeros behind its end.
-class Script {
+class Script : public fuzz::Script {
  public:
-  explicit Script(ByteView bytes) : bytes_(bytes) {}
-  bool over() const { return bytes_.empty(); }
-  std::uint8_t next() {
-    if (bytes_.empty()) return 0;
-    const std::uint8_t byte = bytes_.front();
-    bytes_ = bytes_.subspan(1);
-    return byte;
-  }
+  using fuzz::Script::Script;
   std::uint32_t word() {
     std::uint32_t value = 0;
     for (int i = 0; i < 4; ++i) value = value << 8 | next();
     return value;
   }
-
- private:
-  ByteView bytes_;
 };
 
 class World final : public VsockUpcalls {
