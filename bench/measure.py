@@ -11,6 +11,7 @@ contenders alternated. Started by bench/run.
 """
 
 import argparse
+import contextlib
 import json
 import os
 import pathlib
@@ -133,12 +134,17 @@ class Bench:
         self.user.kill()
 
     def measure_reference(self):
-        guest = reference.ReferenceGuest(self.account, self.reference_words)
+        self.measure_peer(THEIRS, self.reference_words, THEIR_PORT)
+
+    def measure_peer(self, contender, words, host_port):
+        """The same guest with another network: QEMU's `words`, a port of the host's that leads to GUEST_PORT."""
+        guest = reference.ReferenceGuest(self.account, words)
         try:
-            BOOT.add(THEIRS, guest.wait_until_ready() * 1000)
+            BOOT.add(contender, guest.wait_until_ready() * 1000)
             guest.run(f"/bench/netpipe serve 0.0.0.0 {GUEST_PORT} >/dev/null 2>&1 </dev/null &")
             guest.run(f"until grep -q ':{GUEST_PORT:04X} ' /proc/net/tcp; do usleep 20000; done")
-            measure_network(THEIRS, lambda command: guest.run(f"/bench/{command}"), self.tool, THEIR_PORT, self.seconds)
+            measure_network(contender, lambda command: guest.run(f"/bench/{command}"), self.tool, host_port,
+                            self.seconds)
         finally:
             guest.end()
 
@@ -151,27 +157,36 @@ def arguments():
     return parser.parse_args()
 
 
-def main():
-    wanted = arguments()
-    if os.environ.get("MICROAGENT_TEST_ALONE"):
-        sys.exit(f"bench: no namespaces of our own: {os.environ['MICROAGENT_TEST_ALONE']}")
+@contextlib.contextmanager
+def stage(kind, seconds):
+    """A Bench of this kind, in networks of its own, with a server outside."""
     scratch = pathlib.Path(os.environ["MICROAGENT_TEST_SCRATCH"])
     build = pathlib.Path(os.environ.get("MICROAGENT_BUILD", HERE.parent / "build")).resolve()
     world = net.World(scratch)
     server = subprocess.Popen(world.inside(str(build / "bench" / "netpipe"), "serve", net.SERVER, str(OUTSIDE_PORT)))
-    bench = Bench(build, scratch, wanted.seconds)
+    bench = kind(build, scratch, seconds)
     try:
-        say(f"{wanted.boots} boots each of two workspaces")
-        bench.measure_boots(wanted.boots)
-        for number in range(wanted.rounds):
-            for turn in (bench.measure_ours, bench.measure_reference):
-                say(f"round {number + 1} of {wanted.rounds}: {turn.__name__.removeprefix('measure_')}")
-                turn()
+        yield bench
     finally:
         for workspace in bench.workspaces:
             workspace.delete()
         server.kill()
         world.close()
+
+
+def alternate(turns, rounds):
+    for number in range(rounds):
+        for turn in turns:
+            say(f"round {number + 1} of {rounds}: {turn.__name__.removeprefix('measure_')}")
+            turn()
+
+
+def main():
+    wanted = arguments()
+    with stage(Bench, wanted.seconds) as bench:
+        say(f"{wanted.boots} boots each of two workspaces")
+        bench.measure_boots(wanted.boots)
+        alternate((bench.measure_ours, bench.measure_reference), wanted.rounds)
     print(render([BOOT, *QUANTITIES.values()], [OURS, ISOLATED, THEIRS], OURS, THEIRS))
     print("\nThe mediation channel beside TCP, of the same guest to the same server:\n")
     print(render(CHANNEL.values(), [VSOCK, TCP], VSOCK, TCP))
@@ -183,4 +198,6 @@ def main():
 
 
 if __name__ == "__main__":
+    if os.environ.get("MICROAGENT_TEST_ALONE"):
+        sys.exit(f"bench: no namespaces of our own: {os.environ['MICROAGENT_TEST_ALONE']}")
     main()

@@ -15,7 +15,6 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "tests"))
 
 from harness import container  # pylint: disable=wrong-import-position
-from harness import world as net  # pylint: disable=wrong-import-position
 from harness.wait import wait_until  # pylint: disable=wrong-import-position
 import measure  # pylint: disable=wrong-import-position
 import reference  # pylint: disable=wrong-import-position
@@ -27,7 +26,7 @@ PASST_PORT = 18902
 
 class GuestBench(measure.Bench):
     def measure_user(self):
-        self._measure_reference(USER, self.reference_words, measure.THEIR_PORT)
+        self.measure_peer(USER, self.reference_words, measure.THEIR_PORT)
 
     def measure_passt(self):
         path = self.scratch / "home" / "passt.socket"
@@ -40,50 +39,23 @@ class GuestBench(measure.Bench):
             wait_until(path.exists, "passt listens")
             network = f"stream,id=net,server=off,addr.type=unix,addr.path={path}"
             words = [network if word.startswith("user,id=net") else word for word in self.reference_words]
-            self._measure_reference(PASST, words, PASST_PORT)
+            self.measure_peer(PASST, words, PASST_PORT)
         finally:
             passt.kill()
             passt.wait()
 
-    def _measure_reference(self, contender, words, host_port):
-        guest = reference.ReferenceGuest(self.account, words)
-        try:
-            guest.wait_until_ready()
-            guest.run(f"/bench/netpipe serve 0.0.0.0 {measure.GUEST_PORT} >/dev/null 2>&1 </dev/null &")
-            guest.run(f"until grep -q ':{measure.GUEST_PORT:04X} ' /proc/net/tcp; do usleep 20000; done")
-            measure.measure_network(contender, lambda command: guest.run(f"/bench/{command}"), self.tool, host_port,
-                                    self.seconds)
-        finally:
-            guest.end()
-
 
 def main(options):
-    scratch = pathlib.Path(os.environ["MICROAGENT_TEST_SCRATCH"])
-    build = pathlib.Path(os.environ.get("MICROAGENT_BUILD", HERE.parent / "build")).resolve()
-    world = net.World(scratch)
-    server = subprocess.Popen(world.inside(str(build / "bench" / "netpipe"), "serve", net.SERVER,
-                                           str(measure.OUTSIDE_PORT)))
-    bench = GuestBench(build, scratch, options.seconds)
-    turns = [bench.measure_ours, bench.measure_user]
-    names = [NETD, USER]
-    if shutil.which("passt"):
-        turns.append(bench.measure_passt)
-        names.append(PASST)
-    else:
-        measure.say("bench: passt is left out: it is not installed")
-    try:
-        for number in range(options.rounds):
-            for turn in turns:
-                measure.say(f"round {number + 1} of {options.rounds}: {turn.__name__.removeprefix('measure_')}")
-                turn()
-    finally:
-        for workspace in bench.workspaces:
-            workspace.delete()
-        server.kill()
-        world.close()
-    quantities = [samples for name, samples in measure.QUANTITIES.items() if not name.startswith("vsock")]
-    print(render(quantities, names, NETD, USER))
-    if PASST in names:
+    with measure.stage(GuestBench, options.seconds) as bench:
+        turns = [bench.measure_ours, bench.measure_user]
+        if shutil.which("passt"):
+            turns.append(bench.measure_passt)
+        else:
+            measure.say("bench: passt is left out: it is not installed")
+        measure.alternate(turns, options.rounds)
+    quantities = list(measure.QUANTITIES.values())
+    print(render(quantities, [NETD, USER], NETD, USER))
+    if bench.measure_passt in turns:
         print()
         print(render(quantities, [NETD, PASST], NETD, PASST))
 
