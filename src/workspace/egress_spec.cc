@@ -91,6 +91,9 @@ Status check_json(std::string_view text, std::string_view file) {
   } catch (const nlohmann::json::parse_error& error) {
     const auto line = 1 + std::ranges::count(text.substr(0, error.byte), '\n');
     return fail(ErrorKind::usage, fmt::format("{}:{}: is not JSON", file, line));
+  } catch (const nlohmann::json::out_of_range&) {
+    return fail(ErrorKind::usage, fmt::format("{}:1: holds a number that is too large", file),
+                "no number here is larger than 2^64");
   }
 }
 

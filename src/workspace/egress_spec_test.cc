@@ -90,6 +90,8 @@ TEST(PolicyFile, MayBeJson) {
   EXPECT_EQ(policy->allow[1].ports, std::vector<std::string>{"443"});
   EXPECT_THAT(parse_policy_file("{\"allow\": []", "p.json").error().message, StartsWith("p.json:1: is not JSON"));
   EXPECT_THAT(parse_policy_file("{\n\"allow\": [],\n}", "p.json").error().message, StartsWith("p.json:3: is not JSON"));
+  EXPECT_THAT(parse_policy_file("{\"maxTotalBytes\": 1e999}", "p.json").error().message,
+              StartsWith("p.json:1: holds a number that is too large"));
   EXPECT_THAT(parse_policy_file("allow: []", "p.json").error().message, StartsWith("p.json:1: is not JSON"));
   EXPECT_THAT(parse_policy_file("{\"allow\": [], \"allow\": []}", "p.json").error().message, HasSubstr("twice"));
 }

@@ -115,7 +115,8 @@ INSTANTIATE_TEST_SUITE_P(
         Refusal{"egress:\n  swap: []\n", "s:2: egress.swap: unknown key"},
         Refusal{"entrypoint:\n  - a\n", "s:2: entrypoint: is not a single value"},
         Refusal{"name: a\n  b: c\n", "s:2: is not YAML"}, Refusal{"name: [a\n", "s:2: is not YAML"},
-        Refusal{"name: *nobody\n", "s:1: is not YAML"}, Refusal{"name: a\n---\nname: b\n", "s:3: a second document"},
+        Refusal{"name: *nobody\n", "s:1: is not YAML"}, Refusal{",l}a|", "s:1: is not YAML"},
+        Refusal{"name: a\n---\nname: b\n", "s:3: a second document"},
         Refusal{"? [a]\n: b\n", "s:1: is not a map with plain keys"}));
 
 TEST(Spec, UnknownKeysNameTheKnown) {
