@@ -23,6 +23,7 @@ import time
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "tests"))
 
+from harness import container  # pylint: disable=wrong-import-position
 from harness import prefix as installation  # pylint: disable=wrong-import-position
 from harness import world as net  # pylint: disable=wrong-import-position
 from harness.account import Account  # pylint: disable=wrong-import-position
@@ -198,6 +199,5 @@ def main():
 
 
 if __name__ == "__main__":
-    if os.environ.get("MICROAGENT_TEST_ALONE"):
-        sys.exit(f"bench: no namespaces of our own: {os.environ['MICROAGENT_TEST_ALONE']}")
+    container.stay_only_alone(pathlib.Path(__file__).resolve())
     main()

@@ -213,8 +213,5 @@ def parse():
 
 if __name__ == "__main__":
     given = parse()
-    if "MICROAGENT_TEST_ALONE" not in os.environ:
-        sys.exit(container.run_alone([str(HERE / "net.py"), *sys.argv[1:]]))
-    if os.environ["MICROAGENT_TEST_ALONE"]:
-        sys.exit(f"bench: no namespaces of our own: {os.environ['MICROAGENT_TEST_ALONE']}")
+    container.stay_only_alone(pathlib.Path(__file__).resolve())
     main(given)

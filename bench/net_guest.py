@@ -4,7 +4,6 @@ vhost-user, QEMU's own `-netdev user`, and passt through `-netdev stream`, alter
 machine and processor (reference.py)."""
 
 import argparse
-import os
 import pathlib
 import shutil
 import subprocess
@@ -69,8 +68,5 @@ def parse():
 
 if __name__ == "__main__":
     given = parse()
-    if "MICROAGENT_TEST_ALONE" not in os.environ:
-        sys.exit(container.run_alone([str(HERE / "net_guest.py"), *sys.argv[1:]]))
-    if os.environ["MICROAGENT_TEST_ALONE"]:
-        sys.exit(f"bench: no namespaces of our own: {os.environ['MICROAGENT_TEST_ALONE']}")
+    container.stay_only_alone(pathlib.Path(__file__).resolve())
     main(given)

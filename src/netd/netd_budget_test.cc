@@ -3,29 +3,21 @@
 #include <gtest/gtest.h>
 #include <sys/socket.h>
 
-#include "netd/testing/netd_process.h"
-#include "netstack/testing/frames.h"
-#include "virtio/net_device.h"
-#include "virtio/testing/net_guest.h"
+#include "netd/testing/net_fixture.h"
 
 namespace microagent::netd {
 namespace {
 
 using netstack::testing::Bytes;
+using testing::kGuest;
+using testing::kServer;
 using testing::NetdProcess;
-using virtio::testing::FrontEnd;
-using virtio::testing::NetGuest;
 
-const auto kGuest = wire::IpAddress::ipv4({192, 168, 64, 2});
-const auto kServer = wire::IpAddress::ipv4({198, 51, 100, 7});
-
-class NetdBudgetTest : public ::testing::Test {
+class NetdBudgetTest : public testing::NetFixture {
  protected:
   void SetUp() override {
-    ASSERT_TRUE(netd.configure());
-    front.emplace(netd.attach(flow::Device::net));
-    guest.start(*front, virtio::NetDevice::profile().features, 32);
-    ASSERT_TRUE(netd.next(netd.supervisor()));  // the device has started
+    NetFixture::SetUp();
+    start();
   }
   void send(const Bytes& frame) {
     ASSERT_TRUE(guest.offer(frame));
@@ -55,9 +47,6 @@ class NetdBudgetTest : public ::testing::Test {
     return Fd(ends[0]);
   }
 
-  NetdProcess netd{MICROAGENT_NETD};
-  std::optional<FrontEnd> front;
-  NetGuest guest;
   flow::FlowId flow = 0;  // of the message that came last
   Fd theirs;              // netd's end of the conversation
 };

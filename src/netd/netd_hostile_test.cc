@@ -18,31 +18,19 @@
 #include <string>
 #include <thread>
 
-#include "netd/testing/netd_process.h"
-#include "netstack/testing/frames.h"
-#include "virtio/net_device.h"
-#include "virtio/testing/net_guest.h"
+#include "netd/testing/net_fixture.h"
 
 namespace microagent::netd {
 namespace {
 
 using netstack::testing::Bytes;
-using testing::NetdProcess;
+using testing::kGuest;
+using testing::kServer;
 using virtio::testing::FrontEnd;
 using virtio::testing::NetGuest;
 
-const auto kGuest = wire::IpAddress::ipv4({192, 168, 64, 2});
-const auto kServer = wire::IpAddress::ipv4({198, 51, 100, 7});
-
-class NetdHostileTest : public ::testing::Test {
+class NetdHostileTest : public testing::NetFixture {
  protected:
-  void SetUp() override { ASSERT_TRUE(netd.configure()); }
-  void start() {
-    front.emplace(netd.attach(flow::Device::net));
-    guest.start(*front, virtio::NetDevice::profile().features, 32);
-    const auto started = netd.next(netd.supervisor());
-    ASSERT_TRUE(started && started->as<flow::DeviceStarted>());
-  }
   // Of all its threads, in nanoseconds.
   std::uint64_t cpu_time() const {
     std::ifstream file("/proc/" + std::to_string(netd.pid()) + "/schedstat");
@@ -50,10 +38,6 @@ class NetdHostileTest : public ::testing::Test {
     file >> spent;
     return spent;
   }
-
-  NetdProcess netd{MICROAGENT_NETD};
-  std::optional<FrontEnd> front;
-  NetGuest guest;
 };
 
 // Headers are copied out once, then validated, then used (data path of the architecture): whatever the guest writes in
@@ -101,9 +85,7 @@ TEST_F(NetdHostileTest, MemoryThatChangesWhileItIsRead) {
   ASSERT_TRUE(netd.next(netd.supervisor()));
   NetGuest honest;
   FrontEnd next = netd.attach(flow::Device::net);
-  honest.start(next, virtio::NetDevice::profile().features, 32);
-  const auto started = netd.next(netd.supervisor());
-  ASSERT_TRUE(started && started->as<flow::DeviceStarted>());
+  start(next, honest);
 }
 
 TEST_F(NetdHostileTest, AStoppedRingThatIsKickedCostsNothing) {

@@ -46,6 +46,14 @@ def run(command, environment):
     return child.wait()
 
 
+def stay_only_alone(script):
+    """Returns in a world of its own; elsewhere `script` is run again in one, and this process ends as that does."""
+    if "MICROAGENT_TEST_ALONE" not in os.environ:
+        sys.exit(run_alone([str(script), *sys.argv[1:]]))
+    if os.environ["MICROAGENT_TEST_ALONE"]:
+        sys.exit(f"{script}: no namespaces of our own: {os.environ['MICROAGENT_TEST_ALONE']}")
+
+
 def run_alone(command):
     """Runs a Python program's words, alone in a world where that can be had; the environment says why where not. Gives
     its exit code."""
