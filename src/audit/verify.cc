@@ -13,6 +13,7 @@
 #include "audit/lines.h"
 #include "audit/log_files.h"
 #include "audit/record.h"
+#include "audit/tail.h"
 #include "base/fd.h"
 
 namespace microagent::audit {
@@ -60,7 +61,10 @@ class Verifier {
  private:
   Status on_line(const std::string& where, std::string_view line) {
     const auto record = parse_record(line);
-    if (!record) return broken(where, "is not an audit record");
+    OpenFlows open;
+    if (!record || (record->event == Event::rotated && !read_open_flows(*record, open))) {
+      return broken(where, "is not an audit record");
+    }
     Status next = result_.records == 0 ? begin(*record, where) : go_on(*record, where);
     if (!next) return next;
     ++result_.records;

@@ -1,6 +1,8 @@
 #include "audit/verify.h"
 
+#include "audit/chain.h"
 #include "audit/log_files.h"
+#include "audit/record.h"
 #include "audit/test_log.h"
 
 namespace microagent::audit {
@@ -33,6 +35,14 @@ TEST_F(Verify, AcceptsWhatWasWritten) {
   ASSERT_TRUE(verified);
   EXPECT_EQ(verified->records, 4U);
   EXPECT_EQ(verified->torn_bytes, 0U);
+}
+
+TEST_F(Verify, RefusesARotationThatTheWriterWouldNotGoOnWith) {
+  const std::string line = encode_record({1, "t", Event::rotated, "web", 0, kChainStart}, {{"open", "none"}});
+  log_.replace(line + "\n");
+  std::filesystem::remove(head_file(log_.path()));
+  EXPECT_FALSE(verify(log_.path()));
+  EXPECT_FALSE(log_.open());
 }
 
 TEST_F(Verify, FindsEveryRemovedOrMovedLine) {
