@@ -33,7 +33,8 @@ def start_host(port, work):
     process.stdin.write(work)
     process.stdin.close()
     process.stdin = None  # communicate() has no more to write
-    wait_until(lambda: listens(port), "the host's side listens", PATIENCE)
+    # An agent that waits may be quicker than this look, and the host's side done with its work.
+    wait_until(lambda: listens(port) or process.poll() is not None, "the host's side listens", PATIENCE)
     return process
 
 
