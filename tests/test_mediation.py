@@ -7,6 +7,7 @@ import threading
 
 import pytest
 from harness import python_guest
+from harness import world as net
 from harness.cli import EXIT_RETRY
 from harness.plane import Plane, free_port
 from harness.wait import wait_until
@@ -226,3 +227,20 @@ def test_declarations_that_cannot_be(fresh):
                          (["--mediation-optional"], "there is no mediation channel")):
         assert words in fresh.refuses("create", "web", *flags)["message"]
     assert fresh.json("list")["workspaces"] == []
+
+
+@pytest.mark.parametrize("host", ["localhost", "one.test"])
+def test_a_target_may_be_a_name(workspaces, host):
+    """By the host's file of names, and by its resolver."""
+    with listening(f"127.0.0.1:{free_port()}") as plane:
+        port = plane.place.rpartition(":")[2] if host == "localhost" else net.TCP_ECHO
+        workspace = workspaces(f"named-{host.partition('.')[0]}", "--network", "isolated", "--mediation",
+                               f"{PORT}={host}:{port}")
+        assert mediation_ready(workspace)["ready"]
+        workspace.kill()
+
+
+def test_a_target_s_name_may_be_nobody_s(workspaces, microagent):
+    workspaces("nameless", "--network", "isolated", "--mediation", f"{PORT}=nobody.test:80", start=False)
+    error = microagent.refuses("start", "nameless", code=EXIT_RETRY)
+    assert "nobody.test" in error["message"] and "its name is not resolved" in error["message"]

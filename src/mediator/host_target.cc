@@ -5,21 +5,22 @@
 
 #include <algorithm>
 #include <boost/asio/as_tuple.hpp>
-#include <boost/asio/experimental/awaitable_operators.hpp>
-#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/ip/address.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <cerrno>
 #include <cstring>
+#include <optional>
 #include <vector>
+
+#include "mediator/host_names.h"
 
 namespace microagent::mediator {
 namespace {
 
 constexpr auto kAsTuple = asio::as_tuple(asio::use_awaitable);
 using Dialled = tl::expected<Fd, DialError>;
-using tcp = asio::ip::tcp;
 
 // A Unix listener whose queue is full gives no sign when it no longer is.
 constexpr std::chrono::milliseconds kFullQueuePause{10};
@@ -28,37 +29,28 @@ tl::unexpected<DialError> failed(std::string text) {
   return tl::unexpected(DialError{flow::Refusal::reset, std::move(text)});
 }
 
-Target target_of(const asio::ip::address& address, std::uint16_t port) {
-  Target target{flow::Protocol::tcp, {}, port, 0};
+// A literal, with its zone where it is link-local.
+std::optional<Target> literal(const HostTarget& target) {
+  boost::system::error_code error;
+  const auto address = asio::ip::make_address(target.host, error);
+  if (error) return std::nullopt;
+  Target found{flow::Protocol::tcp, {}, target.port, 0};
   if (address.is_v4()) {
     const auto bytes = address.to_v4().to_bytes();
-    target.address = policy::Address::ipv4({bytes[0], bytes[1], bytes[2], bytes[3]});
-    return target;
+    found.address = policy::Address::ipv4({bytes[0], bytes[1], bytes[2], bytes[3]});
+    return found;
   }
-  target.address = policy::Address::ipv6(address.to_v6().to_bytes());
-  target.scope = static_cast<std::uint32_t>(address.to_v6().scope_id());
-  return target;
+  found.address = policy::Address::ipv6(address.to_v6().to_bytes());
+  found.scope = static_cast<std::uint32_t>(address.to_v6().scope_id());
+  return found;
 }
 
-// The C library's resolver waits on files and networks, so Asio gives it a thread of its own; nothing else of this
-// process runs there.
 asio::awaitable<tl::expected<std::vector<Target>, DialError>> look_up(const HostTarget& target, Deadline deadline) {
-  using namespace asio::experimental::awaitable_operators;
-  using Targets = std::vector<Target>;
-  boost::system::error_code no_literal;
-  const auto literal = asio::ip::make_address(target.host, no_literal);
-  if (!no_literal) co_return Targets{target_of(literal, target.port)};
-
-  const auto executor = co_await asio::this_coro::executor;
-  tcp::resolver resolver(executor);
-  asio::steady_timer timer(executor, deadline);
-  auto first = co_await (resolver.async_resolve(target.host, "", kAsTuple) || timer.async_wait(kAsTuple));
-  if (first.index() == 1) co_return failed("its name is not resolved in time");
-  const auto& [error, found] = std::get<0>(first);
-  if (error) co_return failed("its name is not resolved: " + error.message());
-  Targets targets;
-  for (const auto& entry : found) targets.push_back(target_of(entry.endpoint().address(), target.port));
-  if (targets.empty()) co_return failed("its name has no address");
+  if (const auto known = literal(target)) co_return std::vector{*known};
+  const auto addresses = co_await addresses_of_host(target.host, deadline);
+  if (!addresses) co_return failed(addresses.error());
+  std::vector<Target> targets;
+  for (const policy::Address& address : *addresses) targets.push_back({flow::Protocol::tcp, address, target.port, 0});
   co_return targets;
 }
 

@@ -1,5 +1,6 @@
 #include "mediator/sandbox.h"
 
+#include <linux/sockios.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
@@ -57,7 +58,8 @@ Status enter_sandbox() {
     filter.allow_when(SCMP_SYS(socket), SCMP_A0(SCMP_CMP_EQ, static_cast<scmp_datum_t>(family), 0));
   }
   filter.allow_when(SCMP_SYS(socketpair), SCMP_A0(SCMP_CMP_EQ, AF_UNIX, 0));
-  for (const unsigned long request : {FIONBIO, FIONREAD}) {
+  // The last is the number of a scoped resolver's interface.
+  for (const unsigned long request : {FIONBIO, FIONREAD, SIOCGIFINDEX}) {
     filter.allow_when(SCMP_SYS(ioctl), SCMP_A1(SCMP_CMP_EQ, request, 0));
   }
   filter.allow_memory();

@@ -11,10 +11,15 @@
 #include <csignal>
 #include <functional>
 
+#include "dns/resolvers.h"
+#include "mediator/host_names.h"
+#include "mediator/test_loop.h"
+
 namespace microagent::mediator {
 namespace {
 
 constexpr int kDone = 7;
+constexpr std::chrono::milliseconds kPatience{1000};
 
 // What became of a process that entered the sandbox and then did this: kDone, or the negative number of its signal.
 int outcome_of(const std::function<void()>& deed) {
@@ -34,6 +39,17 @@ TEST(Sandbox, LeavesWhatTheWorkNeeds) {
               if (::socket(AF_INET, SOCK_STREAM, 0) < 0) ::_exit(2);
               if (::socket(AF_INET6, SOCK_DGRAM, 0) < 0) ::_exit(3);
               if (::open("/etc/resolv.conf", O_RDONLY | O_CLOEXEC) < 0) ::_exit(4);
+            }),
+            kDone);
+}
+
+TEST(Sandbox, LooksUpTheNamesOfTheHost) {
+  EXPECT_EQ(outcome_of([] {
+              if (dns::parse_resolv_conf("nameserver fe80::1%lo").size() != 1) ::_exit(2);
+              TestLoop loop;
+              if (!loop.result_of(addresses_of_host("localhost", in(std::chrono::seconds(5))))) ::_exit(3);
+              // Whether it is found or not, over the network of whoever runs this, it is looked for.
+              static_cast<void>(loop.result_of(addresses_of_host("no-such-host.invalid", in(kPatience))));
             }),
             kDone);
 }
