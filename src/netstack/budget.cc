@@ -19,7 +19,11 @@ void Budgets::Budget::refill(std::uint64_t now) {
       static_cast<unsigned __int128>(passed) * limit.bytes_per_second / kSecond);
   if (earned == 0) return;
   tokens = std::min(tokens + earned, static_cast<std::int64_t>(burst()));
-  filled_at = now;
+  // Where the bucket is not full, the part of a byte that was earned too is kept as time.
+  const bool full = tokens == static_cast<std::int64_t>(burst()) || passed < now - filled_at;
+  const auto spent_on_it = static_cast<std::uint64_t>(static_cast<unsigned __int128>(earned) * kSecond /
+                                                      limit.bytes_per_second);
+  filled_at = full ? now : filled_at + spent_on_it;
 }
 
 std::size_t Budgets::Budget::room(std::size_t wanted) {
@@ -36,6 +40,7 @@ std::size_t Budgets::Budget::room(std::size_t wanted) {
 bool Budgets::Budget::room_for_whole(std::size_t bytes) {
   const bool room = bytes <= left() && (!rated() || tokens > 0);
   if (!room) waiting = true;
+  if (bytes > left()) short_of_one = true;
   return room;
 }
 
@@ -59,7 +64,7 @@ bool Budgets::Budget::wants_more() const {
   if (limit.bytes == kUnlimited || asked) return false;
   if (limit.last) return left() == 0 && sum() != reported;
   const std::uint64_t grant = limit.bytes > granted_at ? limit.bytes - granted_at : 0;
-  return left() <= grant / 4;
+  return short_of_one || left() <= grant / 4;
 }
 
 Budgets::Budget* Budgets::find(BudgetId id) { return id < budgets_.size() ? &budgets_[id] : nullptr; }
@@ -74,6 +79,7 @@ bool Budgets::set(BudgetId id, const Limit& limit, std::uint64_t now) {
   budget.limit = limit;
   budget.granted_at = budget.sum();
   budget.asked = false;
+  budget.short_of_one = false;
   if (new_rate) {
     budget.tokens = static_cast<std::int64_t>(budget.rated() ? budget.burst() : 0);
     budget.filled_at = now;
@@ -121,9 +127,9 @@ void Budgets::give_back(BudgetId id, Direction direction, std::size_t bytes) {
   if (Budget* own = id == kWorkspaceBudget ? nullptr : find(id)) undo(*own);
 }
 
-bool Budgets::spent(BudgetId id) const {
+bool Budgets::spent(BudgetId id, std::size_t next) const {
   if (id == kNoBudget) return false;
-  const auto is_spent = [](const Budget& budget) { return budget.limit.last && budget.left() == 0; };
+  const auto is_spent = [next](const Budget& budget) { return budget.limit.last && budget.left() < next; };
   if (is_spent(budgets_[kWorkspaceBudget])) return true;
   const Budget* own = find(id);
   return own != nullptr && is_spent(*own);

@@ -47,8 +47,8 @@ class Budgets {
   // Bytes that were taken and did not move.
   void give_back(BudgetId id, Direction direction, std::size_t bytes);
 
-  // Flows of this budget must end.
-  bool spent(BudgetId id) const;
+  // Flows of this budget must end: `next` bytes, those of a whole datagram where that is what moves, never will.
+  bool spent(BudgetId id, std::size_t next = 1) const;
 
   // Whether flows that were refused bytes may try again. True once for each time that something opened.
   bool reopened(std::uint64_t now);
@@ -76,6 +76,7 @@ class Budgets {
     std::int64_t tokens = 0;              // of the rate
     bool waiting = false;                 // somebody was refused
     bool asked = false;                   // for more, since the ceiling was last set
+    bool short_of_one = false;            // a datagram was longer than what is left of the ceiling
 
     std::uint64_t sum() const { return used[0] + used[1]; }
     std::uint64_t left() const { return limit.bytes > sum() ? limit.bytes - sum() : 0; }

@@ -78,6 +78,42 @@ TEST(Budgets, AskForMoreOnceAGrantAndOpenAgainWithIt) {
   EXPECT_TRUE(budgets.spent(kWorkspaceBudget));
 }
 
+TEST(Budgets, AreSpentForADatagramThatNeverFits) {
+  Budgets budgets;
+  ASSERT_TRUE(budgets.set(kWorkspaceBudget, {.bytes = 1000, .last = true}, 0));
+  EXPECT_TRUE(budgets.take_whole(kWorkspaceBudget, kOut, 600, 0));
+  EXPECT_FALSE(budgets.take_whole(kWorkspaceBudget, kOut, 600, 0));
+  EXPECT_TRUE(budgets.spent(kWorkspaceBudget, 600));
+  EXPECT_FALSE(budgets.spent(kWorkspaceBudget, 400));
+  EXPECT_FALSE(budgets.spent(kWorkspaceBudget));
+}
+
+TEST(Budgets, AskForMoreWhenADatagramIsLongerThanTheRest) {
+  Budgets budgets;
+  ASSERT_TRUE(budgets.set(kWorkspaceBudget, {.bytes = 1000}, 0));
+  EXPECT_TRUE(budgets.take_whole(kWorkspaceBudget, kOut, 600, 0));
+  ASSERT_TRUE(budgets.next_report(kSecond));
+  EXPECT_FALSE(budgets.take_whole(kWorkspaceBudget, kOut, 600, kSecond));
+  EXPECT_EQ(budgets.reports_at(), 0U);
+  ASSERT_TRUE(budgets.next_report(kSecond));
+  EXPECT_FALSE(budgets.next_report(kSecond)) << "it is asked once";
+  ASSERT_TRUE(budgets.set(kWorkspaceBudget, {.bytes = 2000}, kSecond));
+  EXPECT_TRUE(budgets.reopened(kSecond));
+  EXPECT_TRUE(budgets.take_whole(kWorkspaceBudget, kOut, 600, kSecond));
+}
+
+TEST(Budgets, LoseNoPartOfAByteToTheClock) {
+  Budgets budgets;
+  ASSERT_TRUE(budgets.set(kWorkspaceBudget, {.bytes_per_second = 50'000}, 0));
+  while (budgets.take_whole(kWorkspaceBudget, kOut, 1000, 0)) continue;  // the bucket, and its debt
+  std::uint64_t moved = 0;
+  for (std::uint64_t now = 0; now < 10 * kSecond; now += 30'000) {  // one and a half bytes a turn
+    if (budgets.take_whole(kWorkspaceBudget, kOut, 1000, now)) moved += 1000;
+  }
+  EXPECT_GE(moved, 498'000U);
+  EXPECT_LE(moved, 501'000U);
+}
+
 TEST(Budgets, TellAtOnceThatAllIsSpent) {
   Budgets budgets;
   ASSERT_TRUE(budgets.set(kWorkspaceBudget, {.bytes = 1000, .last = true}, 0));

@@ -199,7 +199,7 @@ void DatagramFlows::queue_for_host(DatagramFlow& flow, const HostDatagram& datag
     return batch_.add(datagram);
   }
   ++environment_.counters.dropped;
-  if (!budgets.spent(flow.budget)) return;
+  if (!budgets.spent(flow.budget, datagram.payload_bytes)) return;
   send_batch();
   if (DatagramFlow* left = table_.find_token(token)) end(*left, End::capped);
 }

@@ -94,7 +94,7 @@ class DatagramFlows {
   void pump();
   Turn receive_some(DatagramFlow& flow);
   Turn receive_one(DatagramFlow& flow);
-  bool await_budget(DatagramFlow& flow);
+  bool await_budget(DatagramFlow& flow, std::size_t payload_bytes);
   Turn deliver(DatagramFlow& flow, ByteView head, std::size_t payload_bytes, std::size_t room);
 
   Shape shape_;

@@ -104,8 +104,8 @@ DatagramFlows::Turn DatagramFlows::receive_one(DatagramFlow& flow) {
 
 // One datagram was refused; those behind it stay in the socket. False when there will be no more bytes: then the flow
 // has ended.
-bool DatagramFlows::await_budget(DatagramFlow& flow) {
-  if (environment_.budgets.spent(flow.budget)) return end(flow, End::capped), false;
+bool DatagramFlows::await_budget(DatagramFlow& flow, std::size_t payload_bytes) {
+  if (environment_.budgets.spent(flow.budget, payload_bytes)) return end(flow, End::capped), false;
   if (std::exchange(flow.awaits_budget, true)) return true;
   // Flows that waited and have gone do not pile up.
   if (without_budget_.size() > 2 * table_.size() + 64) {
@@ -131,7 +131,7 @@ DatagramFlows::Turn DatagramFlows::deliver(DatagramFlow& flow, ByteView head, st
   if (!environment_.budgets.take_whole(flow.budget, Direction::in, payload_bytes, environment_.now_ns)) {
     output.abandon();
     ++environment_.counters.dropped;
-    return await_budget(flow) ? Turn::done : Turn::ended;
+    return await_budget(flow, payload_bytes) ? Turn::done : Turn::ended;
   }
   GuestHeader header = header_for_guest(flow, head, payload_bytes);
   flow.bytes_in += payload_bytes;
