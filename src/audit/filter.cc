@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <charconv>
 
+#include "base/ascii.h"
+
 namespace microagent::audit {
 namespace {
 
@@ -20,17 +22,9 @@ std::string known_events() {
   return list;
 }
 
-std::string lower(std::string_view text) {
-  std::string small(text);
-  for (char& c : small) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c + 32);
-  }
-  return small;
-}
-
 bool names_host(const std::string& wanted, std::string_view host) {
   if (host.empty()) return false;
-  const std::string name = lower(host);
+  const std::string name = to_lower_ascii(host);
   if (!wanted.starts_with('.')) return name == wanted;
   return name.ends_with(wanted) || name == std::string_view(wanted).substr(1);
 }

@@ -7,6 +7,7 @@
 #include "audit/filter.h"
 #include "audit/reader.h"
 #include "audit/verify.h"
+#include "base/ascii.h"
 #include "cli/describe.h"
 #include "cli/directory_watch.h"
 #include "cli/egress_change.h"
@@ -31,8 +32,7 @@ Result<audit::Filter> filter_of(const TrailOptions& options) {
     if (!event) return fail(with_context(event.error(), "--event"));
     filter.events.insert(*event);
   }
-  filter.host = options.host;
-  for (char& c : filter.host) c = static_cast<char>(c >= 'A' && c <= 'Z' ? c + 32 : c);
+  filter.host = to_lower_ascii(options.host);
   if (!options.since.empty()) {
     const auto since = audit::parse_since(options.since, std::chrono::system_clock::now());
     if (!since) return fail(with_context(since.error(), "--since"));

@@ -9,6 +9,7 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <cerrno>
 
+#include "base/ascii.h"
 #include "dns/names.h"
 #include "mediator/dns_conversation.h"
 #include "mediator/explanation.h"
@@ -35,9 +36,7 @@ std::uint16_t type_for(const Address& address) {
 
 // As it is recorded and counted: a guest has many spellings of one name (RFC 4343).
 std::string lower_name(const dns::Query& query) {
-  std::string name = dns::name_text(query.question.name);
-  for (char& c : name) c = static_cast<char>(c >= 'A' && c <= 'Z' ? c + 32 : c);
-  return name;
+  return to_lower_ascii(dns::name_text(query.question.name));
 }
 
 }  // namespace

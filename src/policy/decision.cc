@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/ascii.h"
 #include "policy/claim.h"
 #include "policy/host.h"
 #include "policy/path.h"
@@ -217,17 +218,8 @@ class Judge {
   RulePtr ambiguous_;           // a deny rule that may match this request
 };
 
-// As DNS compares names (RFC 4343), whatever is in them.
-std::string lower(std::string_view name) {
-  std::string small(name);
-  for (char& c : small) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c + 32);
-  }
-  return small;
-}
-
 Decision lookup(std::string_view name, Reason reason, std::string text, RulePtr rule = nullptr) {
-  return {Verdict::splice, reason, Signal::none, false, lower(name), std::move(rule), std::move(text)};
+  return {Verdict::splice, reason, Signal::none, false, to_lower_ascii(name), std::move(rule), std::move(text)};
 }
 
 Decision lookup_denied(const Policy& policy, Decision decision) {
@@ -291,11 +283,11 @@ Decision decide_request(const Policy& policy, const Surroundings& surroundings, 
 
 Decision decide_lookup(const Policy& policy, std::string_view name) {
   if (policy.mode() == Mode::off) return lookup(name, Reason::off, "mode off: nothing is judged");
-  if (RulePtr rule = find_lookup_denial(policy, lower(name))) {
+  if (RulePtr rule = find_lookup_denial(policy, to_lower_ascii(name))) {
     return lookup_denied(policy, lookup(name, Reason::deny_rule, rule_words(List::deny, *rule), rule));
   }
   for (const List list : {List::passthrough, List::allow}) {
-    const auto rules = policy.list(list).find_name(lower(name));
+    const auto rules = policy.list(list).find_name(to_lower_ascii(name));
     if (!rules.empty()) return lookup(name, Reason::listed, rule_words(list, *rules.front()), rules.front());
   }
   if (policy.lock_allowlist() || policy.observe()) {

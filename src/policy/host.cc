@@ -7,6 +7,8 @@
 #include <charconv>
 #include <memory>
 
+#include "base/ascii.h"
+
 namespace microagent::policy {
 namespace {
 
@@ -24,23 +26,15 @@ bool is_ascii(std::string_view text) {
   return std::ranges::all_of(text, [](char c) { return static_cast<unsigned char>(c) < 0x80; });
 }
 
-std::string lower(std::string_view text) {
-  std::string small(text);
-  for (char& c : small) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c + 32);
-  }
-  return small;
-}
-
 // Non-ASCII text as a registry would write it (RFC 5891 after the mapping of UTS 46, which also turns full-width digits
 // and dots into plain ones); lower case either way. Nothing where it has no such form.
 std::optional<std::string> to_ascii(std::string_view text) {
-  if (is_ascii(text)) return lower(text);
+  if (is_ascii(text)) return to_lower_ascii(text);
   char* converted = nullptr;
   const int outcome = ::idn2_to_ascii_8z(std::string(text).c_str(), &converted, IDN2_NFC_INPUT | IDN2_NONTRANSITIONAL);
   if (outcome != IDN2_OK) return std::nullopt;
   const std::unique_ptr<char, decltype(&::idn2_free)> owned(converted, [](void* memory) { ::idn2_free(memory); });
-  return lower(converted);
+  return to_lower_ascii(converted);
 }
 
 bool is_name_character(char c) { return (c >= 'a' && c <= 'z') || is_digit(c) || c == '-' || c == '_'; }
