@@ -56,7 +56,7 @@ void take_route(std::uint16_t type, ByteView body, int device, wire::GuestFacts&
     std::uint32_t index = 0;
     if (attribute == RTA_OIF && Reader(value).read(index)) ours = index == static_cast<unsigned>(device);
   });
-  if (!ours || !gateway || facts.routes.size() == wire::kMaxGuestRoutes) return;
+  if (!ours || !gateway || facts.routes.size() == wire::kMaxGuestRouteFacts) return;
   route.gateway = *gateway;
   facts.routes.push_back(to_text(route));
   std::string& fact = gateway->is_ipv4() ? facts.gateway : facts.gateway6;

@@ -150,7 +150,7 @@ bool take_fact(GuestFacts& facts, Line& line) {
   if (line.key == "ip6") return family_of_cidr(value) == AF_INET6 && set_once(facts.ip6, value);
   if (line.key == "gateway6") return family_of(value) == AF_INET6 && set_once(facts.gateway6, value);
   if (line.key == "dns") return family_of(value) != AF_UNSPEC && append_below(facts.dns, value, kMaxGuestDns);
-  if (line.key == "route") return is_route(value) && append_below(facts.routes, value, kMaxGuestRoutes);
+  if (line.key == "route") return is_route(value) && append_below(facts.routes, value, kMaxGuestRouteFacts);
   return false;
 }
 

@@ -40,6 +40,8 @@ struct GuestFacts {
 };
 
 inline constexpr std::size_t kMaxGuestDns = 8, kMaxGuestRoutes = 64;
+// Beside the routes that were declared stands the default of either family.
+inline constexpr std::size_t kMaxGuestRouteFacts = kMaxGuestRoutes + 2;
 
 std::string encode_guest_config(const GuestConfig& config);
 // Refuses unknown keys, single keys given twice, and lists that are too long; the addresses are init's to judge.

@@ -146,7 +146,7 @@ TEST(GuestFacts, RefuseWhatIsNoAddress) {
 TEST(GuestFacts, ListsHaveLimits) {
   GuestFacts facts = sample_facts();
   facts.dns.assign(kMaxGuestDns, "192.0.2.1");
-  facts.routes.assign(kMaxGuestRoutes, "192.0.2.0/24 via 192.0.2.1");
+  facts.routes.assign(kMaxGuestRouteFacts, "192.0.2.0/24 via 192.0.2.1");
   EXPECT_TRUE(parse_guest_facts(encode_guest_facts(facts)));
   facts.dns.emplace_back("192.0.2.1");
   EXPECT_FALSE(parse_guest_facts(encode_guest_facts(facts)));
