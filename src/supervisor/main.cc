@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 
 #include <CLI/CLI.hpp>
+#include <cerrno>
 #include <csignal>
 
 #include "base/log.h"
@@ -70,11 +71,14 @@ int main(int argc, char** argv) {
   app.add_option("--ready-timeout", arguments.ready_timeout, "seconds the guest may take to boot");
   CLI11_PARSE(app, argc, argv);
   ::umask(077);
-  if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) log_error("cannot give up gaining privileges");
   std::signal(SIGPIPE, SIG_IGN);
   std::signal(SIGXFSZ, SIG_IGN);
   std::signal(SIGHUP, SIG_IGN);
   supervisor::Reporter reporter{Fd(arguments.report_fd)};
+  if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) {
+    reporter.failed(fail_errno(errno, "cannot give up new privileges").value());
+    return 1;
+  }
   const Status status = supervisor::supervise(arguments, reporter);
   if (!status) log_error("{}", status.error().message);
   return status ? 0 : 1;

@@ -136,7 +136,7 @@ asio::awaitable<Status> Supervisor::start_machine() {
       {{"microagent", S_IFDIR | 0700, {}},
        {"microagent/config", S_IFREG | 0600,
         wire::encode_guest_config(guest_config(charge_.manifest, host_has_ipv6_))}}};
-  const auto initrd = charge_.directory_path / "initrd";
+  const auto initrd = charge_.directory_path / workspace::kInitrdFile;
   if (Status written = image::write_initrd(provisions_->guest.initramfs, entries, initrd); !written) co_return written;
 
   // Starting the workers takes longer as a rule.
@@ -184,7 +184,7 @@ asio::awaitable<Result<FrontEnds>> Supervisor::accept_front_ends(FrontEndSockets
 asio::awaitable<Status> Supervisor::await_guest() {
   Status ready = co_await await([this] { return mediator_link_->facts().ready; }, charge_.ready_timeout,
                                 "booting the guest");
-  ::unlinkat(charge_.directory.get(), "initrd", 0);  // QEMU has read it, and it holds the environment
+  ::unlinkat(charge_.directory.get(), workspace::kInitrdFile, 0);  // QEMU has read it, and it holds the environment
   co_return ready;
 }
 

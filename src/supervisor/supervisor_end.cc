@@ -86,7 +86,7 @@ asio::awaitable<void> Supervisor::wind_down() {
 // The order tells the truth to whoever looks at any moment: first everything is gone, then the record says so, then the
 // lock is free, then the commands that wait are answered.
 asio::awaitable<void> Supervisor::conclude(const Ending& ending) {
-  ::unlinkat(charge_.directory.get(), "initrd", 0);
+  ::unlinkat(charge_.directory.get(), workspace::kInitrdFile, 0);
   if (control_) control_->close();
   if (mediator_link_) note_facts();
   workspace::Runtime& record = journal_.record();

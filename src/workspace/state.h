@@ -34,6 +34,7 @@
 namespace microagent::workspace {
 
 inline constexpr const char* kResultFile = "result";
+inline constexpr const char* kInitrdFile = "initrd";  // while the guest boots: it holds the environment
 inline constexpr const char* kAuditFile = "egress.jsonl";
 inline constexpr const char* kUsageFile = "egress-usage.json";
 

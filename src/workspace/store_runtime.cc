@@ -14,7 +14,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::size_t kMaxRuntime = 4 * 1024 * 1024;
-constexpr std::string_view kInitrd = "initrd";
 constexpr std::size_t kMaxEvents = 64 * 1024 * 1024;
 
 // Nobody listens on the sockets of a dead supervisor, and no guest boots from its initrd, which holds the environment.
@@ -22,7 +21,7 @@ Status remove_remains(const fs::path& directory) {
   std::error_code error;
   for (fs::directory_iterator entry(directory, error), end; !error && entry != end; entry.increment(error)) {
     std::error_code ignored;
-    if (!entry->is_socket(ignored) && entry->path().filename() != kInitrd) continue;
+    if (!entry->is_socket(ignored) && entry->path().filename() != kInitrdFile) continue;
     if (Status removed = remove_tree(entry->path()); !removed) return removed;
   }
   if (error) return fail_errno(error.value(), fmt::format("cannot read {}", directory.string()));
