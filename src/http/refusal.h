@@ -1,0 +1,31 @@
+#pragma once
+
+// Responses that come from here and not from the upstream: to a request that was refused or could not be carried out.
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "http/message.h"
+
+namespace microagent::http {
+
+struct OwnResponse {
+  ResponseMessage head;  // in the request's version
+  std::string body;      // empty to HEAD
+};
+
+// `body` is JSON or text, as wants_json() said. In HTTP/1 the connection ends after it unless `keep_alive`.
+OwnResponse own_response(const RequestMessage& request, std::uint16_t status, bool json, std::string body,
+                         bool keep_alive = false);
+bool wants_json(const RequestMessage& request);
+
+// gRPC says what went wrong in grpc-status, with 200 and no body ("trailers-only"), whatever it was.
+enum class GrpcStatus : std::uint8_t { invalid_argument = 3, permission_denied = 7, internal = 13, unavailable = 14 };
+bool is_grpc(const HeaderList& headers);  // content-type: application/grpc, +proto, +json ...; not grpc-web
+// The fields of an HTTP/2 response that ends the stream.
+HeaderList grpc_refusal(GrpcStatus status, std::string_view message);
+// As grpc-message wants it: everything but visible ASCII as %XX.
+std::string encode_grpc_message(std::string_view text);
+
+}  // namespace microagent::http
