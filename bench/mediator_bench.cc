@@ -62,8 +62,11 @@ BENCHMARK(read_request_head);
 void write_record(benchmark::State& state) {
   const TestDirectory directory;
   Recorder recorder{std::move(*audit::Writer::open(directory.audit_file(), "web"))};
-  const Record record{audit::Event::dial_error, {{"host", "api.example.com"}, {"dst", "203.0.113.9:443"},
-                                                 {"src", "192.168.64.2:40000"}, {"error", "Connection refused"}}};
+  const Record record{audit::Event::dial_error,
+                      {{"host", "api.example.com"},
+                       {"dst", "203.0.113.9:443"},
+                       {"src", "192.168.64.2:40000"},
+                       {"error", "Connection refused"}}};
   for (auto _ : state) recorder.write(recorder.new_flow(), record);
 }
 BENCHMARK(write_record);

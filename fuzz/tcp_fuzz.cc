@@ -15,9 +15,8 @@
 #include "base/check.h"
 #include "netstack/tcp_flows.h"
 #include "netstack/testing/test_environment.h"
-#include "wire/tcp.h"
-
 #include "script.h"
+#include "wire/tcp.h"
 
 namespace microagent::netstack {
 namespace {
@@ -46,9 +45,9 @@ class Script : public fuzz::Script {
 // One tuple of the guest's, with what a guest would know of its connection.
 struct Tuple {
   Endpoint guest, remote;
-  std::uint32_t next = 1000;   // what the guest would send
-  std::uint32_t heard = 0;     // what it would acknowledge
-  std::uint32_t edge = 1000;   // of the window that it was given
+  std::uint32_t next = 1000;  // what the guest would send
+  std::uint32_t heard = 0;    // what it would acknowledge
+  std::uint32_t edge = 1000;  // of the window that it was given
 };
 
 class World : TestEnvironment {

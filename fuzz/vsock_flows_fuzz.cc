@@ -12,10 +12,9 @@
 
 #include "base/check.h"
 #include "netd/vsock_flows.h"
+#include "script.h"
 #include "virtio/testing/vsock_guest.h"
 #include "wire/agent.h"
-
-#include "script.h"
 
 namespace microagent::netd {
 namespace {

@@ -80,8 +80,8 @@ class Front {
     for (;;) {
       sockaddr_in client{};
       socklen_t size = sizeof client;
-      const ssize_t count = ::recvfrom(socket_.get(), buffer_.data(), buffer_.size(), 0,
-                                       reinterpret_cast<sockaddr*>(&client), &size);
+      const ssize_t count =
+          ::recvfrom(socket_.get(), buffer_.data(), buffer_.size(), 0, reinterpret_cast<sockaddr*>(&client), &size);
       if (count < 0) return;
       // What finds no room is lost, as with any server.
       ::send(flows_[flow_of(client)].get(), buffer_.data(), static_cast<std::size_t>(count), MSG_DONTWAIT);

@@ -8,8 +8,8 @@ namespace microagent {
 }  // namespace microagent
 
 // The third tier of failure: our own bug. Active in release builds too.
-#define MICROAGENT_CHECK(condition)                                       \
-  do {                                                                    \
-    if (!(condition)) [[unlikely]]                                        \
-      ::microagent::check_failed(#condition, __FILE__, __LINE__);         \
+#define MICROAGENT_CHECK(condition)                               \
+  do {                                                            \
+    if (!(condition)) [[unlikely]]                                \
+      ::microagent::check_failed(#condition, __FILE__, __LINE__); \
   } while (false)

@@ -39,8 +39,7 @@ void set_log_name(std::string_view name) {
 
 void log_line(LogLevel level, std::string_view message) {
   if (level == LogLevel::debug && !debug_enabled()) return;
-  const std::string line =
-      fmt::format("{} {} {}: {}\n", utc_timestamp(), log_name(), level_word(level), message);
+  const std::string line = fmt::format("{} {} {}: {}\n", utc_timestamp(), log_name(), level_word(level), message);
   // Nothing can be done about a log that cannot be written; the caller's work must go on.
   [[maybe_unused]] const auto written = ::write(STDERR_FILENO, line.data(), line.size());
 }

@@ -10,10 +10,10 @@ namespace microagent {
 
 // The machine-readable half of an error; the words a program sees in `error.kind`.
 enum class ErrorKind : std::uint8_t {
-  usage,               // the caller's words are wrong: exit code 2
-  permanent,           // will fail again the same way
-  transient,           // worth retrying: exit code 75
-  conflict,            // another command or process holds what is needed
+  usage,      // the caller's words are wrong: exit code 2
+  permanent,  // will fail again the same way
+  transient,  // worth retrying: exit code 75
+  conflict,   // another command or process holds what is needed
   not_found,
   resource_exhausted,  // disk, memory, descriptors, ports
   unsupported,         // this host cannot do it

@@ -124,8 +124,7 @@ void add_change(Commands& commands, CLI::App& parent, const std::string& word, c
                 Result<int> (*run)(const Context&, const ChangeOptions&)) {
   auto [command, options] = commands.add_below<ChangeOptions>(parent, word, summary, run);
   require_name(*command, options->name);
-  command
-      ->add_option("RULE", options->rules, "HOST, .SUFFIX, *.PARENT, ADDRESS or CIDR, each with optional :PORT")
+  command->add_option("RULE", options->rules, "HOST, .SUFFIX, *.PARENT, ADDRESS or CIDR, each with optional :PORT")
       ->required()
       ->type_name("");
 }

@@ -41,9 +41,8 @@ Result<int> learn(const Context& context, const LearnOptions& options) {
   if (!rules) return fail(rules.error());
   std::string lines;
   for (const std::string& rule : *rules) lines += printable(rule) + "\n";
-  const Status told = context.out.json()
-                          ? context.out.record({{"workspace", options.name}, {"rules", *rules}})
-                          : context.out.text(lines);
+  const Status told = context.out.json() ? context.out.record({{"workspace", options.name}, {"rules", *rules}})
+                                         : context.out.text(lines);
   if (!told) return fail(told.error());
   return 0;
 }

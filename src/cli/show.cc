@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <chrono>
+
 #include "cli/command.h"
 #include "cli/describe.h"
 #include "cli/table.h"

@@ -11,7 +11,7 @@ namespace microagent::http {
 
 // Whom a request is for: Host, :authority, or the authority of an absolute target (RFC 9110, 4.2 and 7.2).
 struct Authority {
-  std::string host;                        // a host name as sent; empty where the request gives an address
+  std::string host;  // a host name as sent; empty where the request gives an address
   std::optional<policy::Address> address;
   std::optional<std::uint16_t> port;
   bool operator==(const Authority&) const = default;

@@ -92,8 +92,8 @@ TEST(Http2Head, RefusesFramesThatMayNotStandThere) {
   EXPECT_EQ(fault_of(start + frame(kHeaders, 0x5, 1, {})), Fault::bad_frame);
   EXPECT_EQ(fault_of(start + frame(NGHTTP2_SETTINGS, 1, 0, {})), Fault::bad_frame);
   EXPECT_EQ(fault_of(start + frame(NGHTTP2_SETTINGS, 0, 1, {})), Fault::bad_frame);
-  for (const std::uint8_t type : {NGHTTP2_DATA, NGHTTP2_RST_STREAM, NGHTTP2_PUSH_PROMISE, NGHTTP2_GOAWAY,
-                                  NGHTTP2_CONTINUATION}) {
+  for (const std::uint8_t type :
+       {NGHTTP2_DATA, NGHTTP2_RST_STREAM, NGHTTP2_PUSH_PROMISE, NGHTTP2_GOAWAY, NGHTTP2_CONTINUATION}) {
     EXPECT_EQ(fault_of(http2_start() + frame(type, 0, 1, Http2Bytes(8))), Fault::bad_frame);
   }
   EXPECT_EQ(fault_of(http2_start() + frame(kHeaders, 0x5, 2, {})), Fault::bad_frame);

@@ -33,8 +33,8 @@ enum class HeadFault : std::uint8_t {
   blank_before_request,  // an empty line in front: some look for the request behind it
   bad_line_end,          // a bare LF or CR, or a NUL or other control character
   bad_request_line,
-  bad_header,      // no token and colon, or white space before it
-  folded_header,   // a line that goes on with the one before
+  bad_header,     // no token and colon, or white space before it
+  folded_header,  // a line that goes on with the one before
   no_host,
   several_hosts,
   bad_host,

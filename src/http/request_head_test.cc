@@ -84,8 +84,8 @@ TEST(RequestHead, EveryPrefixIsIncomplete) {
 TEST(RequestHead, TellsOtherProtocolsApart) {
   for (const std::string_view text :
        {"\x16\x03\x01"sv, "\0"sv, "EHLO client.example\r\n"sv, "SSH-2.0-OpenSSH_9.2\r\n"sv, "HELP\r\n"sv,
-        " GET / HTTP/1.1\r\n\r\n"sv, "GET /\r\n"sv, "NICK x\r\nUSER y\r\n"sv, "*3\r\n$3\r\nSET\r\n"sv,
-        "GET \x01"sv, "HTTP/1.1 200 OK\r\n"sv, "AVERYLONGWORDTHATISNOMETHODOFHTTP"sv}) {
+        " GET / HTTP/1.1\r\n\r\n"sv, "GET /\r\n"sv, "NICK x\r\nUSER y\r\n"sv, "*3\r\n$3\r\nSET\r\n"sv, "GET \x01"sv,
+        "HTTP/1.1 200 OK\r\n"sv, "AVERYLONGWORDTHATISNOMETHODOFHTTP"sv}) {
     EXPECT_EQ(fault_of(text), Fault::not_http) << text;
   }
 }
@@ -134,9 +134,9 @@ TEST(RequestHead, WantsOneHost) {
 }
 
 TEST(RequestHead, RefusesHostsThatAreNone) {
-  for (const std::string_view host : {"a..example", "a b", "user@a.example", "%61.example", "a.example/x",
-                                      "a.example:0", "a.example:65536", "a.example:+80", "127.1", "0x7f000001",
-                                      "[::1", "[192.0.2.1]", "::1", "a.example,b.example"}) {
+  for (const std::string_view host :
+       {"a..example", "a b", "user@a.example", "%61.example", "a.example/x", "a.example:0", "a.example:65536",
+        "a.example:+80", "127.1", "0x7f000001", "[::1", "[192.0.2.1]", "::1", "a.example,b.example"}) {
     EXPECT_EQ(fault_of("GET / HTTP/1.1\r\nHost: " + std::string(host) + "\r\n\r\n"), Fault::bad_host) << host;
   }
   EXPECT_EQ(fault_of("GET http://u@a.example/ HTTP/1.1\r\nHost: a.example\r\n\r\n"), Fault::bad_host);

@@ -2,13 +2,13 @@
 
 // HTTP/2 frames for the tests of this folder and of the mediator.
 
+#include <nghttp2/nghttp2.h>
+
 #include <cstdint>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
-
-#include <nghttp2/nghttp2.h>
 
 namespace microagent::http {
 
@@ -17,7 +17,7 @@ using TestFields = std::vector<std::pair<std::string, std::string>>;
 
 inline Http2Bytes frame(std::uint8_t type, std::uint8_t flags, std::uint32_t stream, const Http2Bytes& payload) {
   const auto byte = [](std::size_t value) { return static_cast<std::uint8_t>(value); };
-  Http2Bytes out{byte(payload.size() >> 16), byte(payload.size() >> 8), byte(payload.size()), type, flags,
+  Http2Bytes out{byte(payload.size() >> 16), byte(payload.size() >> 8), byte(payload.size()), type,        flags,
                  byte(stream >> 24),         byte(stream >> 16),        byte(stream >> 8),    byte(stream)};
   out.insert(out.end(), payload.begin(), payload.end());
   return out;

@@ -59,10 +59,10 @@ class Caps {
 
  private:
   struct Ledger {
-    std::string key;            // in the usage file
-    std::string name;           // of the cap
-    std::uint64_t cap = 0;      // bytes; 0: none
-    std::uint64_t rate = 0;     // bytes a second; 0: none
+    std::string key;         // in the usage file
+    std::string name;        // of the cap
+    std::uint64_t cap = 0;   // bytes; 0: none
+    std::uint64_t rate = 0;  // bytes a second; 0: none
     std::uint32_t max_flows = 0;
     std::uint64_t before = 0;   // charged before netd began to count
     std::uint64_t granted = 0;  // since then

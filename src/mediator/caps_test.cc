@@ -12,7 +12,9 @@ namespace {
 using flow::kWorkspaceBudget;
 
 policy::RuleText capped(std::string host, std::optional<std::uint64_t> bytes, std::optional<std::uint32_t> flows) {
-  return {.form = policy::RuleText::Form::host, .destination = std::move(host), .max_bytes = bytes,
+  return {.form = policy::RuleText::Form::host,
+          .destination = std::move(host),
+          .max_bytes = bytes,
           .max_connections = flows};
 }
 

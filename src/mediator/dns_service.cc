@@ -35,9 +35,7 @@ std::uint16_t type_for(const Address& address) {
 }
 
 // As it is recorded and counted: a guest has many spellings of one name (RFC 4343).
-std::string lower_name(const dns::Query& query) {
-  return to_lower_ascii(dns::name_text(query.question.name));
-}
+std::string lower_name(const dns::Query& query) { return to_lower_ascii(dns::name_text(query.question.name)); }
 
 }  // namespace
 
@@ -187,8 +185,7 @@ bool DnsService::record_answer(const Asker& asker, const dns::Query& query, cons
     return record;
   };
   if (resolver != "cache") return recorder_.write(asker.audit_flow, make());
-  const std::string key =
-      fmt::format("{}\n{}\n{}", lower_name(query), query.question.type, asker.foreign);
+  const std::string key = fmt::format("{}\n{}\n{}", lower_name(query), query.question.type, asker.foreign);
   return recorder_.write_or_count(key, asker.audit_flow, make);
 }
 

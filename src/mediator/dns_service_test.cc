@@ -267,10 +267,11 @@ TEST_F(DnsServiceTest, FindsOutWhetherANameHasAnAddress) {
   std::optional<bool> has;
   const auto ask = [&](std::string name) {
     has.reset();
-    spawn(loop_.io.get_executor(), [](DnsService& service, std::string asked_for, policy::Address wanted,
-                                      std::optional<bool>& answer) -> asio::awaitable<void> {
-      answer = co_await service.resolves_to(std::move(asked_for), wanted);
-    }(service_, std::move(name), address, has));
+    spawn(loop_.io.get_executor(),
+          [](DnsService& service, std::string asked_for, policy::Address wanted,
+             std::optional<bool>& answer) -> asio::awaitable<void> {
+            answer = co_await service.resolves_to(std::move(asked_for), wanted);
+          }(service_, std::move(name), address, has));
     const auto [query, from] = next_query();
     return std::pair{id_of(query), from};
   };

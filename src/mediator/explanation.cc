@@ -32,9 +32,8 @@ Json to_json(const Denial& denial) {
 
 std::string refusal_text(const Denial& denial, std::string_view dst) {
   const std::string host = denial.host.empty() || denial.host == dst ? "" : fmt::format(" ({})", denial.host);
-  return fmt::format(
-      "microagent refused this request to {}{}.\nreason: {}\nrule: {}\ndecision: {}\nmore: http://{}/\n", dst, host,
-      denial.reason, denial.rule, denial.id, kPolicyHost);
+  return fmt::format("microagent refused this request to {}{}.\nreason: {}\nrule: {}\ndecision: {}\nmore: http://{}/\n",
+                     dst, host, denial.reason, denial.rule, denial.id, kPolicyHost);
 }
 
 std::string rule_lines(const LivePolicy& policy) {
@@ -96,8 +95,6 @@ std::string policy_page(const LivePolicy& policy, const RecentDenials& denials, 
   return respond("200 OK", kTextType, page_text(policy, denials), head_only);
 }
 
-std::string plain_response(std::string_view status, std::string_view text) {
-  return respond(status, kTextType, text);
-}
+std::string plain_response(std::string_view status, std::string_view text) { return respond(status, kTextType, text); }
 
 }  // namespace microagent::mediator

@@ -25,8 +25,8 @@ WordsReader read(ByteView stream) {
 }
 
 TEST(FirstWords, KnowTls) {
-  const WordsReader reader = read(
-      TestHello::to("Api.example").with(16, wire::protocol_list({"h2"})).with(0xfe0d, {0}).encode(7));
+  const WordsReader reader =
+      read(TestHello::to("Api.example").with(16, wire::protocol_list({"h2"})).with(0xfe0d, {0}).encode(7));
   ASSERT_TRUE(reader.settled());
   const FirstWords& words = reader.words();
   EXPECT_EQ(words.content, Content::tls);

@@ -13,6 +13,6 @@ namespace microagent::mediator {
 // /etc/resolv.conf. No policy judges it, and nothing is kept. The C library's resolver would start a thread and load
 // code, which the sandbox forbids; its search domains are not applied. What went wrong where there are none.
 asio::awaitable<tl::expected<std::vector<policy::Address>, std::string>> addresses_of_host(std::string name,
-                                                                                            Deadline deadline);
+                                                                                           Deadline deadline);
 
 }  // namespace microagent::mediator

@@ -58,8 +58,8 @@ void SupervisorLink::send(const Json& message) {
 void SupervisorLink::answer(std::uint64_t id, const Result<Json>& result) {
   Json message = {{"type", "answer"}, {"id", id}};
   const auto refuse = [&](const Error& error) {
-    message["error"] = {{"kind", to_string(error.kind)}, {"message", error.message},
-                        {"remediation", error.remediation}};
+    message["error"] = {
+        {"kind", to_string(error.kind)}, {"message", error.message}, {"remediation", error.remediation}};
   };
   if (result) {
     message["result"] = *result;

@@ -77,8 +77,8 @@ class MediatorTest : public testing::Test {
     if (message.as<flow::Kill>()) killed_.push_back(message.header.flow);
     if (message.as<flow::Sever>()) severed_ = true;
     if (const auto verdict = message.as<flow::Verdict>()) {
-      answer.emplace(Answer{message.header.flow, verdict->action, verdict->refusal, verdict->budget,
-                            std::move(message.fd)});
+      answer.emplace(
+          Answer{message.header.flow, verdict->action, verdict->refusal, verdict->budget, std::move(message.fd)});
     }
     return true;
   }

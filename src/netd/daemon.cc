@@ -122,8 +122,8 @@ void Daemon::run_timers(std::uint64_t now_ns) {
 
 std::optional<std::uint64_t> Daemon::next_deadline() const {
   std::optional<std::uint64_t> first = budgets_.reports_at();
-  for (const auto other : {stack_ ? stack_->next_deadline() : std::nullopt,
-                           vsock_ ? vsock_->flows.next_deadline() : std::nullopt}) {
+  for (const auto other :
+       {stack_ ? stack_->next_deadline() : std::nullopt, vsock_ ? vsock_->flows.next_deadline() : std::nullopt}) {
     if (other && (!first || *other < *first)) first = other;
   }
   return first;

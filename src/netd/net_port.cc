@@ -16,9 +16,7 @@ netstack::Wire::Abilities NetPort::abilities() const {
                    .uso = false};
 }
 
-void NetPort::commit(std::size_t bytes, const netstack::Offload& offload) {
-  device.commit(bytes, to_header(offload));
-}
+void NetPort::commit(std::size_t bytes, const netstack::Offload& offload) { device.commit(bytes, to_header(offload)); }
 
 void NetPort::on_frame(std::span<const iovec> pieces, std::size_t bytes, const wire::NetHeader& header) {
   receiver_->on_frame(pieces, bytes, to_offload(header));

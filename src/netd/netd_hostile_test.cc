@@ -137,9 +137,22 @@ class ForeignFrontEndTest : public NetdHostileTest {
   }
   void start_testpmd() {
     const std::string device = "net_virtio_user0,mac=02:00:00:00:00:02,queues=1,queue_size=256,path=" + path_;
-    std::vector<std::string> words{kProgram, "-l", "0,1", "--no-huge", "-m", "256", "--no-pci", "--no-telemetry",
-                                   "--vdev", device, "--", "--forward-mode=5tswap", "--auto-start", "--no-flush-rx",
-                                   "--no-mlockall", "--total-num-mbufs=4096"};
+    std::vector<std::string> words{kProgram,
+                                   "-l",
+                                   "0,1",
+                                   "--no-huge",
+                                   "-m",
+                                   "256",
+                                   "--no-pci",
+                                   "--no-telemetry",
+                                   "--vdev",
+                                   device,
+                                   "--",
+                                   "--forward-mode=5tswap",
+                                   "--auto-start",
+                                   "--no-flush-rx",
+                                   "--no-mlockall",
+                                   "--total-num-mbufs=4096"};
     std::vector<char*> arguments;
     for (std::string& word : words) arguments.push_back(word.data());
     arguments.push_back(nullptr);

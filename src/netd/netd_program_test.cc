@@ -228,7 +228,9 @@ TEST_F(NetdProgramTest, HostileFrontEndMessagesEndTheirSessionAlone) {
   const std::array<std::uint8_t, 300> zeros{};
   const std::vector<std::function<void(FrontEnd&)>> attacks{
       [](FrontEnd& hostile) { hostile.send(static_cast<wire::VhostRequest>(99), {}); },
-      [](FrontEnd& hostile) { hostile.send_raw(bytes_of(wire::VhostHeader{1, wire::kVhostVersion, 0xffffffff})); },
+      [](FrontEnd& hostile) {
+        hostile.send_raw(bytes_of(wire::VhostHeader{1, wire::kVhostVersion, 0xffffffff}));
+      },
       [&](FrontEnd& hostile) { hostile.send(wire::VhostRequest::set_memory_table, ByteView(zeros).first(40)); },
       [](FrontEnd& hostile) { hostile.send_state(wire::VhostRequest::set_vring_enable, 255, 1); },
       [](FrontEnd& hostile) { hostile.send_u64(wire::VhostRequest::set_vring_kick, 0xff, std::array{0}); },

@@ -22,7 +22,7 @@ class Permissive {
     std::uint16_t guest_port = 0;
   };
   struct Options {
-    std::array<std::uint8_t, 4> gateway{};   // its port 53 is the host's resolver
+    std::array<std::uint8_t, 4> gateway{};  // its port 53 is the host's resolver
     std::optional<std::array<std::uint8_t, 4>> resolver;
     std::vector<Published> published;
   };

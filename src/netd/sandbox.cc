@@ -16,16 +16,36 @@ namespace {
 // Allowed with any arguments. None of them makes a descriptor out of nothing or names another process.
 constexpr int kAllowed[] = {
     // descriptors we were given
-    SCMP_SYS(read), SCMP_SYS(write), SCMP_SYS(recvmsg), SCMP_SYS(sendmsg), SCMP_SYS(recvfrom), SCMP_SYS(sendto),
-    SCMP_SYS(recvmmsg), SCMP_SYS(sendmmsg), SCMP_SYS(shutdown), SCMP_SYS(close), SCMP_SYS(getsockopt),
-    SCMP_SYS(setsockopt), SCMP_SYS(lseek),
+    SCMP_SYS(read),
+    SCMP_SYS(write),
+    SCMP_SYS(recvmsg),
+    SCMP_SYS(sendmsg),
+    SCMP_SYS(recvfrom),
+    SCMP_SYS(sendto),
+    SCMP_SYS(recvmmsg),
+    SCMP_SYS(sendmmsg),
+    SCMP_SYS(shutdown),
+    SCMP_SYS(close),
+    SCMP_SYS(getsockopt),
+    SCMP_SYS(setsockopt),
+    SCMP_SYS(lseek),
     // the loop
-    SCMP_SYS(epoll_wait), SCMP_SYS(epoll_ctl), SCMP_SYS(timerfd_settime), SCMP_SYS(clock_gettime),
+    SCMP_SYS(epoll_wait),
+    SCMP_SYS(epoll_ctl),
+    SCMP_SYS(timerfd_settime),
+    SCMP_SYS(clock_gettime),
     // memory
-    SCMP_SYS(munmap), SCMP_SYS(brk), SCMP_SYS(mremap), SCMP_SYS(madvise),
+    SCMP_SYS(munmap),
+    SCMP_SYS(brk),
+    SCMP_SYS(mremap),
+    SCMP_SYS(madvise),
     // the end
-    SCMP_SYS(exit_group), SCMP_SYS(rt_sigprocmask), SCMP_SYS(rt_sigreturn), SCMP_SYS(restart_syscall),
-    SCMP_SYS(getpid), SCMP_SYS(gettid),
+    SCMP_SYS(exit_group),
+    SCMP_SYS(rt_sigprocmask),
+    SCMP_SYS(rt_sigreturn),
+    SCMP_SYS(restart_syscall),
+    SCMP_SYS(getpid),
+    SCMP_SYS(gettid),
 };
 
 // A sanitizer's runtime probes memory through a pipe and takes locks; such a build is for tests only.

@@ -134,11 +134,11 @@ class VsockConnection {
   std::uint8_t owed_ = 0;
   bool guest_sends_ = true;
   bool guest_receives_ = true;
-  bool host_ended_ = false;   // nothing more will be read from the socket
-  bool host_shut_ = false;    // SHUT_WR is done
+  bool host_ended_ = false;  // nothing more will be read from the socket
+  bool host_shut_ = false;   // SHUT_WR is done
   bool readable_ = true;
   bool ending_ = false;
-  bool hung_up_ = false;      // the host's end takes no more either
+  bool hung_up_ = false;  // the host's end takes no more either
   bool asked_credit_ = false;
 };
 

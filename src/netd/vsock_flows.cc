@@ -84,12 +84,11 @@ void VsockFlows::on_packet(const virtio::VsockPacket& packet) {
 void VsockFlows::on_request(const wire::VsockHeader& header) {
   const VsockPorts ports{header.source_port, header.destination_port};
   const Serial serial = ++last_serial_;
-  VsockConnection* connection =
-      severed_ ? nullptr
-               : add(serial, {.flow = kVsockFlowBit | serial,
-                              .ports = ports,
-                              .kind = kind_of(header),
-                              .state = VsockState::awaiting_verdict});
+  VsockConnection* connection = severed_ ? nullptr
+                                         : add(serial, {.flow = kVsockFlowBit | serial,
+                                                        .ports = ports,
+                                                        .kind = kind_of(header),
+                                                        .state = VsockState::awaiting_verdict});
   if (connection == nullptr || !connection->update_credit(header)) {
     if (connection != nullptr) return end(serial, flow::End::guest_reset, Tell::reset);
     return reply(ports, kind_of(header), VsockOp::reset);
@@ -120,13 +119,10 @@ void VsockFlows::on_connection_packet(Serial serial, VsockConnection& connection
 
 void VsockFlows::on_established_packet(Serial serial, VsockConnection& connection, const virtio::VsockPacket& packet) {
   switch (static_cast<VsockOp>(std::uint16_t{packet.header.op})) {
-    case VsockOp::rw:
-      return on_taken(serial, connection, connection.take_data(packet.data, packet.header));
+    case VsockOp::rw: return on_taken(serial, connection, connection.take_data(packet.data, packet.header));
     case VsockOp::shutdown: return on_taken(serial, connection, connection.take_shutdown(packet.header.flags));
     case VsockOp::credit_update: return queue(serial, connection);
-    case VsockOp::credit_request:
-      connection.owe(VsockConnection::credit_update);
-      return queue(serial, connection);
+    case VsockOp::credit_request: connection.owe(VsockConnection::credit_update); return queue(serial, connection);
     default:  // a second request reuses the ports of a live stream; a second response answers nothing
       return on_taken(serial, connection, VsockConnection::Taken::against_rules);
   }
@@ -178,12 +174,11 @@ void VsockFlows::dial(flow::FlowId flow, std::uint32_t guest_port, Fd fd) {
   if (severed_) return refuse_dial(flow, flow::End::killed);
   const auto host_port = free_host_port(guest_port);
   const Serial serial = ++last_serial_;
-  VsockConnection* connection =
-      host_port ? add(serial, {.flow = flow,
-                               .ports = {guest_port, *host_port},
-                               .kind = VsockKind::stream,
-                               .state = VsockState::awaiting_response})
-                : nullptr;
+  VsockConnection* connection = host_port ? add(serial, {.flow = flow,
+                                                         .ports = {guest_port, *host_port},
+                                                         .kind = VsockKind::stream,
+                                                         .state = VsockState::awaiting_response})
+                                          : nullptr;
   if (connection == nullptr || !connection->set_fd(std::move(fd))) return refuse_dial(flow, flow::End::no_resources);
   connection->owe(VsockConnection::request);
   deadlines_.push_back(Deadline{monotonic_ns() + kDialTimeoutNs, serial});

@@ -15,14 +15,14 @@ std::uint64_t Budgets::Budget::burst() const { return std::max(limit.bytes_per_s
 void Budgets::Budget::refill(std::uint64_t now) {
   if (!rated() || now <= filled_at) return;
   const std::uint64_t passed = std::min(now - filled_at, 10 * kSecond);
-  const auto earned = static_cast<std::int64_t>(
-      static_cast<unsigned __int128>(passed) * limit.bytes_per_second / kSecond);
+  const auto earned =
+      static_cast<std::int64_t>(static_cast<unsigned __int128>(passed) * limit.bytes_per_second / kSecond);
   if (earned == 0) return;
   tokens = std::min(tokens + earned, static_cast<std::int64_t>(burst()));
   // Where the bucket is not full, the part of a byte that was earned too is kept as time.
   const bool full = tokens == static_cast<std::int64_t>(burst()) || passed < now - filled_at;
-  const auto spent_on_it = static_cast<std::uint64_t>(static_cast<unsigned __int128>(earned) * kSecond /
-                                                      limit.bytes_per_second);
+  const auto spent_on_it =
+      static_cast<std::uint64_t>(static_cast<unsigned __int128>(earned) * kSecond / limit.bytes_per_second);
   filled_at = full ? now : filled_at + spent_on_it;
 }
 
@@ -55,8 +55,9 @@ std::uint64_t Budgets::Budget::opens_at() const {
   if (!waiting || !rated() || limit.bytes_per_second == 0 || left() == 0) return kUnlimited;
   const std::int64_t enough = std::max(kQuantum, static_cast<std::int64_t>(burst() / 8));
   const auto missing = static_cast<std::uint64_t>(std::max<std::int64_t>(enough - tokens, 1));
-  return filled_at + static_cast<std::uint64_t>((static_cast<unsigned __int128>(missing) * kSecond +
-                                                 limit.bytes_per_second - 1) / limit.bytes_per_second);
+  return filled_at +
+         static_cast<std::uint64_t>((static_cast<unsigned __int128>(missing) * kSecond + limit.bytes_per_second - 1) /
+                                    limit.bytes_per_second);
 }
 
 // Three quarters of the last grant are gone, or somebody waits at its end. That all is spent is told at once too.

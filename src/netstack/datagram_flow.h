@@ -59,10 +59,10 @@ struct DatagramFlow {
 
   DatagramState state = DatagramState::free;
   bool dialled = false;
-  bool answered = false;      // the guest has sent something
-  bool first_unsent = false;  // dialled: the first datagram has not reached the guest for want of room
-  bool awaits_budget = false; // a datagram of its host was refused
-  bool ready = false;         // stands in the queue of those whose host may have something
+  bool answered = false;       // the guest has sent something
+  bool first_unsent = false;   // dialled: the first datagram has not reached the guest for want of room
+  bool awaits_budget = false;  // a datagram of its host was refused
+  bool ready = false;          // stands in the queue of those whose host may have something
   FlowId flow = 0;
   BudgetId budget = kNoBudget;
   std::uint64_t token = 0;

@@ -101,7 +101,7 @@ class DatagramFlows {
   std::size_t pending_bytes_ = 0;
   std::deque<std::uint64_t> ready_;  // tokens
   std::deque<std::uint64_t> without_budget_;
-  bool blocked_ = false;             // the guest has no room
+  bool blocked_ = false;  // the guest has no room
   SendBatch batch_;
   std::array<iovec, 1026> receive_pieces_;
 };

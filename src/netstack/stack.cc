@@ -277,9 +277,9 @@ void Stack::on_time(std::uint64_t now_ns) {
 
 std::optional<std::uint64_t> Stack::next_deadline() const {
   std::optional<std::uint64_t> next = impl_->tcp.next_deadline();
-  for (const auto other : {impl_->udp.next_deadline(), impl_->echo.next_deadline(), impl_->ip_input.next_deadline(),
-                           impl_->ndp.next_deadline(), impl_->environment.budgets.reopens_at(),
-                           impl_->dropped.deadline()}) {
+  for (const auto other :
+       {impl_->udp.next_deadline(), impl_->echo.next_deadline(), impl_->ip_input.next_deadline(),
+        impl_->ndp.next_deadline(), impl_->environment.budgets.reopens_at(), impl_->dropped.deadline()}) {
     if (other && (!next || *other < *next)) next = other;
   }
   return next;

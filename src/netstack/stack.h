@@ -48,9 +48,9 @@ struct Config {
   std::uint16_t mtu = 1500;
   std::array<std::array<std::uint8_t, 4>, 4> dns{};
   std::uint8_t dns_count = 0;
-  std::array<std::uint8_t, 16> hash_key{};   // random: flow table and initial sequence numbers (RFC 6528)
+  std::array<std::uint8_t, 16> hash_key{};  // random: flow table and initial sequence numbers (RFC 6528)
   std::size_t max_flows = 16'384;
-  bool sockets_peek_at_offset = false;       // SO_PEEK_OFF works on TCP sockets (Linux 6.9), probed by netd
+  bool sockets_peek_at_offset = false;  // SO_PEEK_OFF works on TCP sockets (Linux 6.9), probed by netd
 };
 
 // virtio_net_hdr without num_buffers (virtio 1.2, 5.1.6), host order: the offloads of one frame.

@@ -53,9 +53,7 @@ void TcpFlows::Impl::reset_guest(TcpConnection& c, End how) {
     case TcpState::free:
     case TcpState::abandoned:
     case TcpState::time_wait: return;
-    case TcpState::opening:
-      send_reset(c.key, Seq(), c.rcv_nxt, kTcpRst | kTcpAck);
-      return reset_by_guest(c);
+    case TcpState::opening: send_reset(c.key, Seq(), c.rcv_nxt, kTcpRst | kTcpAck); return reset_by_guest(c);
     case TcpState::syn_sent: break;  // a guest that has said nothing is told nothing
     case TcpState::syn_received:
     case TcpState::established: send_reset(c.key, c.snd_max, c.acknowledgeable(), kTcpRst | kTcpAck); break;

@@ -60,25 +60,25 @@ struct TcpConnection {
   TcpState state = TcpState::free;
 
   // What is true of it.
-  bool dialled : 1 = false;         // by us; otherwise the guest opened it
-  bool answered : 1 = false;        // spliced or peeked at, or dialled: its end is told
-  bool peeked : 1 = false;          // `held` collects first bytes for the verdict
-  bool is_tcp : 1 = false;          // the descriptor is a TCP socket, else AF_UNIX
-  bool peeks_at_offset : 1 = false; // SO_PEEK_OFF works on the descriptor
-  bool timestamps : 1 = false;      // negotiated (RFC 7323)
-  bool sack : 1 = false;            // negotiated (RFC 2018)
-  bool host_readable : 1 = false;   // there may be bytes, or an end, to peek at
-  bool host_hung_up : 1 = false;    // epoll has told the end of the host's stream
-  bool host_failed : 1 = false;     // the descriptor is broken; host_end says how
-  bool has_urgent : 1 = false;      // there was urgent data, at which a read stops short
-  bool host_ended : 1 = false;      // snd_nxt has reached the end of the host's stream: a FIN follows or was sent
-  bool fin_sent : 1 = false;        // at fin_at
+  bool dialled : 1 = false;          // by us; otherwise the guest opened it
+  bool answered : 1 = false;         // spliced or peeked at, or dialled: its end is told
+  bool peeked : 1 = false;           // `held` collects first bytes for the verdict
+  bool is_tcp : 1 = false;           // the descriptor is a TCP socket, else AF_UNIX
+  bool peeks_at_offset : 1 = false;  // SO_PEEK_OFF works on the descriptor
+  bool timestamps : 1 = false;       // negotiated (RFC 7323)
+  bool sack : 1 = false;             // negotiated (RFC 2018)
+  bool host_readable : 1 = false;    // there may be bytes, or an end, to peek at
+  bool host_hung_up : 1 = false;     // epoll has told the end of the host's stream
+  bool host_failed : 1 = false;      // the descriptor is broken; host_end says how
+  bool has_urgent : 1 = false;       // there was urgent data, at which a read stops short
+  bool host_ended : 1 = false;       // snd_nxt has reached the end of the host's stream: a FIN follows or was sent
+  bool fin_sent : 1 = false;         // at fin_at
   bool fin_acknowledged : 1 = false;
-  bool guest_fin_known : 1 = false; // the guest's FIN has come, at guest_fin_at, perhaps before its turn
-  bool guest_ended : 1 = false;     // everything up to it has come
-  bool host_shut : 1 = false;       // and was passed on by shutdown(2)
+  bool guest_fin_known : 1 = false;  // the guest's FIN has come, at guest_fin_at, perhaps before its turn
+  bool guest_ended : 1 = false;      // everything up to it has come
+  bool host_shut : 1 = false;        // and was passed on by shutdown(2)
   bool guest_ended_first : 1 = false;
-  bool guest_repeats : 1 = false;   // what waits in `held`
+  bool guest_repeats : 1 = false;  // what waits in `held`
   bool owes_ack : 1 = false;
   bool owes_empty_ack : 1 = false;  // a segment with payload does not do
   bool in_ack_list : 1 = false;
@@ -100,11 +100,11 @@ struct TcpConnection {
   Seq rcv_adv;  // the right edge of the window; never moves left
   Seq guest_fin_at;
   std::uint8_t rcv_scale = 0;
-  std::uint32_t ts_recent = 0;      // RFC 7323, 4.3
+  std::uint32_t ts_recent = 0;          // RFC 7323, 4.3
   std::uint32_t held_acknowledged = 0;  // how many of `held`'s first bytes were (first bytes of a peek)
   std::uint32_t peek_limit = 0;
-  std::uint32_t room_seen = 0;      // what the descriptor would take for sure at the last look
-  std::uint32_t taken_since = 0;    // and what it has taken since
+  std::uint32_t room_seen = 0;    // what the descriptor would take for sure at the last look
+  std::uint32_t taken_since = 0;  // and what it has taken since
   Seq last_ack_sent;
 
   // Sending.
@@ -113,10 +113,10 @@ struct TcpConnection {
   Seq recover, retransmit_next;
   std::uint32_t snd_wnd = 0, max_wnd = 0;
   std::uint8_t snd_scale = 0;
-  std::uint16_t mss = 536;          // of a segment's payload, options already taken off
+  std::uint16_t mss = 536;  // of a segment's payload, options already taken off
   std::uint32_t unconsumed = 0;
-  std::uint32_t queue_offset = 0;   // where the socket's peek offset stands
-  std::uint32_t read_size = 0;      // how much the next peek asks for
+  std::uint32_t queue_offset = 0;  // where the socket's peek offset stands
+  std::uint32_t read_size = 0;     // how much the next peek asks for
   std::uint32_t ts_offset = 0;
   Congestion congestion;
   RoundTrip round_trip;
@@ -127,7 +127,7 @@ struct TcpConnection {
   std::uint64_t retransmit_due_ns = kNever;
   std::uint64_t idle_due_ns = kNever;
 
-  std::unique_ptr<Quote> quote;          // while the verdict is out
+  std::unique_ptr<Quote> quote;  // while the verdict is out
   std::unique_ptr<HeldBytes> held;
   std::unique_ptr<OutOfOrder> out_of_order;
   std::unique_ptr<Scoreboard> scoreboard;

@@ -1,7 +1,6 @@
 // How the guest's connections begin.
 
 #include "netstack/testing/tcp_fixture.h"
-
 #include "wire/icmp.h"
 
 namespace microagent::netstack {
@@ -402,8 +401,8 @@ TEST_P(TcpIcmpRefusalTest, QuotesTheSyn) {
   const auto quoted = header_of<wire::Ipv4Header>(error.payload, sizeof header);
   EXPECT_EQ(quoted.protocol, wire::kProtocolTcp);
   EXPECT_EQ(wire::IpAddress::ipv4(quoted.source), guest.address);
-  const auto ports = header_of<wire::TcpHeader>(
-      joined({ByteView(error.payload).subspan(sizeof header + sizeof quoted), Bytes(12)}));
+  const auto ports =
+      header_of<wire::TcpHeader>(joined({ByteView(error.payload).subspan(sizeof header + sizeof quoted), Bytes(12)}));
   EXPECT_EQ(ports.source_port, guest.port);
   EXPECT_EQ(ports.destination_port, server.port);
   EXPECT_EQ(ports.sequence, guest_isn);

@@ -77,12 +77,12 @@ TEST_F(TcpHostileTest, AHeaderLengthBeyondThePacketIsMalformed) {
 
 TEST_F(TcpHostileTest, OptionsOfImpossibleLengthAreMalformed) {
   const std::vector<Bytes> options = {
-      {2, 0, 0, 0},                      // no length
-      {2, 1, 0, 0},                      // shorter than itself
-      {1, 1, 1, 2},                      // cut after its kind
-      {8, 40, 0, 0},                     // leaves the header
-      {2, 3, 0, 0},                      // an MSS of one byte
-      {3, 4, 0, 0},                      // a scale of two
+      {2, 0, 0, 0},   // no length
+      {2, 1, 0, 0},   // shorter than itself
+      {1, 1, 1, 2},   // cut after its kind
+      {8, 40, 0, 0},  // leaves the header
+      {2, 3, 0, 0},   // an MSS of one byte
+      {3, 4, 0, 0},   // a scale of two
       {8, 9, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0},
       {5, 9, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0},
       {5, 2, 0, 0},
@@ -266,9 +266,7 @@ TEST_F(TcpHostileTest, AFloodWithoutReceiveBuffersLeavesNothingBehind) {
   config.max_flows = 50;
   restart();
   wire.frames_of_room = 0;
-  upcalls.on_open = [this](const FakeUpcalls::Opened& opened) {
-    flows->on_splice(opened.flow, make_unix_pair().ours);
-  };
+  upcalls.on_open = [this](const FakeUpcalls::Opened& opened) { flows->on_splice(opened.flow, make_unix_pair().ours); };
   for (int round = 0; round < 40; ++round) {
     for (int i = 0; i < 50; ++i, next_port()) send_syn();
     run_for(11 * kSec);

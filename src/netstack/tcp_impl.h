@@ -215,13 +215,13 @@ struct TcpFlows::Impl {
   std::unordered_map<TcpKey, std::uint32_t, KeyHash> by_key;
   std::unordered_map<FlowId, std::uint32_t> by_flow;
   Deadlines deadlines;
-  std::vector<std::uint64_t> owed_acks;     // tokens
-  std::deque<std::uint64_t> without_room;   // tokens
-  std::deque<std::uint64_t> without_budget; // tokens
-  std::deque<std::uint64_t> time_waits;     // tokens, oldest first
-  std::deque<Reset> owed_resets;            // that found no room
+  std::vector<std::uint64_t> owed_acks;      // tokens
+  std::deque<std::uint64_t> without_room;    // tokens
+  std::deque<std::uint64_t> without_budget;  // tokens
+  std::deque<std::uint64_t> time_waits;      // tokens, oldest first
+  std::deque<Reset> owed_resets;             // that found no room
   std::uint16_t next_dial_port = 0;
-  std::vector<std::uint8_t> scratch;        // bytes that are read only to be forgotten
+  std::vector<std::uint8_t> scratch;  // bytes that are read only to be forgotten
   std::array<iovec, kMaxPlaces + kMaxSkips> peek_pieces;
   // Bytes [offset, offset + size) of one connection's queue, read ahead. What lies in a queue does not change.
   struct Ahead {

@@ -136,8 +136,8 @@ void TcpLossTest::transfer(const Weather& weather) {
     ASSERT_LT(environment.now_ns - begun_ns, enough_ns) << "seed " << weather.seed;
   } while (!over() && step());
   ASSERT_TRUE(over()) << "seed " << weather.seed << ": guest finished " << guest_->finished() << ", host heard "
-                      << host_heard_.size() << " of " << guest_says.size() << ", guest heard "
-                      << guest_->heard().size() << " of " << host_says_.size();
+                      << host_heard_.size() << " of " << guest_says.size() << ", guest heard " << guest_->heard().size()
+                      << " of " << host_says_.size();
   EXPECT_TRUE(host_heard_ == guest_says) << "seed " << weather.seed;
   EXPECT_TRUE(guest_->heard() == host_says_) << "seed " << weather.seed;
   EXPECT_EQ(only_end(), End::finished) << "seed " << weather.seed;
@@ -155,9 +155,7 @@ TEST_F(TcpLossTest, FairWeather) {
   EXPECT_LT(elapsed_ns, 5 * kSec);
 }
 
-TEST_F(TcpLossTest, EightMebibytesEachWay) {
-  transfer({.seed = 1, .guest_bytes = 8 << 20, .host_bytes = 8 << 20});
-}
+TEST_F(TcpLossTest, EightMebibytesEachWay) { transfer({.seed = 1, .guest_bytes = 8 << 20, .host_bytes = 8 << 20}); }
 
 TEST_F(TcpLossTest, EightMebibytesEachWayInLargeFrames) {
   transfer({.seed = 2, .guest_bytes = 8 << 20, .host_bytes = 8 << 20, .tso = true});

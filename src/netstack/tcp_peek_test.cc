@@ -48,7 +48,7 @@ TEST_F(TcpPeekTest, TheWindowIsTheLimit) {
   EXPECT_EQ(answer.window, 1000);
   guest_says(pattern(600));
   EXPECT_EQ(expect_ack(601).window, (400 + 127) >> 7);  // in units of its scale, rounded up
-  guest_says(pattern(600, 2));  // more than was allowed
+  guest_says(pattern(600, 2));                          // more than was allowed
   EXPECT_EQ(expect_ack(1001).window, 0);
   EXPECT_EQ(told().size(), 1000U);
   send({.seq = 1001, .ack = 1, .data = Bytes(1)});  // a probe

@@ -20,7 +20,7 @@ struct ChildSpec {
   std::vector<int> descriptors;  // become 3, 4, 5 ... in this order
   int standard_output = -1;
   int standard_error = -1;
-  bool leave_network = false;    // into an empty network namespace, where this host allows one
+  bool leave_network = false;  // into an empty network namespace, where this host allows one
 };
 
 inline constexpr int kFirstDescriptor = 3;

@@ -97,7 +97,7 @@ struct Answer {
 
 // Sends one request and waits for its answer.
 Result<Answer> ask(const workspace::Store& store, const std::string& name, const ControlRequest& request,
-               std::chrono::seconds patience) {
+                   std::chrono::seconds patience) {
   if (!store.exists(name)) return fail(ErrorKind::not_found, fmt::format("there is no workspace {}", name));
   auto directory = open_directory(store.directory(name));
   if (!directory) return fail(directory.error());
@@ -144,10 +144,10 @@ Result<workspace::Runtime> start(const workspace::Store& store, const std::strin
   std::error_code error;
   const auto root = std::filesystem::absolute(store.root(), error);
   if (error) return fail_errno(error.value(), "cannot find the state directory");
-  const Status spawned = spawn_supervisor(
-      {program->string(), "--state-dir", root.string(), "--workspace", name, "--report-fd",
-       fmt::format("{}", kReportPlace), "--ready-timeout", fmt::format("{}", ready_timeout.count())},
-      theirs.get());
+  const Status spawned =
+      spawn_supervisor({program->string(), "--state-dir", root.string(), "--workspace", name, "--report-fd",
+                        fmt::format("{}", kReportPlace), "--ready-timeout", fmt::format("{}", ready_timeout.count())},
+                       theirs.get());
   if (!spawned) return fail(spawned.error());
   theirs.reset();
   if (Status started = follow(reports, progress); !started) return fail(started.error());

@@ -124,8 +124,8 @@ TEST_F(Lifecycle, StartsAndStopsCleanly) {
   ASSERT_TRUE(events);
   std::vector<State> states;
   for (const auto& event : *events) states.push_back(event.state);
-  EXPECT_THAT(states, testing::ElementsAre(State::prepared, State::starting, State::running, State::stopping,
-                                           State::stopped));
+  EXPECT_THAT(states,
+              testing::ElementsAre(State::prepared, State::starting, State::running, State::stopping, State::stopped));
   const auto again = begin();
   EXPECT_TRUE(again) << again.error().message;
 }

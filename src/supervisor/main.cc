@@ -39,9 +39,14 @@ Result<Charge> take_charge(const workspace::Store& store, const Arguments& argum
   if (!directory) return fail(directory.error());
   auto log = BoundedLog::create(path / "supervisor.log", kLogLimit, kStandardError);
   if (!log) return fail(log.error());
-  return Charge{std::move(*manifest),  store.root(),      path,
-                std::move(*programs),  std::move(*directory), std::move(*lock),
-                std::move(*log),       std::chrono::seconds(arguments.ready_timeout)};
+  return Charge{std::move(*manifest),
+                store.root(),
+                path,
+                std::move(*programs),
+                std::move(*directory),
+                std::move(*lock),
+                std::move(*log),
+                std::chrono::seconds(arguments.ready_timeout)};
 }
 
 Status supervise(const Arguments& arguments, Reporter& reporter) {

@@ -33,8 +33,7 @@ bool apply_control_message(const nlohmann::json& message, GuestFacts& facts);
 // The lifecycle conversation with the mediator. Must outlive its event loop's run.
 class MediatorLink {
  public:
-  static Result<std::unique_ptr<MediatorLink>> open(const asio::any_io_executor& executor, Fd socket,
-                                                    Changes& changes);
+  static Result<std::unique_ptr<MediatorLink>> open(const asio::any_io_executor& executor, Fd socket, Changes& changes);
 
   bool ready() const { return ready_; }
   const GuestFacts& facts() const { return facts_; }

@@ -14,7 +14,8 @@ bool apply(const char* message, GuestFacts& facts) {
 TEST(ApplyControlMessage, TakesTheGuestsNetwork) {
   GuestFacts facts;
   ASSERT_TRUE(apply(R"({"type":"guest_ready","network":{"ip":"10.0.0.2/24","subnet":"10.0.0.0/24","gateway":"10.0.0.1",
-                       "dns":["10.0.0.1"],"routes":["0.0.0.0/0 via 10.0.0.1"]}})", facts));
+                       "dns":["10.0.0.1"],"routes":["0.0.0.0/0 via 10.0.0.1"]}})",
+                    facts));
   EXPECT_TRUE(facts.ready);
   ASSERT_TRUE(facts.network);
   EXPECT_EQ(facts.network->ip, "10.0.0.2/24");

@@ -34,7 +34,7 @@ Result<Provisions> prepare(const workspace::Manifest& manifest, const std::files
   if (!mediator) return fail(mediator.error());
   auto ports = bind_ports(manifest.network.forwards);
   if (!ports) return fail(ports.error());
-  return Provisions{std::move(*guest),    std::move(*qemu),           std::move(*netd),
+  return Provisions{std::move(*guest),    std::move(*qemu),         std::move(*netd),
                     std::move(*mediator), vm::probe_acceleration(), std::move(*ports)};
 }
 

@@ -139,8 +139,8 @@ asio::awaitable<Ending> Supervisor::shut_down() {
     co_return ending;
   }
   if (request_->at_once) co_return Ending{State::stopped, "killed on request while the guest shut down"};
-  co_return Ending{State::stopped, fmt::format("the guest did not shut down within {} s and was killed",
-                                               timeout.count())};
+  co_return Ending{State::stopped,
+                   fmt::format("the guest did not shut down within {} s and was killed", timeout.count())};
 }
 
 void Supervisor::note_mediation(const GuestFacts::Mediation& mediation) {

@@ -87,11 +87,11 @@ asio::awaitable<Status> Supervisor::start_workers() {
   if (!config) co_return fail(config.error());
 
   const Worker::Surroundings surroundings{io_.get_executor(), charge_.log, changes_};
-  auto mediator = Worker::start(
-      surroundings, "mediator",
-      {.program = provisions_->mediator,
-       .arguments = {"--config-fd", place(0), "--supervisor-fd", place(1), "--netd-fd", place(2)},
-       .descriptors = {config->get(), to_mediator->second.get(), between->second.get()}});
+  auto mediator =
+      Worker::start(surroundings, "mediator",
+                    {.program = provisions_->mediator,
+                     .arguments = {"--config-fd", place(0), "--supervisor-fd", place(1), "--netd-fd", place(2)},
+                     .descriptors = {config->get(), to_mediator->second.get(), between->second.get()}});
   if (!mediator) co_return fail(mediator.error());
   mediator_ = std::move(*mediator);
   auto netd = Worker::start(surroundings, "netd",
@@ -125,10 +125,10 @@ asio::awaitable<Status> Supervisor::reach_mediation_target() {
   const auto& reached = mediator_link_->facts().mediation;
   Status told = co_await await([&] { return reached.has_value(); }, kProbePatience, "reaching the mediation target");
   if (!told || reached->ready) co_return told;
-  co_return fail(ErrorKind::transient,
-                 fmt::format("--mediation {}: the target cannot be reached: {}", workspace::describe(*channel),
-                             reached->error),
-                 "start what listens there, or let the workspace do without: --mediation-optional");
+  co_return fail(
+      ErrorKind::transient,
+      fmt::format("--mediation {}: the target cannot be reached: {}", workspace::describe(*channel), reached->error),
+      "start what listens there, or let the workspace do without: --mediation-optional");
 }
 
 asio::awaitable<Status> Supervisor::start_machine() {
@@ -145,13 +145,13 @@ asio::awaitable<Status> Supervisor::start_machine() {
   const bool has_network = charge_.manifest.network.mode == workspace::NetworkMode::user;
   auto sockets = FrontEndSockets::create(io_.get_executor(), charge_.directory.get(), has_network);
   if (!sockets) co_return fail(sockets.error());
-  vm::QemuOptions options{.accelerator = provisions_->acceleration.accelerator,
-                          .memory_mib = charge_.manifest.resources.memory_mib,
-                          .cpus = charge_.manifest.resources.cpus,
-                          .kernel = provisions_->guest.kernel,
-                          .initrd = initrd,
-                          .kernel_arguments = kernel_arguments(provisions_->acceleration.accelerator,
-                                                               tsc_meter_.khz())};
+  vm::QemuOptions options{
+      .accelerator = provisions_->acceleration.accelerator,
+      .memory_mib = charge_.manifest.resources.memory_mib,
+      .cpus = charge_.manifest.resources.cpus,
+      .kernel = provisions_->guest.kernel,
+      .initrd = initrd,
+      .kernel_arguments = kernel_arguments(provisions_->acceleration.accelerator, tsc_meter_.khz())};
   if (has_network) options.net = vm::NetDevice{{}, kGuestMac, kMtu};
   auto machine = Machine::start({io_.get_executor(), charge_.log, changes_}, provisions_->qemu, std::move(options),
                                 charge_.directory_path, charge_.directory.get());
@@ -182,8 +182,8 @@ asio::awaitable<Result<FrontEnds>> Supervisor::accept_front_ends(FrontEndSockets
 }
 
 asio::awaitable<Status> Supervisor::await_guest() {
-  Status ready = co_await await([this] { return mediator_link_->facts().ready; }, charge_.ready_timeout,
-                                "booting the guest");
+  Status ready =
+      co_await await([this] { return mediator_link_->facts().ready; }, charge_.ready_timeout, "booting the guest");
   ::unlinkat(charge_.directory.get(), workspace::kInitrdFile, 0);  // QEMU has read it, and it holds the environment
   co_return ready;
 }

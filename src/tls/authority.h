@@ -5,6 +5,7 @@
 // while the guest runs.
 
 #include <cstddef>
+#include <ctime>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -31,10 +32,13 @@ class Leaf {
 
 class Authority {
  public:
+  struct State;  // OpenSSL's, and known to this folder only
+
+  explicit Authority(std::unique_ptr<State> state);
   // A new one, for a year.
-  static Result<Authority> make(std::string_view workspace);
+  static Result<Authority> make(std::string_view workspace, std::time_t now = std::time(nullptr));
   // Of what pem() gave. An error where it is anything else, has expired, or will within a quarter.
-  static Result<Authority> parse(std::string_view pem);
+  static Result<Authority> parse(std::string_view pem, std::time_t now = std::time(nullptr));
 
   Authority(Authority&&) noexcept;
   Authority& operator=(Authority&&) noexcept;
@@ -49,12 +53,9 @@ class Authority {
   std::string subject_hash() const;
 
   // A certificate for a DNS name or an IP address, for a week. The same again while it is kept and fresh.
-  Result<Leaf> issue(std::string_view name);
+  Result<Leaf> issue(std::string_view name, std::time_t now = std::time(nullptr));
 
  private:
-  struct State;
-  explicit Authority(std::unique_ptr<State> state);
-
   std::unique_ptr<State> state_;
 };
 

@@ -32,6 +32,9 @@ struct Server {
 
 class ClientContext {
  public:
+  struct State;  // OpenSSL's, and known to this folder only
+
+  explicit ClientContext(std::unique_ptr<State> state);
   // Reads everything that it will ever read of the file system.
   static Result<ClientContext> make(const Trust& trust);
 
@@ -39,14 +42,10 @@ class ClientContext {
   ClientContext& operator=(ClientContext&&) noexcept;
   ~ClientContext();
 
-  // `fd` is borrowed. The handshake fails where the certificate is not believed, and unverified() says why. This
-  // context must outlive the connection.
+  // `fd` is borrowed. The handshake fails where the certificate is not believed, and unverified() says why.
   Result<Connection> connect(int fd, const Server& server);
 
  private:
-  struct State;
-  explicit ClientContext(std::unique_ptr<State> state);
-
   std::unique_ptr<State> state_;
 };
 

@@ -66,14 +66,15 @@ class Connection {
 
   // Until it succeeds, nothing can be read or written.
   Outcome<void> handshake();
-  // At least one byte.
+  // At least one byte. The connection reads ahead of what is asked for: the descriptor tells of more only after
+  // `want_read`.
   Outcome<std::size_t> read(MutableBytes into);
   // How many were taken, at least one. After a wait the same bytes must come again, wherever they lie, and may be more.
   Outcome<std::size_t> write(ByteView bytes);
   // Tells the peer that everything is sent. What it sends can be read on.
   Outcome<void> close_notify();
 
-  // What was decrypted and not yet read: the descriptor will not become readable for it.
+  // What was decrypted and not yet read.
   std::size_t pending() const;
 
   int fd() const;

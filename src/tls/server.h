@@ -13,6 +13,9 @@ namespace microagent::tls {
 
 class ServerContext {
  public:
+  struct State;  // OpenSSL's, and known to this folder only
+
+  explicit ServerContext(std::unique_ptr<State> state);
   static Result<ServerContext> make();
 
   ServerContext(ServerContext&&) noexcept;
@@ -24,9 +27,6 @@ class ServerContext {
   Result<Connection> accept(int fd, const Leaf& leaf, const std::string& alpn);
 
  private:
-  struct State;
-  explicit ServerContext(std::unique_ptr<State> state);
-
   std::unique_ptr<State> state_;
 };
 

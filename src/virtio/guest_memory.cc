@@ -78,8 +78,9 @@ Status GuestMemory::add(const wire::VhostRegion& wanted, int file) {
   // From the file's first byte: a region's offset need not be a multiple of the page size of a huge-page file.
   void* mapping = ::mmap(nullptr, offset + size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, file, 0);
   if (mapping == MAP_FAILED) return fail_errno(errno, "cannot map guest memory");
-  regions_[count_++] = Region{wanted.guest_address, wanted.user_address, size,
-                              static_cast<std::uint8_t*>(mapping) + offset, mapping, offset + size};
+  regions_[count_++] =
+      Region{wanted.guest_address, wanted.user_address, size, static_cast<std::uint8_t*>(mapping) + offset, mapping,
+             offset + size};
   return {};
 }
 

@@ -97,8 +97,8 @@ TEST_F(NetDeviceTest, HandsOverTransmittedFramesWithTheirHeader) {
   wanted.flags = wire::kNetHeaderNeedsCsum;
   wanted.gso_type = wire::kNetHeaderGsoTcp4;
   wanted.gso_size = 1448;
-  tx.add(std::array{DriverBuffer{header(wanted), 12}, DriverBuffer{filled(100, 1), 100},
-                    DriverBuffer{filled(50, 2), 50}});
+  tx.add(
+      std::array{DriverBuffer{header(wanted), 12}, DriverBuffer{filled(100, 1), 100}, DriverBuffer{filled(50, 2), 50}});
   EXPECT_EQ(device->transmit(sink, 16), 1U);
   ASSERT_EQ(sink.frames.size(), 1U);
   EXPECT_EQ(sink.frames[0].size(), 150U);
@@ -241,8 +241,8 @@ TEST_F(NetDeviceTest, FramesThatCannotBeAreDroppedAndCounted) {
 
 TEST_F(NetDeviceTest, OffloadsThatWereNotNegotiated) {
   start(wire::kVersion1);
-  for (const NetHeader asked : {NetHeader{.flags = wire::kNetHeaderNeedsCsum},
-                                NetHeader{.flags = 0, .gso_type = wire::kNetHeaderGsoTcp4}}) {
+  for (const NetHeader asked :
+       {NetHeader{.flags = wire::kNetHeaderNeedsCsum}, NetHeader{.flags = 0, .gso_type = wire::kNetHeaderGsoTcp4}}) {
     tx.add(std::array{DriverBuffer{header(asked), 12}, DriverBuffer{filled(60, 0), 60}});
   }
   EXPECT_EQ(device->transmit(sink, 16), 2U);

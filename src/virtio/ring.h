@@ -16,21 +16,21 @@ inline constexpr std::uint16_t kMaxQueueSize = 1024;
 // What a driver did wrong. A ring that shows one of these is stopped until it is set up anew; no other ring is touched.
 enum class RingFault : std::uint8_t {
   none,
-  size_not_allowed,        // not a power of two, 0, or over kMaxQueueSize
-  areas_not_in_memory,     // descriptor table, available or used ring outside memory or misaligned
-  index_jump,              // more available entries than the queue has
+  size_not_allowed,     // not a power of two, 0, or over kMaxQueueSize
+  areas_not_in_memory,  // descriptor table, available or used ring outside memory or misaligned
+  index_jump,           // more available entries than the queue has
   head_out_of_range,
   next_out_of_range,
-  chain_too_long,          // more descriptors than the queue has, which a loop also is
+  chain_too_long,  // more descriptors than the queue has, which a loop also is
   indirect_not_negotiated,
   indirect_nested,
   indirect_with_next,
-  indirect_length,         // not a multiple of a descriptor, empty, or longer than the queue
+  indirect_length,  // not a multiple of a descriptor, empty, or longer than the queue
   buffer_empty,
   buffer_not_in_memory,
   readable_after_writable,
-  wrong_direction,         // writable where the device only reads, or the reverse
-  header_missing,          // too short for the header that every buffer of this queue begins with
+  wrong_direction,  // writable where the device only reads, or the reverse
+  header_missing,   // too short for the header that every buffer of this queue begins with
 };
 
 std::string_view to_string(RingFault fault);
@@ -52,7 +52,7 @@ class Ring {
  public:
   struct Setup {
     std::uint16_t size = 0;
-    std::uint16_t base = 0;  // the available index to begin at
+    std::uint16_t base = 0;                                  // the available index to begin at
     std::uint64_t descriptors = 0, available = 0, used = 0;  // user addresses
     bool event_idx = false, indirect = false;
   };

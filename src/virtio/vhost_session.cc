@@ -36,8 +36,7 @@ Status VhostSession::dispatch(VhostMessage& message) {
   const auto request = static_cast<VhostRequest>(std::uint32_t{message.header.request});
   Status handled;
   switch (request) {
-    case VhostRequest::get_features:
-      return reply_u64(message, profile_.features | wire::kVhostProtocolFeatures);
+    case VhostRequest::get_features: return reply_u64(message, profile_.features | wire::kVhostProtocolFeatures);
     case VhostRequest::get_protocol_features: return reply_u64(message, profile_.protocol_features);
     case VhostRequest::get_queue_count: return reply_u64(message, profile_.queue_count);
     case VhostRequest::get_vring_base: return get_vring_base(message);

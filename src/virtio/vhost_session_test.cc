@@ -66,8 +66,7 @@ class VhostSessionTest : public ::testing::Test {
 };
 
 TEST_F(VhostSessionTest, NegotiatesAndStartsItsRings) {
-  EXPECT_EQ(front->ask_u64(VhostRequest::get_features),
-            NetDevice::profile().features | wire::kVhostProtocolFeatures);
+  EXPECT_EQ(front->ask_u64(VhostRequest::get_features), NetDevice::profile().features | wire::kVhostProtocolFeatures);
   EXPECT_EQ(front->ask_u64(VhostRequest::get_protocol_features), NetDevice::profile().protocol_features);
   EXPECT_EQ(front->ask_u64(VhostRequest::get_queue_count), 2U);
   start();

@@ -88,8 +88,8 @@ Step run_trial(int kvm) {
   const Fd processor(::ioctl(machine.get(), KVM_CREATE_VCPU, 0));
   const int state_size = ::ioctl(kvm, KVM_GET_VCPU_MMAP_SIZE, 0);
   if (!processor || state_size < static_cast<int>(sizeof(kvm_run))) return Step::processor;
-  void* const state = ::mmap(nullptr, static_cast<std::size_t>(state_size), PROT_READ | PROT_WRITE, MAP_SHARED,
-                             processor.get(), 0);
+  void* const state =
+      ::mmap(nullptr, static_cast<std::size_t>(state_size), PROT_READ | PROT_WRITE, MAP_SHARED, processor.get(), 0);
   if (state == MAP_FAILED) return Step::processor;
   if (!point_at_code(processor.get())) return Step::registers;
 

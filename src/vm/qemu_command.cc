@@ -7,9 +7,7 @@ namespace {
 
 using Arguments = std::vector<std::string>;
 
-void add(Arguments& arguments, std::initializer_list<std::string> words) {
-  arguments.insert(arguments.end(), words);
-}
+void add(Arguments& arguments, std::initializer_list<std::string> words) { arguments.insert(arguments.end(), words); }
 
 void add_machine(Arguments& arguments, const QemuOptions& options) {
   const bool kvm = options.accelerator == Accelerator::kvm;

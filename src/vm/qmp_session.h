@@ -13,10 +13,10 @@ namespace microagent::vm {
 // What QEMU tells by itself.
 struct QmpEvent {
   enum class Kind {
-    ready,           // the handshake is done
-    shutdown,        // the machine has stopped; QEMU is about to end
+    ready,     // the handshake is done
+    shutdown,  // the machine has stopped; QEMU is about to end
     guest_panicked,
-    answer,          // to a command other than the handshake's
+    answer,  // to a command other than the handshake's
   };
   Kind kind{};
   // shutdown: who wanted it; a guest that powers itself off ("guest-shutdown") or restarts ("guest-reset").

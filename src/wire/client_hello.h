@@ -23,13 +23,13 @@ struct ClientHello {
 
 enum class ClientHelloFault : std::uint8_t {
   none,
-  not_tls,         // these bytes are no beginning of a handshake
-  too_long,        // beyond kMaxClientHello
-  bad_record,      // another record, or an empty one, within the message; or bytes of another message behind it
-  bad_structure,   // a length that leads out of what holds it, bytes left over, an extension twice
-  bad_name_list,   // not exactly one name of type host_name
-  bad_name,        // a name that is no host name: NUL, other characters, an empty label, too long
-  bad_alpn,        // an empty protocol or list
+  not_tls,        // these bytes are no beginning of a handshake
+  too_long,       // beyond kMaxClientHello
+  bad_record,     // another record, or an empty one, within the message; or bytes of another message behind it
+  bad_structure,  // a length that leads out of what holds it, bytes left over, an extension twice
+  bad_name_list,  // not exactly one name of type host_name
+  bad_name,       // a name that is no host name: NUL, other characters, an empty label, too long
+  bad_alpn,       // an empty protocol or list
 };
 
 // For people: "a name that is no host name".
@@ -44,8 +44,8 @@ class ClientHelloReader {
   State feed(ByteView bytes);
 
   State state() const { return state_; }
-  const ClientHello& hello() const { return hello_; }       // once complete
-  ClientHelloFault fault() const { return fault_; }         // once failed
+  const ClientHello& hello() const { return hello_; }  // once complete
+  ClientHelloFault fault() const { return fault_; }    // once failed
 
  private:
   bool take_record_byte(std::uint8_t byte);
@@ -57,7 +57,7 @@ class ClientHelloReader {
   State state_ = State::incomplete;
   ClientHelloFault fault_ = ClientHelloFault::none;
   std::vector<std::uint8_t> record_head_;
-  std::size_t record_left_ = 0;       // of the fragment of the current record
+  std::size_t record_left_ = 0;  // of the fragment of the current record
   std::size_t received_ = 0;
   std::vector<std::uint8_t> message_;  // handshake header and body, put together
   std::size_t message_size_ = 0;       // both; 0 while the header is incomplete

@@ -135,12 +135,13 @@ TEST(ClientHello, TakesNamesThatAreHostNames) {
 TEST(ClientHello, RefusesNamesThatAreNone) {
   using namespace std::string_view_literals;
   const std::string long_label = std::string(64, 'a') + ".com";
-  const std::string too_long = std::string(63, 'a') + '.' + std::string(63, 'b') + '.' + std::string(63, 'c') + '.' +
-                               std::string(62, 'd');
+  const std::string too_long =
+      std::string(63, 'a') + '.' + std::string(63, 'b') + '.' + std::string(63, 'c') + '.' + std::string(62, 'd');
   for (const std::string_view name :
        {""sv, "."sv, ".com"sv, "a..b"sv, "a.."sv, "good.example\0.evil.example"sv, "a b"sv, "a/b"sv, "a:443"sv,
-        "b\xc3\xbc" "cher.de"sv, "*.example"sv, "user@host"sv, "%61.example"sv, std::string_view(long_label),
-        std::string_view(too_long)}) {
+        "b\xc3\xbc"
+        "cher.de"sv,
+        "*.example"sv, "user@host"sv, "%61.example"sv, std::string_view(long_label), std::string_view(too_long)}) {
     EXPECT_EQ(fault_of_name(name), Fault::bad_name) << name;
   }
 }

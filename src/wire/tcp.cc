@@ -23,9 +23,7 @@ bool parse_value(std::uint8_t type, ByteView value, TcpOptions& out) {
       if (value.size() != 1) return false;
       out.window_scale = std::min(value[0], kMaxWindowScale);
       return true;
-    case kSackPermitted:
-      out.sack_permitted = true;
-      return value.empty();
+    case kSackPermitted: out.sack_permitted = true; return value.empty();
     case kTimestamps: {
       be32 stamp, echo;
       if (value.size() != 8 || !reader.read(stamp) || !reader.read(echo)) return false;

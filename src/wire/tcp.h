@@ -42,9 +42,9 @@ struct TcpTimestamps {
 };
 
 struct TcpOptions {
-  std::optional<std::uint16_t> mss;           // in SYN segments
-  std::optional<std::uint8_t> window_scale;   // in SYN segments; at most kMaxWindowScale
-  bool sack_permitted = false;                // in SYN segments
+  std::optional<std::uint16_t> mss;          // in SYN segments
+  std::optional<std::uint8_t> window_scale;  // in SYN segments; at most kMaxWindowScale
+  bool sack_permitted = false;               // in SYN segments
   std::optional<TcpTimestamps> timestamps;
   std::array<SackBlock, kMaxSackBlocks> sack{};
   std::uint8_t sack_count = 0;

@@ -78,8 +78,6 @@ std::size_t encode_vhost_memory_table(const VhostMemoryTable& table, MutableByte
   return writer.written();
 }
 
-std::uint64_t encode_vhost_vring_fd(const VhostVringFd& vring) {
-  return vring.index | (vring.has_fd ? 0 : kVringNoFd);
-}
+std::uint64_t encode_vhost_vring_fd(const VhostVringFd& vring) { return vring.index | (vring.has_fd ? 0 : kVringNoFd); }
 
 }  // namespace microagent::wire

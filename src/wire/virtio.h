@@ -13,12 +13,12 @@ namespace microagent::wire {
 constexpr std::uint64_t feature_bit(unsigned bit) { return std::uint64_t{1} << bit; }
 
 // Network device, 5.1.3.
-inline constexpr std::uint64_t kNetCsum = feature_bit(0);        // the driver may leave checksums to the device
-inline constexpr std::uint64_t kNetGuestCsum = feature_bit(1);   // the device may leave checksums to the driver
+inline constexpr std::uint64_t kNetCsum = feature_bit(0);       // the driver may leave checksums to the device
+inline constexpr std::uint64_t kNetGuestCsum = feature_bit(1);  // the device may leave checksums to the driver
 inline constexpr std::uint64_t kNetMtu = feature_bit(3);
-inline constexpr std::uint64_t kNetGuestTso4 = feature_bit(7);   // large TCP frames to the guest
+inline constexpr std::uint64_t kNetGuestTso4 = feature_bit(7);  // large TCP frames to the guest
 inline constexpr std::uint64_t kNetGuestTso6 = feature_bit(8);
-inline constexpr std::uint64_t kNetHostTso4 = feature_bit(11);   // large TCP frames from the guest
+inline constexpr std::uint64_t kNetHostTso4 = feature_bit(11);  // large TCP frames from the guest
 inline constexpr std::uint64_t kNetHostTso6 = feature_bit(12);
 inline constexpr std::uint64_t kNetMergeRxBuffers = feature_bit(15);
 

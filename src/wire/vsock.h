@@ -53,8 +53,8 @@ enum class VsockError : std::uint8_t {
   wrong_destination,  // not the host's CID
   unknown_type,
   unknown_op,
-  length_past_buffer,    // more data announced than the packet holds
-  length_without_data,   // data announced on an operation that has none
+  length_past_buffer,   // more data announced than the packet holds
+  length_without_data,  // data announced on an operation that has none
 };
 
 // Judges a header that the guest sent, already copied out of its memory. `data_bytes` is what the packet holds behind

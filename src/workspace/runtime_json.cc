@@ -95,8 +95,7 @@ std::optional<State> state_from_string(std::string_view word) {
 }
 
 bool is_alive(State state) {
-  return state == State::starting || state == State::running || state == State::stopping ||
-         state == State::quarantined;
+  return state == State::starting || state == State::running || state == State::stopping || state == State::quarantined;
 }
 
 Json to_json(const Signal& signal) {

@@ -38,9 +38,9 @@ icmphdr message(std::uint8_t type) {
   return header;
 }
 
-#define EXPECT_IN_OWN_NETWORK(...)                                             \
-  const auto outcome = in_own_network(__VA_ARGS__);                            \
-  if (!outcome) GTEST_SKIP() << "this host gives no network namespaces";       \
+#define EXPECT_IN_OWN_NETWORK(...)                                       \
+  const auto outcome = in_own_network(__VA_ARGS__);                      \
+  if (!outcome) GTEST_SKIP() << "this host gives no network namespaces"; \
   EXPECT_EQ(*outcome, 0) << "the step of that number is not as it is expected"
 
 TEST(PingSocket, AnswersComeWithoutAnIpHeaderAndWithTheKernelsIdentifier) {

@@ -1,7 +1,5 @@
 #pragma once
 
-#include "netd/vsock_flows.h"
-
 #include <gtest/gtest.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -11,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "netd/vsock_flows.h"
 #include "virtio/testing/vsock_guest.h"
 
 namespace microagent::netd::testing {

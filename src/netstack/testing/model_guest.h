@@ -14,7 +14,7 @@ class ModelGuest {
  public:
   struct Settings {
     bool sack = true;
-    std::uint8_t scale = 0;      // of its own windows
+    std::uint8_t scale = 0;  // of its own windows
     std::uint8_t peer_scale = 0;
     std::uint32_t window = 256 * 1024;
     std::uint32_t mss = kMss;

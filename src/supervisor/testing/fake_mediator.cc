@@ -40,9 +40,7 @@ std::string read_script(const Json& json) {
   return word;
 }
 
-void say(int supervisor, std::string_view message) {
-  ::send(supervisor, message.data(), message.size(), MSG_NOSIGNAL);
-}
+void say(int supervisor, std::string_view message) { ::send(supervisor, message.data(), message.size(), MSG_NOSIGNAL); }
 
 // The letter goes to the fake QEMU.
 void tell_guest(flow::Channel& netd, char letter) {

@@ -2,12 +2,12 @@
 // names protocol, port and first datagram, and ended. A `kill` from the mediator is passed to the fake QEMU as a byte
 // over the vsock front end: the flow's number, which is a letter.
 
+#include <fmt/format.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <cstdlib>
-#include <fmt/format.h>
 #include <string>
 #include <string_view>
 

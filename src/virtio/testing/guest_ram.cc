@@ -7,8 +7,7 @@
 
 namespace microagent::virtio::testing {
 
-GuestRam::GuestRam(std::size_t bytes)
-    : file_(::memfd_create("guest", MFD_CLOEXEC | MFD_ALLOW_SEALING)), size_(bytes) {
+GuestRam::GuestRam(std::size_t bytes) : file_(::memfd_create("guest", MFD_CLOEXEC | MFD_ALLOW_SEALING)), size_(bytes) {
   MICROAGENT_CHECK(file_ && ::ftruncate(file_.get(), static_cast<off_t>(bytes)) == 0);
   void* mapping = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, file_.get(), 0);
   MICROAGENT_CHECK(mapping != MAP_FAILED);
