@@ -94,8 +94,8 @@ Result<std::string> read_whole(int fd) {
 Result<Config> parse_config(std::string_view json) {
   const Json object = Json::parse(json, nullptr, false);
   if (!object.is_object()) return bad("all of it", "a JSON object is wanted");
-  if (auto status =
-          only_keys(object, "", {"workspace", "mode", "auditFile", "egress", "network", "mediation", "resultFile"});
+  if (auto status = only_keys(
+          object, "", {"workspace", "mode", "auditFile", "egress", "network", "mediation", "resultFile", "trust"});
       !status) {
     return fail(status.error());
   }
@@ -110,7 +110,7 @@ Result<Config> parse_config(std::string_view json) {
   if (!egress) return fail(egress.error());
   if (*mode != "user" && *mode != "isolated") return bad("mode", "neither user nor isolated");
 
-  Config config{*workspace, *audit_file, std::move(*egress), {}, {}, {}, {}};
+  Config config{*workspace, *audit_file, std::move(*egress), {}, {}, {}, {}, {}};
   if (const auto channel = object.find("mediation"); channel != object.end()) {
     auto mediation = parse_mediation_config(*channel);
     if (!mediation) return fail(mediation.error());
@@ -120,6 +120,11 @@ Result<Config> parse_config(std::string_view json) {
     const auto result_file = text(object, "resultFile");
     if (!result_file) return fail(result_file.error());
     config.result_file = *result_file;
+  }
+  if (object.contains("trust")) {
+    auto trust = texts(object, "trust");
+    if (!trust) return fail(trust.error());
+    config.trust = std::move(*trust);
   }
   if (*mode == "isolated") return config;
   if (!object.contains("network")) return bad("network", "missing");

@@ -5,6 +5,7 @@
 //    "egress":POLICY,                      (policy/policy_json.h)
 //    "network":{"ip":CIDR,"subnet":CIDR,"gateway":ADDRESS,"dns":[ADDRESS...]},
 //    "resultFile":PATH,                    (absent where the guest's result is not to be kept)
+//    "trust":[PEM...],                     (certificates trusted beside the host's; absent where there are none)
 //    "mediation":{...}}                    (mediation_channel.h; absent where no channel is declared)
 // `dns` holds the declared resolvers and is empty where none were declared. `network` may be absent when isolated.
 
@@ -47,6 +48,7 @@ struct Config {
   std::optional<MediationConfig> mediation;
   std::filesystem::path result_file;  // empty: the guest's result is not kept
   LookTiming look;
+  std::vector<std::string> trust;  // PEM, beside what the host trusts
 };
 
 // Strict: a missing or unknown key, a wrong type or an unknown mode is an error that names the key.

@@ -34,6 +34,15 @@ TEST(Config, IsReadWhole) {
   EXPECT_EQ(config->network->declared_dns, std::vector{*policy::parse_address("192.0.2.53")});
 }
 
+TEST(Config, MayNameMoreToTrust) {
+  EXPECT_TRUE(parse_config(whole().dump())->trust.empty());
+  Json trusting = whole();
+  trusting["trust"] = {"one", "two"};
+  EXPECT_THAT(parse_config(trusting.dump())->trust, testing::ElementsAre("one", "two"));
+  trusting["trust"] = "one";
+  EXPECT_THAT(parse_config(trusting.dump()).error().message, HasSubstr("trust"));
+}
+
 TEST(Config, NeedsNoNetworkWhenIsolated) {
   Json isolated = whole();
   isolated["mode"] = "isolated";

@@ -14,6 +14,7 @@
 //       result                     what the guest wrote to /run/microagent/result, at most 16 MiB
 //       egress.jsonl               audit, written by the mediator
 //       egress-usage.json          what the caps have been charged, written by the mediator
+//       egress-ca-key.pem          the authority that intercepts TLS, written by the mediator; only where that happens
 //       console.log                the guest's serial console, bounded
 //       supervisor.log             stderr of supervisor, netd, mediator and QEMU
 //       control.sock               the supervisor's control socket
