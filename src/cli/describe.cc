@@ -47,6 +47,7 @@ std::string egress(const workspace::Egress& egress) {
   count(egress.allow, "allow");
   count(egress.deny, "deny");
   count(egress.passthrough, "passthrough");
+  count(egress.trust, "trusted file(s)");
   return join(words);
 }
 

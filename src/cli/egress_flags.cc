@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "policy/policy_json.h"
+#include "supervisor/trust_file.h"
 #include "workspace/egress_spec.h"
 
 namespace microagent::cli {
@@ -40,6 +41,14 @@ Status read_cap(const std::optional<std::string>& value, const char* flag, Resul
 
 void read_switch(const std::optional<bool>& value, const char* flag, std::optional<Declared<bool>>& out) {
   if (value) out = Declared<bool>{*value, flag};
+}
+
+Status check_trust(const EgressDeclaration& egress) {
+  for (const Declared<std::string>& file : egress.trust) {
+    const auto text = supervisor::read_trust_file(file.value);
+    if (!text) return fail(with_context(text.error(), file.place));
+  }
+  return {};
 }
 
 // Replaces the word of the mode by what it means.
@@ -79,6 +88,9 @@ void add_egress_flags(CLI::App& command, EgressOptions& options) {
       ->type_name("FILE");
   command.add_flag("--egress-lock-allowlist", options.lock_allowlist, "only what is listed may be reached");
   command.add_flag("--observe", options.observe, "record what a locked allowlist would deny, and deny nothing");
+  add_list(command, "--egress-trust", options.trust,
+           "believe servers that these certificates vouch for too; a PEM file, may be repeated")
+      ->type_name("FILE");
   command.add_option("--egress-max-total-bytes", options.max_total_bytes, "bytes both ways, such as 50GiB; 0: no cap")
       ->type_name("BYTES");
   command
@@ -97,6 +109,8 @@ Result<EgressDeclaration> read_egress_flags(const EgressOptions& options) {
   read_rules(options.allow, "--egress-allow", flags.allow);
   read_rules(options.deny, "--egress-deny", flags.deny);
   read_rules(options.passthrough, "--egress-passthrough", flags.passthrough);
+  for (const std::string& file : options.trust) flags.trust.push_back({file, "--egress-trust"});
+  workspace::anchor_trust(flags, {});
   Status read =
       read_cap(options.max_total_bytes, "--egress-max-total-bytes", workspace::parse_byte_cap, flags.max_total_bytes);
   if (read) {
@@ -118,6 +132,7 @@ Result<EgressDeclaration> settle_egress(const EgressOptions& options, EgressDecl
     declared = workspace::unite(std::move(declared), std::move(*file));
   }
   if (Status settled = settle_mode(declared); !settled) return fail(settled.error());
+  if (Status trusted = check_trust(declared); !trusted) return fail(trusted.error());
   if (options.policy_file && declared.mode && declared.mode->value == "off") {
     return fail(ErrorKind::usage, fmt::format("--egress-policy: mode off ({}) has no policy", declared.mode->place),
                 "use mode broker or mitm, or leave the policy out");

@@ -13,7 +13,7 @@ namespace microagent::cli {
 
 struct EgressOptions {
   std::optional<std::string> mode, policy_file;
-  std::vector<std::string> allow, deny, passthrough;
+  std::vector<std::string> allow, deny, passthrough, trust;
   std::optional<std::string> max_total_bytes, max_bytes_per_second, max_connections;
   std::optional<bool> lock_allowlist, observe;
 };
@@ -26,7 +26,7 @@ Result<workspace::EgressDeclaration> read_egress_flags(const EgressOptions& opti
 // Unites what flags and spec say with the policy file, which is weaker, and settles the word of the mode.
 Result<workspace::EgressDeclaration> settle_egress(const EgressOptions& options, workspace::EgressDeclaration declared);
 
-// Every rule, and the policy as a whole; kind usage, and the message says the place.
+// Every rule, and the policy as a whole, but not the files of `trust`; kind usage, and the message says the place.
 Status check_egress(const workspace::Egress& egress);
 
 // What is worth a line on stderr; empty when nothing is.

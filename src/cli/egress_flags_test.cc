@@ -188,5 +188,38 @@ TEST(EgressJson, IsTheSameInManifestAndPolicy) {
   }
 }
 
+constexpr const char* kCertificate = R"(-----BEGIN CERTIFICATE-----
+MIIBbzCCARWgAwIBAgIUdV51zp6z636M5mWP+8FwC7dbgv8wCgYIKoZIzj0EAwIw
+DDEKMAgGA1UEAwwBeDAgFw0yNjExMjgwNTQzMzlaGA8yMTI2MTEwNDA1NDMzOVow
+DDEKMAgGA1UEAwwBeDBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IABBYNLFOWR/yd
+xnTs4Ru9NCMrA5Gi3HS+rLrTm0rDx+8c6SSUVYgzXEx7fFdHAgI5cY1K0OOgh5wa
++AANNopmEgqjUzBRMB0GA1UdDgQWBBSaqX5cCqFsrxNuoAyT7EYDmplMbDAfBgNV
+HSMEGDAWgBSaqX5cCqFsrxNuoAyT7EYDmplMbDAPBgNVHRMBAf8EBTADAQH/MAoG
+CCqGSM49BAMCA0gAMEUCIQDPaaO48rcLi3mVpKLm3bYfWO7JGmUxIjyoXx2SeCMV
+2AIga0ezA66D/LZXiuHW0ygpeSKcLuLYxwP4AAwmHKomiic=
+-----END CERTIFICATE-----
+)";
+
+TEST_F(EgressFlags, NameFilesToTrust) {
+  EgressDeclaration spec;
+  spec.trust = {{file("spec.pem", kCertificate), "microagent.yaml:3: egress.trust[0]"}};
+  options_.trust = {file("flag.pem", kCertificate)};
+  const auto egress = settled(spec);
+  ASSERT_TRUE(egress) << egress.error().message;
+  EXPECT_THAT(egress->trust, testing::ElementsAre(directory_ / "spec.pem", directory_ / "flag.pem"));
+}
+
+TEST_F(EgressFlags, RefuseFilesOfNoCertificates) {
+  options_.trust = {file("text.pem", "hello\n")};
+  EXPECT_THAT(refusal(),
+              testing::AllOf(StartsWith("--egress-trust: "), HasSubstr("/text.pem: there is no certificate")));
+  options_.trust = {file("key.pem", "a note\n-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n")};
+  EXPECT_THAT(refusal(), HasSubstr("/key.pem: line 2: a private key"));
+  options_.trust = {(directory_ / "nowhere.pem").string()};
+  EXPECT_THAT(refusal(), HasSubstr("nowhere.pem"));
+  options_.trust = {""};
+  EXPECT_THAT(refusal(), StartsWith("--egress-trust"));
+}
+
 }  // namespace
 }  // namespace microagent::cli

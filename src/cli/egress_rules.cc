@@ -30,8 +30,10 @@ Result<PolicyText> policy_text(const workspace::Egress& egress) {
   return policy::policy_from_json(workspace::to_json(egress), "egress");
 }
 
-Result<workspace::Egress> declared_egress(const PolicyText& text) {
-  return workspace::egress_from_json(policy::to_json(text), "egress");
+Result<workspace::Egress> declared_egress(const PolicyText& text, const workspace::Egress& before) {
+  auto egress = workspace::egress_from_json(policy::to_json(text), "egress");
+  if (egress) egress->trust = before.trust;
+  return egress;
 }
 
 Result<workspace::Egress> with_rules(const workspace::Egress& egress, policy::List list,
@@ -42,7 +44,7 @@ Result<workspace::Egress> with_rules(const workspace::Egress& egress, policy::Li
     text = policy::with_rule(*text, list, policy::rule_text(rule, place));
   }
   if (!text) return fail(text.error());
-  return declared_egress(*text);
+  return declared_egress(*text, egress);
 }
 
 Result<workspace::Egress> without_rules(const workspace::Egress& egress, const std::vector<std::string>& rules) {
@@ -52,7 +54,7 @@ Result<workspace::Egress> without_rules(const workspace::Egress& egress, const s
     text = policy::without_rule(*text, policy::rule_text(rule));
   }
   if (!text) return fail(text.error());
-  return declared_egress(*text);
+  return declared_egress(*text, egress);
 }
 
 std::string rule_needed(const audit::ParsedRecord& record, bool denied) {

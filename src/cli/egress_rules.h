@@ -15,7 +15,8 @@ namespace microagent::cli {
 
 // The policy as src/policy has it, and back.
 Result<policy::PolicyText> policy_text(const workspace::Egress& egress);
-Result<workspace::Egress> declared_egress(const policy::PolicyText& text);
+// With what is no policy's as it was in `before`.
+Result<workspace::Egress> declared_egress(const policy::PolicyText& text, const workspace::Egress& before);
 
 // With every one of the rules in a list, or without any of them. Kind usage for what is no rule, not_found for one that
 // is to be removed and is not there.

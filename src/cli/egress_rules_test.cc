@@ -30,6 +30,14 @@ TEST(EgressRules, ComeAndGo) {
   EXPECT_EQ(*with_rules(*less, List::allow, {"A.example:443"}, "again"), *less);
 }
 
+TEST(EgressRules, LeaveTrustAlone) {
+  workspace::Egress trusting = some_egress();
+  trusting.trust = {"/ca.pem"};
+  const auto more = with_rules(trusting, List::deny, {"10.0.0.0/8"}, "egress deny");
+  EXPECT_EQ(more.value().trust, trusting.trust);
+  EXPECT_EQ(without_rules(*more, {"10.0.0.0/8"}).value(), trusting);
+}
+
 TEST(EgressRules, ChangeTogetherOrNotAtAll) {
   const auto wrong = with_rules(some_egress(), List::allow, {"good.example", "https://x"}, "egress allow");
   ASSERT_FALSE(wrong);

@@ -95,7 +95,8 @@ Result<flow::Configure> wire_config(const workspace::Manifest& manifest, bool ho
   return configure;
 }
 
-std::string mediator_config(const workspace::Manifest& manifest, const std::filesystem::path& audit_file) {
+std::string mediator_config(const workspace::Manifest& manifest, const std::filesystem::path& audit_file,
+                            const std::vector<std::string>& trust) {
   Json config = {{"workspace", manifest.name},
                  {"mode", workspace::to_string(manifest.network.mode)},
                  {"auditFile", audit_file.string()},
@@ -106,6 +107,7 @@ std::string mediator_config(const workspace::Manifest& manifest, const std::file
     config["network"] = {
         {"ip", network.ip}, {"subnet", network.subnet}, {"gateway", network.gateway}, {"dns", manifest.network.dns}};
   }
+  if (!trust.empty()) config["trust"] = trust;
   if (manifest.mediation) config["mediation"] = mediation_config(*manifest.mediation);
   return config.dump(-1, ' ', true, Json::error_handler_t::replace);
 }

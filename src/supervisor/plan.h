@@ -25,8 +25,9 @@ inline constexpr std::uint8_t kPrefixLength6 = 64;
 // addresses that are none.
 Result<flow::Configure> wire_config(const workspace::Manifest& manifest, bool host_has_ipv6);
 
-// The mediator's configuration, JSON (mediator/config.h).
-std::string mediator_config(const workspace::Manifest& manifest, const std::filesystem::path& audit_file);
+// The mediator's configuration, JSON (mediator/config.h). `trust` holds what the files of egress.trust do.
+std::string mediator_config(const workspace::Manifest& manifest, const std::filesystem::path& audit_file,
+                            const std::vector<std::string>& trust);
 
 // What the guest's init is told.
 wire::GuestConfig guest_config(const workspace::Manifest& manifest, bool host_has_ipv6);

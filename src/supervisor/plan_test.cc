@@ -68,7 +68,7 @@ TEST(WireConfig, SpellsTheGuestsMacInBothWays) {
 }
 
 TEST(MediatorConfig, TellsDeclaredResolversOnly) {
-  const auto json = nlohmann::json::parse(mediator_config(manifest(), "/state/egress.jsonl"));
+  const auto json = nlohmann::json::parse(mediator_config(manifest(), "/state/egress.jsonl", {}));
   EXPECT_EQ(json.at("workspace"), "web");
   EXPECT_EQ(json.at("mode"), "user");
   EXPECT_EQ(json.at("auditFile"), "/state/egress.jsonl");
@@ -81,7 +81,7 @@ TEST(MediatorConfig, TellsDeclaredResolversOnly) {
 TEST(MediatorConfig, HasNoNetworkWhenIsolated) {
   workspace::Manifest isolated = manifest();
   isolated.network.mode = workspace::NetworkMode::isolated;
-  EXPECT_FALSE(nlohmann::json::parse(mediator_config(isolated, "/state/egress.jsonl")).contains("network"));
+  EXPECT_FALSE(nlohmann::json::parse(mediator_config(isolated, "/state/egress.jsonl", {})).contains("network"));
 }
 
 TEST(GuestConfig, HoldsWhatInitNeeds) {
@@ -106,12 +106,21 @@ TEST(MediatorConfig, TellsTheChannel) {
   workspace::Manifest declared;
   const auto channel = [&](const char* target) {
     declared.mediation = workspace::Mediation{2048, target, true, true};
-    return nlohmann::json::parse(mediator_config(declared, "/x"))["mediation"].dump();
+    return nlohmann::json::parse(mediator_config(declared, "/x", {}))["mediation"].dump();
   };
   EXPECT_EQ(channel("[::1]:9900"), R"({"host":"::1","port":2048,"tcpPort":9900,"text":"[::1]:9900"})");
   EXPECT_EQ(channel("unix:/a"), R"({"path":"/a","port":2048,"text":"unix:/a"})");
   declared.mediation.reset();
-  EXPECT_FALSE(nlohmann::json::parse(mediator_config(declared, "/x")).contains("mediation"));
+  EXPECT_FALSE(nlohmann::json::parse(mediator_config(declared, "/x", {})).contains("mediation"));
+}
+
+TEST(MediatorConfig, HoldsWhatTheFilesOfTrustDo) {
+  workspace::Manifest trusting = manifest();
+  trusting.egress.trust = {"/a.pem"};
+  const auto json = nlohmann::json::parse(mediator_config(trusting, "/x", {"the text of a"}));
+  EXPECT_EQ(json["trust"], nlohmann::json({"the text of a"}));
+  EXPECT_FALSE(json["egress"].contains("trust")) << "policies know nothing of it";
+  EXPECT_FALSE(nlohmann::json::parse(mediator_config(manifest(), "/x", {})).contains("trust"));
 }
 
 }  // namespace

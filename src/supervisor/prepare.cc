@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "supervisor/programs.h"
+#include "supervisor/trust_file.h"
 #include "vm/qemu_program.h"
 
 namespace microagent::supervisor {
@@ -19,6 +20,17 @@ Status check_memory(unsigned wanted_mib) {
               "declare less with --memory or resources.memory");
 }
 
+// As they are now: they may have been renewed since the workspace was created, or be gone.
+Result<std::vector<std::string>> read_trust(const std::vector<std::string>& files) {
+  std::vector<std::string> texts;
+  for (const std::string& file : files) {
+    auto text = read_trust_file(file);
+    if (!text) return fail(with_context(text.error(), "egress.trust"));
+    texts.push_back(std::move(*text));
+  }
+  return texts;
+}
+
 }  // namespace
 
 Result<Provisions> prepare(const workspace::Manifest& manifest, const std::filesystem::path& state_root,
@@ -32,10 +44,12 @@ Result<Provisions> prepare(const workspace::Manifest& manifest, const std::files
   if (!netd) return fail(netd.error());
   auto mediator = find_program(program_directory, "microagent-mediator");
   if (!mediator) return fail(mediator.error());
+  auto trust = read_trust(manifest.egress.trust);
+  if (!trust) return fail(trust.error());
   auto ports = bind_ports(manifest.network.forwards);
   if (!ports) return fail(ports.error());
-  return Provisions{std::move(*guest),    std::move(*qemu),         std::move(*netd),
-                    std::move(*mediator), vm::probe_acceleration(), std::move(*ports)};
+  return Provisions{std::move(*guest),        std::move(*qemu),  std::move(*netd), std::move(*mediator),
+                    vm::probe_acceleration(), std::move(*ports), std::move(*trust)};
 }
 
 }  // namespace microagent::supervisor

@@ -16,6 +16,7 @@ struct Provisions {
   std::filesystem::path qemu, netd, mediator;
   vm::Acceleration acceleration;
   std::vector<BoundPort> ports;
+  std::vector<std::string> trust;  // PEM
 };
 
 // `program_directory` is where our own programs lie. The error is the first thing that is wrong; nothing is kept then.

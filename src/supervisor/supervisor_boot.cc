@@ -55,7 +55,7 @@ asio::awaitable<Status> Supervisor::boot() {
 Status Supervisor::provide() {
   workspace::Runtime& record = journal_.record();
   record.supervisor_pid = ::getpid();
-  for (const char* name : {"guestReady", "execReady", "shellReady", "resultReady", "mediationReady"}) {
+  for (const char* name : {"guestReady", "execReady", "shellReady", "resultReady", "mediationReady", "trustReady"}) {
     record.readiness[name] = {};
   }
   if (Status entered = journal_.enter(State::starting, ""); !entered) return entered;
@@ -82,8 +82,9 @@ asio::awaitable<Status> Supervisor::start_workers() {
   if (!to_mediator) co_return fail(to_mediator.error());
   auto between = flow::Channel::make_pair();
   if (!between) co_return fail(between.error());
-  auto config = sealed_file("microagent-mediator-config",
-                            mediator_config(charge_.manifest, charge_.directory_path / "egress.jsonl"));
+  auto config =
+      sealed_file("microagent-mediator-config",
+                  mediator_config(charge_.manifest, charge_.directory_path / "egress.jsonl", provisions_->trust));
   if (!config) co_return fail(config.error());
 
   const Worker::Surroundings surroundings{io_.get_executor(), charge_.log, changes_};

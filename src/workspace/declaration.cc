@@ -92,6 +92,7 @@ void resolve_egress(const EgressDeclaration& declared, Resolver& resolver, Egres
   for (const EgressRule& rule : declared.passthrough) {
     resolver.add("egress.passthrough", rule, rule.place, egress.passthrough);
   }
+  for (const Text& file : declared.trust) resolver.add("egress.trust", file.value, file.place, egress.trust);
 }
 
 }  // namespace
@@ -156,10 +157,18 @@ EgressDeclaration unite(EgressDeclaration stronger, EgressDeclaration weaker) {
   std::swap(stronger.allow, weaker.allow);
   std::swap(stronger.deny, weaker.deny);
   std::swap(stronger.passthrough, weaker.passthrough);
+  std::swap(stronger.trust, weaker.trust);
   append(stronger.allow, std::move(weaker.allow));
   append(stronger.deny, std::move(weaker.deny));
   append(stronger.passthrough, std::move(weaker.passthrough));
+  append(stronger.trust, std::move(weaker.trust));
   return stronger;
+}
+
+void anchor_trust(EgressDeclaration& egress, const std::filesystem::path& directory) {
+  for (Text& file : egress.trust) {
+    if (!file.value.empty()) file.value = std::filesystem::absolute(directory / file.value).lexically_normal();
+  }
 }
 
 Result<Manifest> resolve(const Declaration& declaration) {

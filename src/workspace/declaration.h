@@ -3,6 +3,7 @@
 // What the user wrote, before it becomes a manifest: flags and spec, each value with its place for error messages.
 
 #include <cstdint>
+#include <filesystem>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -21,6 +22,7 @@ struct EgressDeclaration {
   std::vector<EgressRule> allow, deny, passthrough;  // each with its place
   std::optional<Declared<std::uint64_t>> max_total_bytes, max_bytes_per_second;
   std::optional<Declared<std::uint32_t>> max_connections;
+  std::vector<Declared<std::string>> trust;  // paths
 };
 
 struct Declaration {
@@ -44,6 +46,9 @@ Result<std::uint32_t> parse_cpus(std::string_view text);
 // Flags win, lists unite: the spec's entries first. A variable that both set has the flag's value.
 Declaration unite(Declaration flags, Declaration spec);
 EgressDeclaration unite(EgressDeclaration stronger, EgressDeclaration weaker);
+
+// Makes the paths of what a file in `directory` says, or a flag in the working directory, absolute.
+void anchor_trust(EgressDeclaration& egress, const std::filesystem::path& directory);
 
 // The manifest with every rule checked and every default but created_at filled in. Kind usage; the message says the
 // place.

@@ -60,6 +60,8 @@ TEST(Declaration, EgressUnitesListsAndTheFlagsWin) {
   spec.egress.allow = {rule("a.com", "s:3")};
   spec.egress.deny = {rule("c.com", "s:4")};
   spec.egress.passthrough = {rule("d.com", "s:5")};
+  spec.egress.trust = {Text{"/a.pem", "s:6"}};
+  flags.egress.trust = {Text{"/b.pem", "--egress-trust"}};
   spec.egress.max_total_bytes = {1, "s:6"};
   spec.egress.max_bytes_per_second = {2, "s:7"};
   spec.egress.max_connections = {3, "s:8"};
@@ -73,6 +75,7 @@ TEST(Declaration, EgressUnitesListsAndTheFlagsWin) {
   expected.allow = {rule("a.com", "s:3"), rule("b.com", "--egress-allow")};
   expected.deny = {rule("c.com", "s:4")};
   expected.passthrough = {rule("d.com", "s:5")};
+  expected.trust = {"/a.pem", "/b.pem"};
   expected.max_total_bytes = 1;
   expected.max_bytes_per_second = 2;
   expected.max_connections = 4;

@@ -107,6 +107,12 @@ Json to_json(const Egress& egress) {
   return json;
 }
 
+Json manifest_json(const Egress& egress) {
+  Json json = to_json(egress);
+  if (!egress.trust.empty()) json["trust"] = egress.trust;
+  return json;
+}
+
 Result<Egress> egress_from_json(const Json& json, std::string_view file) {
   Egress egress;
   JsonFields fields(json, file, "egress.");
@@ -116,6 +122,7 @@ Result<Egress> egress_from_json(const Json& json, std::string_view file) {
   read_rules(fields, "allow", file, egress.allow);
   read_rules(fields, "deny", file, egress.deny);
   read_rules(fields, "passthrough", file, egress.passthrough);
+  fields.read_if_there("trust", egress.trust);
   fields.read_if_there("maxTotalBytes", egress.max_total_bytes);
   fields.read_if_there("maxBytesPerSecond", egress.max_bytes_per_second);
   fields.read_if_there("maxConnections", egress.max_connections);
@@ -131,6 +138,7 @@ Json egress_record(const Egress& egress) {
        {{"allow", egress.allow.size()}, {"deny", egress.deny.size()}, {"passthrough", egress.passthrough.size()}}}};
   if (egress.observe) record["observe"] = true;
   put_caps(egress, record);
+  if (!egress.trust.empty()) record["trust"] = egress.trust;
   return record;
 }
 

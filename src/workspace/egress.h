@@ -17,6 +17,7 @@ namespace microagent::workspace {
 inline constexpr const char* kDefaultEgressMode = "broker";
 inline constexpr std::size_t kMaxEgressRules = 200'000;
 inline constexpr std::size_t kMaxEgressWord = 4096;  // bytes of one word of a rule
+inline constexpr std::size_t kMaxTrustFiles = 64;
 
 // One entry of a rule list.
 struct EgressRule {
@@ -40,16 +41,19 @@ struct Egress {
   std::uint64_t max_total_bytes = 0;
   std::uint64_t max_bytes_per_second = 0;
   std::uint32_t max_connections = 0;
+  std::vector<std::string> trust;  // absolute paths of PEM files: whose servers are believed beside the host's
 
   bool operator==(const Egress&) const = default;
 };
 
-// As policy/policy_json.h describes it; the mediator is told the same.
+// The policy, as policy/policy_json.h describes it and the mediator is told; without `trust`, which judges nothing.
 nlohmann::json to_json(const Egress& egress);
+// All of it, for the manifest.
+nlohmann::json manifest_json(const Egress& egress);
 // Strict, like manifest_from_json().
 Result<Egress> egress_from_json(const nlohmann::json& json, std::string_view file);
 
-// For `create` and `status`: mode, lockAllowlist, how many rules, caps.
+// For `create` and `status`: mode, lockAllowlist, how many rules, caps, trust.
 nlohmann::json egress_record(const Egress& egress);
 
 // "1048576", "512KiB", "50GiB": bytes. "256": connections. 0 means no cap. Kind usage; the message does not say the

@@ -26,6 +26,7 @@ class EgressReader {
          {"allow", [this](const auto& v) { read_rules(v, out_.allow); }},
          {"deny", [this](const auto& v) { read_rules(v, out_.deny); }},
          {"passthrough", [this](const auto& v) { read_rules(v, out_.passthrough); }},
+         {"trust", [this](const auto& v) { read_trust(v); }},
          {"maxTotalBytes", [this](const auto& v) { yaml_.read_scalar(v, out_.max_total_bytes, parse_byte_cap); }},
          {"maxBytesPerSecond",
           [this](const auto& v) { yaml_.read_scalar(v, out_.max_bytes_per_second, parse_byte_cap); }},
@@ -34,6 +35,12 @@ class EgressReader {
   }
 
  private:
+  void read_trust(const YamlValue& value) {
+    yaml_.read_list(value, [this](const YamlValue& item) {
+      if (auto file = yaml_.scalar(item)) out_.trust.push_back(std::move(*file));
+    });
+  }
+
   void read_rules(const YamlValue& value, std::vector<EgressRule>& rules) {
     yaml_.read_list(value, [&](const YamlValue& item) {
       if (item.node.IsMap()) return read_rule_map(item, rules);
@@ -122,6 +129,7 @@ Result<EgressDeclaration> parse_policy_file(std::string_view text, std::string_v
   Status read = read_yaml_document(
       text, file, [&](YamlReader& yaml, const YamlValue& root) { read_egress_map(yaml, root, policy); });
   if (!read) return fail(read.error());
+  anchor_trust(policy, std::filesystem::path(file).parent_path());
   return policy;
 }
 

@@ -14,6 +14,7 @@
 //   maxBytesPerSecond: 10MiB
 //   maxConnections: 256
 //   observe: false
+//   trust: [ca/internal.pem]     # whose servers are believed beside the host's; relative to this file
 
 #include <filesystem>
 #include <string_view>

@@ -146,5 +146,19 @@ TEST(PolicyFile, SurvivesEveryTruncation) {
   }
 }
 
+TEST(PolicyFile, NamesFilesToTrustFromWhereItLies) {
+  const auto policy = parse_policy_file("trust: [ca.pem, ../b.pem, /abs.pem]\n", "/etc/agent/policy.yaml");
+  ASSERT_TRUE(policy) << policy.error().message;
+  ASSERT_EQ(policy->trust.size(), 3U);
+  EXPECT_EQ(policy->trust[0].value, "/etc/agent/ca.pem");
+  EXPECT_EQ(policy->trust[0].place, "/etc/agent/policy.yaml:1: trust[0]");
+  EXPECT_EQ(policy->trust[1].value, "/etc/b.pem");
+  EXPECT_EQ(policy->trust[2].value, "/abs.pem");
+  const auto spec = parse_spec("name: web\negress:\n  trust: [ca.pem]\n", "/w/microagent.yaml");
+  ASSERT_TRUE(spec) << spec.error().message;
+  EXPECT_EQ(spec->egress.trust.at(0).value, "/w/ca.pem");
+  EXPECT_EQ(spec->egress.trust.at(0).place, "/w/microagent.yaml:3: egress.trust[0]");
+}
+
 }  // namespace
 }  // namespace microagent::workspace

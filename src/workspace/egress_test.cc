@@ -36,19 +36,25 @@ Egress rich() {
   egress.max_total_bytes = std::uint64_t{50} << 30;
   egress.max_bytes_per_second = 7;
   egress.max_connections = 8;
+  egress.trust = {"/ca/one.pem", "/ca/two.pem"};
   return egress;
 }
 
 std::string refusal(const char* pointer, const Json& value) {
-  Json json = to_json(rich());
+  Json json = manifest_json(rich());
   json[Json::json_pointer(pointer)] = value;
   const auto egress = egress_from_json(json, "FILE");
   return egress ? "accepted" : egress.error().message;
 }
 
 TEST(Egress, ComesBackAsItWas) {
-  EXPECT_EQ(*egress_from_json(to_json(rich()), "FILE"), rich());
-  EXPECT_EQ(*egress_from_json(to_json(Egress{}), "FILE"), Egress{});
+  EXPECT_EQ(*egress_from_json(manifest_json(rich()), "FILE"), rich());
+  EXPECT_EQ(*egress_from_json(manifest_json(Egress{}), "FILE"), Egress{});
+}
+
+TEST(Egress, TellsPoliciesNothingOfTrust) {
+  EXPECT_FALSE(to_json(rich()).contains("trust"));
+  EXPECT_THAT(refusal("/trust", "/ca.pem"), HasSubstr("egress.trust"));
 }
 
 TEST(Egress, IsReadStrictly) {
@@ -70,7 +76,8 @@ TEST(Egress, IsRecordedInShort) {
       "rules":{"allow":0,"deny":0,"passthrough":0}})"));
   EXPECT_EQ(egress_record(rich()), Json::parse(R"({"mode":"mitm","lockAllowlist":true,"observe":true,
       "rules":{"allow":2,"deny":1,"passthrough":1},
-      "maxTotalBytes":53687091200,"maxBytesPerSecond":7,"maxConnections":8})"));
+      "maxTotalBytes":53687091200,"maxBytesPerSecond":7,"maxConnections":8,
+      "trust":["/ca/one.pem","/ca/two.pem"]})"));
 }
 
 TEST(Egress, ReadsCaps) {

@@ -51,7 +51,7 @@ Json to_json(const Manifest& manifest) {
                {"resources", {{"memoryMiB", manifest.resources.memory_mib}, {"cpus", manifest.resources.cpus}}},
                {"env", manifest.env},
                {"entrypoint", manifest.entrypoint},
-               {"egress", to_json(manifest.egress)}};
+               {"egress", manifest_json(manifest.egress)}};
   if (manifest.mediation) json["mediation"] = mediation_record(*manifest.mediation);
   return json;
 }

@@ -79,6 +79,15 @@ std::optional<Violation> find_egress_violation(const Egress& egress) {
   }
   const std::array lists{std::pair{"allow", &egress.allow}, std::pair{"deny", &egress.deny},
                          std::pair{"passthrough", &egress.passthrough}};
+  const auto is_wrong = [](const std::string& file) { return !file.starts_with('/') || file.size() > kMaxEgressWord; };
+  if (const auto found = std::ranges::find_if(egress.trust, is_wrong); found != egress.trust.end()) {
+    return Violation{fmt::format("egress.trust[{}]", found - egress.trust.begin()), "is no path of a file",
+                     "give a file of certificates in PEM format"};
+  }
+  if (egress.trust.size() > kMaxTrustFiles) {
+    return Violation{"egress.trust", fmt::format("{} files are more than {}", egress.trust.size(), kMaxTrustFiles),
+                     "put several certificates into one file"};
+  }
   std::size_t total = 0;
   for (const auto& [name, list] : lists) {
     total += list->size();

@@ -106,6 +106,7 @@ Result<Declaration> parse_spec(std::string_view text, std::string_view file) {
   Status read = read_yaml_document(text, file,
                                    [&](YamlReader& yaml, const YamlValue& root) { SpecReader(yaml, spec).read(root); });
   if (!read) return fail(read.error());
+  anchor_trust(spec.egress, std::filesystem::path(file).parent_path());
   return spec;
 }
 
