@@ -16,6 +16,7 @@ void check_payload(const FrameReader::Frame& frame) {
   (void)parse_terminal_size(payload);
   (void)parse_number(payload);
   if (const auto exec = parse_exec(payload)) MICROAGENT_CHECK(encode_exec(*exec) == frame.payload);
+  if (const auto trust = parse_trust(payload)) MICROAGENT_CHECK(encode_trust(*trust) == frame.payload);
   if (const auto copy = parse_copy(payload)) MICROAGENT_CHECK(encode_copy(*copy) == frame.payload);
 }
 

@@ -34,7 +34,7 @@ def test_readiness_has_all_its_signals(fresh):
     fresh.json("create", "web")
     readiness = fresh.json("status", "web")["readiness"]
     assert {name: signal["ready"] for name, signal in readiness.items()} == dict.fromkeys(
-        ("guestReady", "execReady", "shellReady", "resultReady", "mediationReady"), False)
+        ("guestReady", "execReady", "shellReady", "resultReady", "mediationReady", "trustReady"), False)
 
 
 def test_the_records_of_an_isolated_workspace(fresh):

@@ -10,6 +10,7 @@
 //     {"type":"workload_exited","code":0,"signal":0}
 //     {"type":"guest_failed","error":"..."}                   the guest's init could not set up; text in ASCII
 //     {"type":"mediation","ready":bool,"error":"..."}
+//     {"type":"trust","ready":bool,"error":"..."}             the guest trusts the authority that intercepts its TLS
 //     {"type":"result_ready","bytes":N,"error":"..."}         the guest's result is kept, or why not
 //   supervisor -> mediator
 //     {"type":"shutdown"}                                     ask the guest's init for a clean end

@@ -105,9 +105,7 @@ void AgentStream::receive() {
   if (count < 0 && (errno == EAGAIN || errno == EINTR)) return;
   if (count <= 0) return lose();
   frames_.feed(ByteView(chunk).first(static_cast<std::size_t>(count)));
-  while (const auto frame = frames_.next()) {
-    if (frame->type == FrameType::shutdown) on_shutdown_();
-  }
+  while (const auto frame = frames_.next()) on_frame_(*frame);
   if (frames_.broken()) lose();
 }
 

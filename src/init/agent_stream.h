@@ -16,10 +16,11 @@ class AgentStream {
  public:
   // A connecting or connected non-blocking stream socket.
   using Connect = std::function<Result<Fd>()>;
-  using OnShutdown = std::function<void()>;
+  // What the host says.
+  using OnFrame = std::function<void(const wire::FrameReader::Frame&)>;
 
-  AgentStream(Loop& loop, Connect connect, OnShutdown on_shutdown)
-      : loop_(loop), connect_(std::move(connect)), on_shutdown_(std::move(on_shutdown)) {}
+  AgentStream(Loop& loop, Connect connect, OnFrame on_frame)
+      : loop_(loop), connect_(std::move(connect)), on_frame_(std::move(on_frame)) {}
   ~AgentStream();
   AgentStream(const AgentStream&) = delete;
   AgentStream& operator=(const AgentStream&) = delete;
@@ -39,7 +40,7 @@ class AgentStream {
 
   Loop& loop_;
   Connect connect_;
-  OnShutdown on_shutdown_;
+  OnFrame on_frame_;
   Fd stream_;
   bool connected_ = false, finishing_ = false, finished_ = false;
   wire::FrameReader frames_;

@@ -62,7 +62,9 @@ class AgentStreamTest : public testing::Test {
   Fd host_;
   wire::FrameReader reader_;
   std::string heard_;
-  AgentStream stream_{loop_, [this] { return connect(); }, [this] { ++shutdowns_; }};
+  AgentStream stream_{
+      loop_, [this] { return connect(); },
+      [this](const wire::FrameReader::Frame& frame) { shutdowns_ += frame.type == FrameType::shutdown; }};
 };
 
 TEST_F(AgentStreamTest, GreetsBeforeAnythingElse) {

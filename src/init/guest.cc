@@ -16,6 +16,7 @@
 #include "init/network.h"
 #include "init/text.h"
 #include "init/timings.h"
+#include "init/trust.h"
 
 namespace microagent::init {
 namespace {
@@ -28,6 +29,7 @@ constexpr rlimit kOwnOpenFiles{65'536, 524'288};
 
 // How long the end may take; the host waits 10 s as a rule.
 constexpr std::chrono::milliseconds kTermPatience{5'000}, kKillPatience{2'000}, kHostPatience{1'000};
+constexpr std::chrono::milliseconds kTrustPatience{30'000};  // the host may be busy making its key
 
 // What the host declared. It may hold secrets of the workspace's, so it does not stay where every user could read it.
 Result<wire::GuestConfig> take_config() {
@@ -43,6 +45,15 @@ Result<wire::GuestConfig> take_config() {
 
 }  // namespace
 
+template <typename Fact>
+bool Guest::run_until(Fact fact, std::chrono::milliseconds limit) {
+  bool late = false;
+  const Loop::Timer timer = loop_.after(limit, [&] { late = true; });
+  while (!fact() && !late) loop_.step();
+  loop_.cancel(timer);
+  return fact();
+}
+
 Status Guest::boot() {
   Timings timings;
   if (Status prepared = prepare(); !prepared) return prepared;
@@ -54,6 +65,8 @@ Status Guest::boot() {
   timings.mark("services");
   if (Status set = set_up_network(); !set) return set;
   timings.mark("network");
+  if (Status told = await_trust(); !told) return told;
+  timings.mark("trust");
   agent_.send(wire::encode_frame(FrameType::ready, wire::encode_guest_facts(facts_)));
   timings.say_all();
   return start_workload();
@@ -96,6 +109,31 @@ Status Guest::set_up_network() {
   return {};
 }
 
+// Nothing of the workspace's may run before: it would meet certificates that it does not know, and remember that.
+Status Guest::await_trust() {
+  if (run_until([this] { return trust_ || shutdown_wanted_; }, kTrustPatience)) return {};
+  return fail(ErrorKind::transient, "the host did not say whom to trust");
+}
+
+void Guest::on_frame(const wire::FrameReader::Frame& frame) {
+  if (frame.type == FrameType::shutdown) request_shutdown();
+  if (frame.type == FrameType::trust) on_trust(frame.payload);
+}
+
+void Guest::on_trust(ByteView payload) {
+  auto trust = wire::parse_trust(payload);
+  if (!trust) return say("the host told in no way that this init understands whom to trust");
+  const bool known = trust_ == trust;  // told again over a new stream
+  trust_ = std::move(*trust);
+  if (known || trust_->certificate.empty()) return;
+  const Status installed = install_trust("", *trust_);
+  if (!installed) say(installed.error().message);
+  // Processes that run already go on with what they have.
+  environment_ = merge(workspace_environment(trust_environment()), config_.env);
+  const std::string why = installed ? std::string() : installed.error().message;
+  agent_.send(wire::encode_frame(FrameType::trusted, std::string_view(why).substr(0, wire::kMaxFrame)));
+}
+
 Status Guest::start_workload() {
   if (config_.entrypoint.empty()) return {};
   workload_ = {.argv = {"/bin/sh", "-c", config_.entrypoint}, .environment = environment_, .streams = Streams::console};
@@ -121,15 +159,6 @@ void Guest::report_failure(const Error& error) {
 
 void Guest::live() {
   while (!shutdown_wanted_) loop_.step();
-}
-
-template <typename Fact>
-bool Guest::run_until(Fact fact, std::chrono::milliseconds limit) {
-  bool late = false;
-  const Loop::Timer timer = loop_.after(limit, [&] { late = true; });
-  while (!fact() && !late) loop_.step();
-  loop_.cancel(timer);
-  return fact();
 }
 
 void Guest::wind_down() {

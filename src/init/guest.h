@@ -30,8 +30,11 @@ class Guest {
   Status prepare();
   Status set_up_network();
   Status serve();
+  Status await_trust();
   Status start_workload();
   void on_signal(int signal);
+  void on_frame(const wire::FrameReader::Frame& frame);
+  void on_trust(ByteView payload);
   void request_shutdown() { shutdown_wanted_ = true; }
   // Lets things happen until it holds, for a limited time.
   template <typename Fact>
@@ -43,11 +46,12 @@ class Guest {
   Environment environment_;
   std::optional<Signals> signals_;
   std::optional<ResultWatch> result_watch_;
-  AgentStream agent_{loop_, connect_to_host, [this] { request_shutdown(); }};
+  AgentStream agent_{loop_, connect_to_host, [this](const wire::FrameReader::Frame& frame) { on_frame(frame); }};
   ExecService exec_{{loop_, reaper_, environment_}};
   ProcessSpec workload_;
   Fd workload_verdict_;
   wire::GuestFacts facts_;
+  std::optional<wire::Trust> trust_;  // as the host told it last
   bool shutdown_wanted_ = false;
 };
 

@@ -84,6 +84,8 @@ AgentProtocol::Outcome AgentProtocol::on_frame(const wire::FrameReader::Frame& f
       const std::uint32_t code = status->code, signal = status->signal;
       return one({{"type", "workload_exited"}, {"code", code}, {"signal", signal}});
     }
+    case wire::FrameType::trusted:
+      return one({{"type", "trust"}, {"ready", payload.empty()}, {"error", printable(payload)}});
     case wire::FrameType::result_ready: return one({{"type", "result_ready"}});
     default: return tl::unexpected<std::string>("a frame that is not the guest's to send");
   }

@@ -1,8 +1,8 @@
 #pragma once
 
 // What the guest's init may say on its agent stream (wire/agent.h), checked: hello first, then ready, failed and
-// workload_exited, each at most once however often it connects, and result_ready as often as it likes. The guest is
-// hostile; only what is composed here reaches the supervisor.
+// workload_exited, each at most once however often it connects, and result_ready and trusted as often as it likes. The
+// guest is hostile; only what is composed here reaches the supervisor.
 
 #include <nlohmann/json.hpp>
 #include <optional>

@@ -44,6 +44,13 @@ TEST_F(AgentProtocolTest, PassesTheGuestsFactsOn) {
   EXPECT_EQ(after_hello(exited(3, 0)), R"([{"code":3,"signal":0,"type":"workload_exited"}])");
 }
 
+TEST_F(AgentProtocolTest, PassesOnWhetherTheGuestTrustsUs) {
+  EXPECT_EQ(after_hello(wire::encode_frame(FrameType::trusted, ByteView())),
+            R"([{"error":"","ready":true,"type":"trust"}])");
+  EXPECT_EQ(after_hello(wire::encode_frame(FrameType::trusted, std::string_view("no\nroom"))),
+            R"([{"error":"no?room","ready":false,"type":"trust"}])");
+}
+
 TEST_F(AgentProtocolTest, LeavesTheNetworkOutWhenIsolated) {
   protocol_ = AgentProtocol(true);
   EXPECT_EQ(after_hello(wire::encode_frame(FrameType::ready, std::string_view("anything"))),
@@ -59,7 +66,7 @@ TEST_F(AgentProtocolTest, MakesTheGuestsWordsPrintable) {
 TEST_F(AgentProtocolTest, WantsAHelloOfItsOwnVersionFirst) {
   EXPECT_EQ(protocol_.feed(ready()).error(), "spoke before its hello");
   protocol_.start_stream();
-  EXPECT_EQ(protocol_.feed(hello(2)).error(), "speaks another version");
+  EXPECT_EQ(protocol_.feed(hello(wire::kAgentVersion + 1)).error(), "speaks another version");
   protocol_.start_stream();
   EXPECT_EQ(protocol_.feed(wire::encode_frame(FrameType::hello, ByteView())).error(), "a malformed hello");
   EXPECT_FALSE(protocol_.greeted());

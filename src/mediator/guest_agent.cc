@@ -1,5 +1,6 @@
 #include "mediator/guest_agent.h"
 
+#include <fmt/format.h>
 #include <sys/socket.h>
 
 #include <array>
@@ -37,10 +38,16 @@ void GuestAgent::shutdown() {
   if (stream_ && protocol_.greeted()) send_shutdown();
 }
 
+void GuestAgent::trust(wire::Trust trust) {
+  trust_ = std::move(trust);
+  if (stream_ && protocol_.greeted()) send_trust();
+}
+
 asio::awaitable<void> GuestAgent::converse() {
   const Deadline hello_deadline = in(kHelloTimeout);
   while (!protocol_.greeted() && co_await take_frames(hello_deadline)) {
   }
+  if (protocol_.greeted()) send_trust();
   if (protocol_.greeted() && shutdown_wanted_) send_shutdown();
   while (protocol_.greeted() && co_await take_frames(kNever)) {
   }
@@ -62,10 +69,15 @@ asio::awaitable<bool> GuestAgent::take_frames(Deadline deadline) {
   co_return true;
 }
 
-void GuestAgent::send_shutdown() {
-  const auto frame = wire::encode_frame(wire::FrameType::shutdown, ByteView());
+// What we send is small and rare: a guest that does not take it at once takes nothing.
+void GuestAgent::send(wire::FrameType type, ByteView payload, std::string_view what) {
+  const auto frame = wire::encode_frame(type, payload);
   const ssize_t sent = ::send(stream_->native_handle(), frame.data(), frame.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
-  if (sent != static_cast<ssize_t>(frame.size())) warnings_.warn("the guest agent does not take the shutdown request");
+  if (sent != static_cast<ssize_t>(frame.size())) warnings_.warn(fmt::format("the guest agent does not take {}", what));
 }
+
+void GuestAgent::send_trust() { send(wire::FrameType::trust, wire::encode_trust(trust_), "whom to trust"); }
+
+void GuestAgent::send_shutdown() { send(wire::FrameType::shutdown, ByteView(), "the shutdown request"); }
 
 }  // namespace microagent::mediator

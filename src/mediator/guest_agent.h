@@ -10,8 +10,8 @@
 
 namespace microagent::mediator {
 
-// Our end of the guest agent's stream: one stream at a time, its messages passed on, a shutdown sent. Must outlive its
-// event loop's run.
+// Our end of the guest agent's stream: one stream at a time, its messages passed on, a shutdown sent. Every guest is
+// told whom to trust as soon as it has said hello, if only that there is nobody. Must outlive its event loop's run.
 class GuestAgent {
  public:
   using Report = std::function<void(const nlohmann::json&)>;
@@ -21,17 +21,23 @@ class GuestAgent {
   // A new stream; the guest's end of it for netd. Kind conflict while one lives.
   Result<Fd> accept();
 
+  // Whom the guest has to trust from now on.
+  void trust(wire::Trust trust);
+
   // Asks the guest for a clean end: now, or as soon as it has said hello.
   void shutdown();
 
  private:
   asio::awaitable<void> converse();
   asio::awaitable<bool> take_frames(Deadline deadline);
+  void send(wire::FrameType type, ByteView payload, std::string_view what);
+  void send_trust();
   void send_shutdown();
 
   asio::any_io_executor executor_;
   Report report_;
   AgentProtocol protocol_;
+  wire::Trust trust_;
   std::optional<Descriptor> stream_;
   bool shutdown_wanted_ = false;
   LogLimit warnings_;

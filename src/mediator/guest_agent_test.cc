@@ -35,12 +35,36 @@ TEST_F(GuestAgentTest, TakesOneStreamAtATime) {
   ASSERT_TRUE(loop_.until([&] { return agent_.accept().has_value(); }));
 }
 
+Bytes trust(const wire::Trust& trust) { return wire::encode_frame(FrameType::trust, wire::encode_trust(trust)); }
+
+const wire::Trust kTrust{"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "0123abcd"};
+
+TEST_F(GuestAgentTest, TellsEveryGuestThatGreetsWhomToTrust) {
+  Fd guest = std::move(*agent_.accept());
+  EXPECT_EQ(arrived(guest), std::nullopt) << "nobody greeted";
+  put(guest, hello());
+  ASSERT_TRUE(loop_.until([&] { return arrived(guest) == trust({}); }));
+  agent_.trust(kTrust);
+  EXPECT_EQ(arrived(guest), trust(kTrust));
+  guest.reset();
+  Fd again;
+  ASSERT_TRUE(loop_.until([&] {
+    auto accepted = agent_.accept();
+    if (accepted) again = std::move(*accepted);
+    return accepted.has_value();
+  }));
+  put(again, hello());
+  ASSERT_TRUE(loop_.until([&] { return arrived(again) == trust(kTrust); }));
+}
+
 TEST_F(GuestAgentTest, AsksForTheShutdownAsSoonAsThereIsSomebodyToAsk) {
   agent_.shutdown();
   const Fd guest = std::move(*agent_.accept());
   put(guest, hello());
   const Bytes request = wire::encode_frame(FrameType::shutdown, ByteView());
-  ASSERT_TRUE(loop_.until([&] { return arrived(guest) == request; }));
+  Bytes both = trust({});
+  both.insert(both.end(), request.begin(), request.end());
+  ASSERT_TRUE(loop_.until([&] { return arrived(guest) == both; }));
   agent_.shutdown();
   EXPECT_EQ(arrived(guest), request);
 }

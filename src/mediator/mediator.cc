@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/log.h"
+#include "mediator/authority_file.h"
 #include "mediator/mediation_records.h"
 #include "mediator/spawn.h"
 #include "wire/agent.h"
@@ -44,6 +45,7 @@ Result<std::unique_ptr<Mediator>> Mediator::open(asio::io_context& io, Config co
                                                   std::move(*audit), std::move(*host_addresses), std::move(*supervisor),
                                                   std::move(*netd)));
   if (const Status ready = mediator->prepare_caps(); !ready) return fail(ready.error());
+  if (const Status ready = mediator->prepare_trust(mediator->config_.egress); !ready) return fail(ready.error());
   return mediator;
 }
 
@@ -84,6 +86,19 @@ Status Mediator::prepare_caps() {
   if (!caps) return fail(caps.error());
   caps_.emplace(std::move(*caps));
   return caps_->apply(policy_.policy());
+}
+
+// Once a guest trusts an authority it goes on to, whatever the policy becomes: it costs nothing, and connections that
+// it has may still be read.
+Status Mediator::prepare_trust(const policy::PolicyText& policy) {
+  if (authority_) return {};
+  const auto file = config_.audit_file.parent_path() / kAuthorityFile;
+  if (!policy::may_intercept(policy)) return forget_authority(file);
+  auto authority = keep_authority(file, config_.workspace);
+  if (!authority) return fail(with_context(authority.error(), "certificate authority"));
+  authority_.emplace(std::move(*authority));
+  agent_.trust({authority_->certificate_pem(), authority_->subject_hash()});
+  return {};
 }
 
 Status Mediator::record_policy() {

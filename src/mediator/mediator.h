@@ -18,6 +18,7 @@
 #include "mediator/records.h"
 #include "mediator/result_fetch.h"
 #include "mediator/supervisor_link.h"
+#include "tls/authority.h"
 
 namespace microagent::mediator {
 
@@ -48,6 +49,8 @@ class Mediator {
            HostAddresses host_addresses, Descriptor supervisor, std::unique_ptr<NetdLink> netd);
 
   Status prepare_caps();
+  // Whom the guest has to trust under this policy; made where interception begins.
+  Status prepare_trust(const policy::PolicyText& policy);
 
   // The two links (mediator.cc).
   asio::awaitable<void> serve_netd();
@@ -108,6 +111,7 @@ class Mediator {
   std::unique_ptr<NetdLink> netd_;
   GuestAgent agent_;
   DnsService dns_;
+  std::optional<tls::Authority> authority_;  // where anything is intercepted
   std::optional<MediationChannel> mediation_;
   std::optional<ResultFetch> result_;
   std::optional<Caps> caps_;

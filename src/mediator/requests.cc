@@ -84,8 +84,10 @@ void Mediator::on_supervisor_message(const Json& message, Fd fd) {
 Result<Json> Mediator::change_policy(Fd file) {
   auto text = read_policy_file(file.get());
   if (!text) return fail(text.error());
-  auto next = LivePolicy::make(std::move(*text));
+  auto next = LivePolicy::make(*text);
   if (!next) return fail(next.error());
+  // A guest that was told of no authority before is told now, and its next commands know of it.
+  if (const Status trusted = prepare_trust(*text); !trusted) return fail(trusted.error());
   const auto before = rule_words(policy_.policy()), after = rule_words(next->policy());
   Record change{audit::Event::policy_changed, audit::Fields::object()};
   audit::Fields& fields = change.fields;

@@ -6,8 +6,10 @@
 #include <cstring>
 
 #include "dns/test_messages.h"
+#include "mediator/authority_file.h"
 #include "mediator/test_mediator.h"
 #include "policy/policy_json.h"
+#include "wire/agent.h"
 
 namespace microagent::mediator {
 namespace {
@@ -57,6 +59,26 @@ class RequestsTest : public MediatorTest {
   }
   Json change_policy(const policy::PolicyText& text) { return change_policy(policy::to_json(text).dump()); }
 
+  // The agent's stream of a guest that has greeted.
+  Fd greeted() {
+    Fd guest = spliced(Protocol::vsock, vsock_endpoint(wire::kHostCid, wire::kAgentHostPort));
+    put(guest, wire::encode_frame(wire::FrameType::hello, bytes_of(le32(wire::kAgentVersion))));
+    return guest;
+  }
+
+  // Whom the guest is told to trust next.
+  wire::Trust told(const Fd& guest) {
+    std::optional<Bytes> bytes;
+    EXPECT_TRUE(loop_.until([&] { return (bytes = arrived(guest)).has_value(); }));
+    wire::FrameReader reader;
+    reader.feed(*bytes);
+    const auto frame = reader.next();
+    EXPECT_TRUE(frame && frame->type == wire::FrameType::trust && !reader.next());
+    return frame ? wire::parse_trust(frame->payload).value() : wire::Trust();
+  }
+
+  std::filesystem::path authority_file() const { return directory_.audit_file().parent_path() / kAuthorityFile; }
+
   std::uint64_t last_request_ = 0;
   LoopbackSocket server_{SOCK_STREAM};
 };
@@ -84,6 +106,33 @@ TEST_F(RequestsTest, ANewPolicyEndsTheFlowsItForbidsAndNoOthers) {
   EXPECT_EQ(all[2]["added"][0], "deny 127.0.0.1:" + std::to_string(server_.port()));
   EXPECT_EQ(all[2]["removed"].size(), 0U);
   EXPECT_EQ(all[3]["end"], "killed");
+}
+
+TEST_F(RequestsTest, TellsAGuestOfAnAuthorityOnceAnythingIsIntercepted) {
+  std::ofstream(authority_file()) << "of an earlier life";
+  start();
+  EXPECT_FALSE(std::filesystem::exists(authority_file())) << "nothing is intercepted";
+  const Fd guest = greeted();
+  EXPECT_EQ(told(guest), wire::Trust());
+  policy::PolicyText text = config_.egress;
+  text.allow.push_back({.form = policy::RuleText::Form::host, .destination = "a.example", .methods = {"GET"}});
+  EXPECT_TRUE(change_policy(text).contains("result"));
+  const wire::Trust trust = told(guest);
+  const auto kept = keep_authority(authority_file(), "web").value();
+  EXPECT_EQ(trust, (wire::Trust{kept.certificate_pem(), kept.subject_hash()}));
+  EXPECT_TRUE(change_policy(config_.egress).contains("result"));
+  EXPECT_TRUE(std::filesystem::exists(authority_file())) << "what the guest trusts stays";
+
+  put(guest, wire::encode_frame(wire::FrameType::trusted, ByteView()));
+  EXPECT_EQ(Json::parse(next_report()), Json({{"type", "trust"}, {"ready", true}, {"error", ""}}));
+}
+
+TEST_F(RequestsTest, TellsAGuestOfTheAuthorityThatIsKept) {
+  const auto kept = keep_authority(authority_file(), "web").value();
+  config_.egress.allow.push_back(
+      {.form = policy::RuleText::Form::host, .destination = "a.example", .paths = {"/v1/*"}});
+  start();
+  EXPECT_EQ(told(greeted()), (wire::Trust{kept.certificate_pem(), kept.subject_hash()}));
 }
 
 TEST_F(RequestsTest, WhatIsNoPolicyChangesNothing) {

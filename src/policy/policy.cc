@@ -88,6 +88,13 @@ std::vector<RuleText>& PolicyText::list(List which) {
 
 const std::vector<RuleText>& PolicyText::list(List which) const { return const_cast<PolicyText*>(this)->list(which); }
 
+bool may_intercept(const PolicyText& text) {
+  const auto on_requests = [](const RuleText& rule) { return !rule.methods.empty() || !rule.paths.empty(); };
+  if (text.mode == Mode::off) return false;
+  return text.mode == Mode::mitm || std::ranges::any_of(text.allow, on_requests) ||
+         std::ranges::any_of(text.deny, on_requests);
+}
+
 Result<Policy> Policy::compile(const PolicyText& text) {
   if (Status consistent = check_mode(text); !consistent) return fail(consistent.error());
   Policy policy;

@@ -34,6 +34,9 @@ struct PolicyText {
   bool operator==(const PolicyText&) const = default;
 };
 
+// Whether TLS of any host at all is intercepted: the mode says so, or a rule on requests, which can only be read there.
+bool may_intercept(const PolicyText& text);
+
 // Never changes once it is made: a running workspace replaces the whole.
 class Policy {
  public:

@@ -122,5 +122,21 @@ TEST(LivePolicy, RemovesARuleFromEveryList) {
   EXPECT_EQ(without_rule(text, rule_text("")).error().kind, ErrorKind::usage);
 }
 
+TEST(Interception, IsWhatTheModeOrARuleOnRequestsWants) {
+  PolicyText text;
+  EXPECT_FALSE(may_intercept(text));
+  text.allow.push_back({.destination = "a.com"});
+  text.passthrough.push_back({.destination = "b.com"});
+  EXPECT_FALSE(may_intercept(text));
+  text.deny.push_back({.form = RuleText::Form::host, .destination = "c.com", .methods = {"POST"}});
+  EXPECT_TRUE(may_intercept(text));
+  text.deny.back() = {.form = RuleText::Form::host, .destination = "c.com", .paths = {"/v1/*"}};
+  EXPECT_TRUE(may_intercept(text));
+  text.mode = Mode::off;
+  EXPECT_FALSE(may_intercept(text));
+  text = {.mode = Mode::mitm};
+  EXPECT_TRUE(may_intercept(text));
+}
+
 }  // namespace
 }  // namespace microagent::policy

@@ -351,6 +351,20 @@ TEST_F(Lifecycle, TellsOfTheMediationTarget) {
   EXPECT_NE(signal.observed_at, "");
 }
 
+TEST_F(Lifecycle, TellsWhetherTheGuestTrustsWhatIntercepts) {
+  const auto running = begin("trusted");
+  ASSERT_TRUE(running) << running.error().message;
+  EXPECT_TRUE(running->readiness.at("trustReady").ready);
+  EXPECT_NE(running->readiness.at("trustReady").observed_at, "");
+}
+
+TEST_F(Lifecycle, TellsWhyTheGuestDoesNotTrustWhatIntercepts) {
+  const auto running = begin("distrusted");
+  ASSERT_TRUE(running) << running.error().message;
+  EXPECT_FALSE(running->readiness.at("trustReady").ready);
+  EXPECT_EQ(running->readiness.at("trustReady").error, "cannot write /etc");
+}
+
 TEST_F(Lifecycle, GoesOnWithoutAnOptionalMediationTarget) {
   manifest_.network.mode = workspace::NetworkMode::isolated;
   manifest_.mediation = workspace::Mediation{2048, "unix:/run/plane.sock", false, false};

@@ -71,10 +71,10 @@ bool apply_control_message(const Json& message, GuestFacts& facts) {
     if (counted && facts.result_error.empty()) facts.result_bytes = bytes->get<std::uint64_t>();
     return true;
   }
-  if (type == "mediation") {
+  if (type == "mediation" || type == "trust") {
     const auto ready = message.find("ready");
     const bool is_ready = ready != message.end() && ready->is_boolean() && ready->get<bool>();
-    facts.mediation = {is_ready, text_of(message, "error")};
+    (type == "trust" ? facts.trust : facts.mediation) = {is_ready, text_of(message, "error")};
     return true;
   }
   return false;

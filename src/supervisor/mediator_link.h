@@ -18,11 +18,13 @@ struct GuestFacts {
   std::optional<workspace::EffectiveNetwork> network;  // absent when isolated
   std::optional<std::string> failure;                  // why the guest's init gave up
   std::optional<int> exit_code;                        // of the workload; 128 + signal when one ended it
-  struct Mediation {
+  // Whether something is as it should be, and why not.
+  struct Finding {
     bool ready = false;
     std::string error;
   };
-  std::optional<Mediation> mediation;
+  std::optional<Finding> mediation;           // the channel's target is reached
+  std::optional<Finding> trust;               // the guest trusts what intercepts its TLS; absent where nothing does
   std::optional<std::uint64_t> result_bytes;  // of the one that is kept
   std::string result_error;                   // why a later one could not be kept
 };

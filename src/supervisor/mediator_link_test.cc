@@ -45,6 +45,13 @@ TEST(ApplyControlMessage, TakesFailureAndMediation) {
   ASSERT_TRUE(facts.mediation);
   EXPECT_FALSE(facts.mediation->ready);
   EXPECT_EQ(facts.mediation->error, "refused");
+  EXPECT_FALSE(facts.trust);
+  ASSERT_TRUE(apply(R"({"type":"trust","ready":true,"error":""})", facts));
+  EXPECT_TRUE(facts.trust->ready);
+  EXPECT_FALSE(facts.mediation->ready);
+  ASSERT_TRUE(apply(R"({"type":"trust","ready":false,"error":"no room"})", facts));
+  EXPECT_FALSE(facts.trust->ready);
+  EXPECT_EQ(facts.trust->error, "no room");
 }
 
 TEST(ApplyControlMessage, TakesTheResult) {

@@ -143,13 +143,20 @@ asio::awaitable<Ending> Supervisor::shut_down() {
                    fmt::format("the guest did not shut down within {} s and was killed", timeout.count())};
 }
 
-void Supervisor::note_mediation(const GuestFacts::Mediation& mediation) {
+void Supervisor::note_mediation(const GuestFacts::Finding& mediation) {
   const workspace::Signal& known = journal_.record().readiness["mediationReady"];
   if (!known.observed_at.empty() && known.ready == mediation.ready && known.error == mediation.error) return;
   const std::string target = charge_.manifest.mediation ? charge_.manifest.mediation->target : std::string();
   if (mediation.ready) log_info("the mediation target {} can be reached", target);
   else log_warning("the mediation target {} cannot be reached: {}", target, mediation.error);
   journal_.set_signal("mediationReady", mediation.ready, target, mediation.error);
+}
+
+void Supervisor::note_trust(const GuestFacts::Finding& trust) {
+  const workspace::Signal& known = journal_.record().readiness["trustReady"];
+  if (!known.observed_at.empty() && known.ready == trust.ready && known.error == trust.error) return;
+  if (!trust.ready) log_warning("the guest does not trust the certificates of intercepted TLS: {}", trust.error);
+  journal_.set_signal("trustReady", trust.ready, "", trust.error);
 }
 
 // The entrypoint's exit code and what the guest left in its result file, whichever is there.
@@ -175,6 +182,7 @@ void Supervisor::note_facts() {
   if (facts.exit_code) record.exit_code = facts.exit_code;
   note_result(facts);
   if (facts.mediation) note_mediation(*facts.mediation);
+  if (facts.trust) note_trust(*facts.trust);
 }
 
 }  // namespace microagent::supervisor

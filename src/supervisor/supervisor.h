@@ -77,7 +77,8 @@ class Supervisor final : public ControlHandler {
 
   void note_facts();
   void note_result(const GuestFacts& facts);
-  void note_mediation(const GuestFacts::Mediation& mediation);
+  void note_mediation(const GuestFacts::Finding& mediation);
+  void note_trust(const GuestFacts::Finding& trust);
   std::array<std::optional<ChildEnd>, 3> ends() const;
   bool all_ended() const;
   bool broken() const;  // something died or failed that should not

@@ -27,7 +27,9 @@ bool is_known(FrameType type) {
     case FrameType::failed:
     case FrameType::workload_exited:
     case FrameType::result_ready:
+    case FrameType::trusted:
     case FrameType::shutdown:
+    case FrameType::trust:
     case FrameType::exec:
     case FrameType::input:
     case FrameType::input_end:
@@ -47,6 +49,14 @@ bool is_known(FrameType type) {
 bool is_sound(const FrameHeader& header) {
   const bool reserved = std::ranges::any_of(header.reserved, [](std::uint8_t byte) { return byte != 0; });
   return is_known(header.type) && !reserved && header.length <= kMaxFrame;
+}
+
+constexpr std::string_view kCertificateBegin = "-----BEGIN CERTIFICATE-----\n";
+constexpr std::string_view kCertificateEnd = "-----END CERTIFICATE-----\n";
+constexpr std::size_t kHashDigits = 8;
+
+bool is_hash(std::string_view text) {
+  return text.size() == kHashDigits && text.find_first_not_of("0123456789abcdef") == std::string_view::npos;
 }
 
 bool has_nul(std::string_view text) { return text.find('\0') != std::string_view::npos; }
@@ -185,6 +195,27 @@ std::optional<CopyRequest> parse_copy(ByteView payload) {
   request.path.assign(reader.rest().begin(), reader.rest().end());
   if (!request.path.starts_with('/') || has_nul(request.path)) return std::nullopt;
   return request;
+}
+
+std::vector<std::uint8_t> encode_trust(const Trust& trust) {
+  MICROAGENT_CHECK(trust.certificate.size() <= kMaxCertificate && trust.subject_hash.size() <= kHashDigits);
+  std::vector<std::uint8_t> payload(2 * sizeof(le32) + trust.certificate.size() + trust.subject_hash.size());
+  Writer writer{MutableBytes(payload)};
+  MICROAGENT_CHECK(write_text(writer, trust.certificate) && write_text(writer, trust.subject_hash));
+  return payload;
+}
+
+std::optional<Trust> parse_trust(ByteView payload) {
+  Reader reader(payload);
+  Trust trust;
+  if (!read_text(reader, trust.certificate) || !read_text(reader, trust.subject_hash) || reader.left() != 0) {
+    return std::nullopt;
+  }
+  if (trust == Trust()) return trust;
+  const std::string_view certificate = trust.certificate;
+  const bool sound = certificate.size() <= kMaxCertificate && certificate.starts_with(kCertificateBegin) &&
+                     certificate.ends_with(kCertificateEnd) && is_hash(trust.subject_hash);
+  return sound ? std::optional(std::move(trust)) : std::nullopt;
 }
 
 std::optional<ExitStatus> parse_exit_status(ByteView payload) { return parse_exactly<ExitStatus>(payload); }

@@ -3,7 +3,7 @@
 // What the guest's init and the host say to each other over vsock. Two services:
 //
 //   agent stream: the guest connects to CID 2, port kAgentHostPort, once. Frames guest -> host: hello, ready, failed,
-//                 workload_exited, result_ready; host -> guest: shutdown. Ends with the guest.
+//                 workload_exited, result_ready, trusted; host -> guest: trust, shutdown. Ends with the guest.
 //   exec stream:  the host connects to guest port kExecGuestPort, one stream a command. Host -> guest: exec, put or get
 //                 first, then input, input_end, signal, resize; guest -> host: output, error_output, input_taken, then
 //                 exactly one of exited or exec_failed. The host ending its side kills the command.
@@ -14,6 +14,9 @@
 // At most kInputWindow bytes of input may be on their way to a command: the host counts what it sends, input_taken says
 // what the command has read. So a command that does not read its input never stands in the way of a signal. A host that
 // sends more is only made to wait.
+//
+// Trust comes first of all, behind the guest's hello, and again when what it says changes: whom the guest has to trust
+// because its TLS is intercepted. The guest is ready and runs its workload only once it has been told.
 //
 // A frame is FrameHeader and `length` bytes. Little endian.
 
@@ -31,7 +34,7 @@ namespace microagent::wire {
 inline constexpr std::uint32_t kHostCid = 2;           // VMADDR_CID_HOST
 inline constexpr std::uint32_t kAgentHostPort = 1020;  // served by the mediator
 inline constexpr std::uint32_t kExecGuestPort = 1021;  // served by the guest's init
-inline constexpr std::uint32_t kAgentVersion = 1;
+inline constexpr std::uint32_t kAgentVersion = 2;
 inline constexpr std::size_t kMaxFrame = 64 * 1024;  // payload of one frame
 inline constexpr std::size_t kInputWindow = 256 * 1024;
 inline constexpr std::size_t kMaxResult = 16 * 1024 * 1024;  // of kResultPath, in bytes
@@ -43,7 +46,9 @@ enum class FrameType : std::uint8_t {
   failed = 3,           // text: why init gave up
   workload_exited = 4,  // ExitStatus
   result_ready = 5,     // empty: kResultPath has been written, perhaps again
+  trusted = 6,          // text: why a certificate could not be installed everywhere; empty: it is
   shutdown = 10,        // empty
+  trust = 11,           // Trust
   exec = 20,            // ExecRequest
   input = 21,           // bytes for stdin
   input_end = 22,       // empty
@@ -93,6 +98,15 @@ struct CopyRequest {
   bool follow = false;      // get: when `path` is a symbolic link, what it points to
 };
 
+// A certificate authority that intercepts what the guest sends. Without a certificate: nobody does.
+struct Trust {
+  std::string certificate;   // PEM, one
+  std::string subject_hash;  // under which OpenSSL looks for it in a directory: eight hex digits
+
+  bool operator==(const Trust&) const = default;
+};
+inline constexpr std::size_t kMaxCertificate = 16 * 1024;
+
 // Cuts a byte stream into frames. Feed it what arrives; take frames until none is whole. Refuses lengths over kMaxFrame
 // and unknown types; after a refusal it stays broken.
 class FrameReader {
@@ -120,6 +134,10 @@ std::optional<std::vector<std::uint8_t>> encode_exec(const ExecRequest& request)
 std::optional<ExecRequest> parse_exec(ByteView payload);
 std::optional<std::vector<std::uint8_t>> encode_copy(const CopyRequest& request);
 std::optional<CopyRequest> parse_copy(ByteView payload);
+// The certificate must be at most kMaxCertificate.
+std::vector<std::uint8_t> encode_trust(const Trust& trust);
+// Refuses what is no PEM by its outside, and hashes that are none.
+std::optional<Trust> parse_trust(ByteView payload);
 std::optional<ExitStatus> parse_exit_status(ByteView payload);
 std::optional<TerminalSize> parse_terminal_size(ByteView payload);
 // Of signal and input_taken.

@@ -158,6 +158,36 @@ TEST(Copy, FitsIntoOneFrameOrNotAtAll) {
   EXPECT_FALSE(encode_copy({std::string(kMaxFrame, '/')}));
 }
 
+constexpr const char* kPem = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+
+TEST(Trust, SurvivesTheRoundTrip) {
+  for (const Trust& trust : {Trust{kPem, "0123abcd"}, Trust{}}) {
+    const Bytes payload = encode_trust(trust);
+    EXPECT_EQ(parse_trust(payload), trust);
+    Bytes longer = payload;
+    longer.push_back(0);
+    EXPECT_FALSE(parse_trust(longer));
+    for (std::size_t size = 0; size < payload.size(); ++size) EXPECT_FALSE(parse_trust(ByteView(payload).first(size)));
+  }
+}
+
+TEST(Trust, IsACertificateAndAHash) {
+  for (const Trust& bad : {Trust{kPem, ""}, Trust{kPem, "0123ABCD"}, Trust{kPem, "../../x."}, Trust{"", "0123abcd"},
+                           Trust{"hello\n", "0123abcd"}, Trust{std::string(kPem) + "x", "0123abcd"}}) {
+    EXPECT_FALSE(parse_trust(encode_trust(bad))) << bad.certificate << bad.subject_hash;
+  }
+  const std::string_view begin = "-----BEGIN CERTIFICATE-----\n", end = "-----END CERTIFICATE-----\n";
+  const std::size_t room = kMaxCertificate - begin.size() - end.size();
+  const std::string longest = std::string(begin) + std::string(room, 'A') + std::string(end);
+  Bytes payload = encode_trust({longest, "0123abcd"});
+  EXPECT_TRUE(parse_trust(payload));
+  // One byte more, told as it would be.
+  payload.insert(payload.begin() + 4 + static_cast<std::ptrdiff_t>(begin.size()), 'A');
+  const le32 size(static_cast<std::uint32_t>(kMaxCertificate + 1));
+  std::copy_n(bytes_of(size).begin(), 4, payload.begin());
+  EXPECT_FALSE(parse_trust(payload));
+}
+
 TEST(FixedPayloads, AreExactlyTheirSize) {
   const Bytes four{1, 2, 0, 0};
   EXPECT_EQ(parse_number(four), 0x201U);

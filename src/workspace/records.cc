@@ -9,7 +9,8 @@ namespace {
 
 using Json = nlohmann::json;
 
-constexpr const char* kSignals[] = {"guestReady", "execReady", "shellReady", "resultReady", "mediationReady"};
+constexpr const char* kSignals[] = {"guestReady",  "execReady",      "shellReady",
+                                    "resultReady", "mediationReady", "trustReady"};
 
 // The values may be secrets.
 Json env_names(const std::vector<std::string>& env) {

@@ -50,7 +50,7 @@ TEST(Records, StatusNestsTheRuntimeNetwork) {
 
 TEST(Records, EverySignalIsThere) {
   const Json readiness = status_record(web(), running())["readiness"];
-  EXPECT_EQ(readiness.size(), 5U);
+  EXPECT_EQ(readiness.size(), 6U);
   EXPECT_EQ(readiness["guestReady"], Json({{"ready", true}, {"observedAt", "2026-06-27T09:01:00Z"}}));
   EXPECT_EQ(readiness["mediationReady"], Json({{"ready", false}}));
 }

@@ -67,7 +67,7 @@ struct Runtime {
   std::map<std::string, int> pids;          // qemu netd mediator
   std::string acceleration;                 // kvm or tcg
   std::string acceleration_reason;          // why not kvm
-  std::map<std::string, Signal> readiness;  // guestReady execReady shellReady resultReady mediationReady
+  std::map<std::string, Signal> readiness;  // guestReady execReady shellReady resultReady mediationReady trustReady
   std::optional<EffectiveNetwork> network;  // what the guest reported
   std::vector<Forward> forwards;            // with the real ports behind host port 0
 };

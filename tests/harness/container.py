@@ -54,11 +54,12 @@ def stay_only_alone(script):
         sys.exit(f"{script}: no namespaces of our own: {os.environ['MICROAGENT_TEST_ALONE']}")
 
 
-def run_alone(command):
+def run_alone(command, prepare=lambda: None):
     """Runs a Python program's words, alone in a world where that can be had; the environment says why where not. Gives
-    its exit code."""
+    its exit code. `prepare` is called before, as the same user, where the network still is."""
     if os.getuid() != 0:
         become_root()
+    prepare()
     reason = why_not_alone()
     # Its path is short, and open for the ordinary user whatever the build directory is.
     scratch = tempfile.mkdtemp(prefix="microagent-e2e.")

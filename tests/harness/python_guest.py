@@ -6,16 +6,29 @@ import subprocess
 import sys
 
 MEMORY = "1GiB"  # the root file system lives in it
+TOOL = pathlib.Path(__file__).resolve().parents[2] / "tools" / "test-root"
+
+# A Debian whose programs speak TLS, each with a library of its own.
+CLIENTS = ("ca-certificates", "curl", "git", "openssl", "wget")
+MEMORY_WITH_CLIENTS = "2GiB"
 
 
-def install(prefix, microagent):
-    """Gives the state directory an image with Python; made once, kept outside the checkout (tools/test-root)."""
-    tool = pathlib.Path(__file__).resolve().parents[2] / "tools" / "test-root"
+def make_root(packages, *words):
+    subprocess.run([sys.executable, str(TOOL), f"--with={','.join(packages)}", *map(str, words)], check=True)
+
+
+def fetch(packages=()):
+    """Fetches what the image is made of where that is not kept yet; without it, the tests that need it fail."""
+    subprocess.run([sys.executable, str(TOOL), f"--with={','.join(packages)}"], check=False)
+
+
+def install(prefix, microagent, packages=()):
+    """Gives the state directory an image with Python, and more of Debian's packages; made once, kept outside the
+    checkout (tools/test-root)."""
     source = pathlib.Path(prefix) / "share" / "microagent" / "guest"
     guest = microagent.account.make_directory(microagent.state / "guest")
     shutil.copyfile(source / "vmlinuz", guest / "vmlinuz")
-    subprocess.run([sys.executable, str(tool), "--base", str(source / "initramfs"), str(guest / "initramfs")],
-                   check=True)
+    make_root(packages, "--base", source / "initramfs", guest / "initramfs")
     for path in guest.iterdir():
         path.chmod(0o600)
         microagent.account.own(path)

@@ -6,6 +6,8 @@
 //   fails      the guest's init gives up
 //   silent     the guest is never ready
 //   unreached  the mediation channel's target cannot be reached; without this word it can, at once
+//   trusted    the guest trusts what intercepts its TLS
+//   distrusted it does not
 //   lost       the target is lost as soon as the guest is asked to shut down, which it does not heed
 
 #include <fcntl.h>
@@ -69,6 +71,8 @@ int run(int config, int supervisor, int netd_fd) {
     say(supervisor, reached ? R"({"type":"mediation","ready":true,"error":""})"
                             : R"({"type":"mediation","ready":false,"error":"Connection refused"})");
   }
+  if (script == "trusted") say(supervisor, R"({"type":"trust","ready":true,"error":""})");
+  if (script == "distrusted") say(supervisor, R"({"type":"trust","ready":false,"error":"cannot write /etc"})");
   if (script == "fails") say(supervisor, R"({"type":"guest_failed","error":"no network device"})");
   if (script != "fails" && script != "silent") {
     say(supervisor, R"({"type":"guest_ready","network":{"ip":"192.168.64.2/24","subnet":"192.168.64.0/24",)"

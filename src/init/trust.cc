@@ -1,0 +1,173 @@
+#include "init/trust.h"
+
+#include <limits.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstdio>
+
+#include "init/files.h"
+#include "init/text.h"
+
+namespace microagent::init {
+namespace {
+
+constexpr const char* kDirectory = "/etc/microagent";
+constexpr const char* kCertificate = "/etc/microagent/egress-ca.pem";
+constexpr const char* kBundle = "/etc/microagent/egress-ca-bundle.pem";
+
+// The lists of certificates that distributions' programs read. The first that is there is what the guest trusts.
+constexpr const char* kLists[] = {
+    "/etc/ssl/certs/ca-certificates.crt",                 // Debian, Alpine, Arch
+    "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",  // Fedora, RHEL
+    "/etc/pki/tls/certs/ca-bundle.crt",                   // RHEL of old
+    "/var/lib/ca-certificates/ca-bundle.pem",             // openSUSE
+    "/etc/ssl/ca-bundle.pem",                             // openSUSE of old
+    "/etc/ssl/cert.pem",                                  // Alpine, LibreSSL
+    "/usr/local/share/certs/ca-root-nss.crt",
+};
+constexpr std::size_t kMaxList = 16 * 1024 * 1024;
+
+// Where the tools that make those lists anew look for what else belongs in them; each where its directory is there.
+struct Source {
+  const char* directory;
+  const char* name;
+};
+constexpr Source kSources[] = {
+    {"/usr/local/share/ca-certificates", "microagent-egress.crt"},  // update-ca-certificates
+    {"/etc/pki/ca-trust/source/anchors", "microagent-egress.pem"},  // update-ca-trust
+    {"/etc/ca-certificates/trust-source/anchors", "microagent-egress.pem"},
+    {"/etc/pki/trust/anchors", "microagent-egress.pem"},
+};
+
+constexpr const char* kHashed = "/etc/ssl/certs";  // OpenSSL's directory
+constexpr int kMaxSameHash = 16;
+
+constexpr std::string_view kMarkBegin = "# microagent: the authority that intercepts this workspace's TLS\n";
+constexpr std::string_view kMarkEnd = "# microagent: end\n";
+
+bool is_directory(const std::string& path) {
+  struct stat facts {};
+  return ::stat(path.c_str(), &facts) == 0 && S_ISDIR(facts.st_mode);
+}
+
+bool is_file(const std::string& path) {
+  struct stat facts {};
+  return ::stat(path.c_str(), &facts) == 0 && S_ISREG(facts.st_mode);
+}
+
+// Whole or as it was, whoever reads it meanwhile; a link stays one. In a guest's own tree links lead where they please,
+// which is no danger here: only the guest can have laid them.
+Status replace_file(const std::string& path, std::string_view content) {
+  std::array<char, PATH_MAX> real{};
+  const std::string target = ::realpath(path.c_str(), real.data()) ? std::string(real.data()) : path;
+  const std::string fresh = concat(target, ".microagent");
+  if (Status written = write_file(fresh, content); !written) return written;
+  if (::rename(fresh.c_str(), target.c_str()) == 0) return {};
+  return fail_errno(errno, concat("cannot replace ", target));
+}
+
+// Takes steps one after the other, and keeps what was wrong with the first that failed.
+class Steps {
+ public:
+  void take(Status step) {
+    if (!step && first_) first_ = std::move(step);
+  }
+  Status result() && { return std::move(first_); }
+
+ private:
+  Status first_;
+};
+
+Status extend_list(const std::string& path, std::string_view certificate) {
+  const auto list = read_file(path, kMaxList);
+  if (!list) return fail(list.error());
+  const std::string wanted = with_ours(*list, certificate);
+  return wanted == *list ? Status() : replace_file(path, wanted);
+}
+
+// What the guest trusts by itself; empty where that is nothing.
+Result<std::string> own_list(const std::string& root) {
+  for (const char* list : kLists) {
+    const std::string path = root + list;
+    if (is_file(path)) return read_file(path, kMaxList).map([](const std::string& text) { return without_ours(text); });
+  }
+  return std::string();
+}
+
+// Under the first number that is free or ours already: others may have the same hash.
+Status link_by_hash(const std::string& root, const std::string& hash) {
+  for (int number = 0; number < kMaxSameHash; ++number) {
+    const std::string path = concat(root, kHashed, "/", hash, ".", number);
+    std::array<char, PATH_MAX> target{};
+    const ssize_t size = ::readlink(path.c_str(), target.data(), target.size());
+    if (size > 0 && std::string_view(target.data(), static_cast<std::size_t>(size)) == kCertificate) return {};
+    if (::symlink(kCertificate, path.c_str()) == 0) return {};
+    if (errno != EEXIST) return fail_errno(errno, concat("cannot make ", path));
+  }
+  return fail_errno(EEXIST, concat("cannot make ", kHashed, "/", hash));
+}
+
+Status check_back(const std::string& path, std::string_view certificate) {
+  const auto content = read_file(path, kMaxList);
+  if (!content) return fail(content.error());
+  if (content->find(certificate) != std::string::npos) return {};
+  return fail(ErrorKind::permanent, concat(path, " does not hold the certificate that was written to it"));
+}
+
+}  // namespace
+
+std::string without_ours(std::string_view bundle) {
+  std::string rest(bundle);
+  for (;;) {
+    const std::size_t begin = rest.find(kMarkBegin);
+    if (begin == std::string::npos) return rest;
+    const std::size_t end = rest.find(kMarkEnd, begin);
+    rest.erase(begin, end == std::string::npos ? end : end + kMarkEnd.size() - begin);
+  }
+}
+
+std::string with_ours(std::string_view bundle, std::string_view certificate) {
+  std::string all = without_ours(bundle);
+  if (!all.empty() && all.back() != '\n') all += '\n';
+  return concat(all, kMarkBegin, certificate, kMarkEnd);
+}
+
+Status install_trust(const std::string& root, const wire::Trust& trust) {
+  Steps steps;
+  steps.take(make_directory((root + kDirectory).c_str(), 0755));
+  steps.take(replace_file(root + kCertificate, trust.certificate));
+  const auto own = own_list(root);
+  if (!own) steps.take(fail(own.error()));
+  steps.take(replace_file(root + kBundle, with_ours(own.value_or(""), trust.certificate)));
+  steps.take(check_back(root + kCertificate, trust.certificate));
+  steps.take(check_back(root + kBundle, trust.certificate));
+  for (const char* list : kLists) {
+    const std::string path = root + list;
+    if (!is_file(path)) continue;
+    steps.take(extend_list(path, trust.certificate));
+    steps.take(check_back(path, trust.certificate));
+  }
+  for (const Source& source : kSources) {
+    const std::string directory = root + source.directory;
+    if (is_directory(directory)) steps.take(replace_file(concat(directory, "/", source.name), trust.certificate));
+  }
+  if (is_directory(root + kHashed)) steps.take(link_by_hash(root, trust.subject_hash));
+  return std::move(steps).result();
+}
+
+Environment trust_environment() {
+  Environment environment;
+  for (const char* name : {"SSL_CERT_FILE", "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "GIT_SSL_CAINFO", "PIP_CERT",
+                           "CARGO_HTTP_CAINFO", "AWS_CA_BUNDLE"}) {
+    environment.push_back(concat(name, "=", kBundle));
+  }
+  // These add to what the program brings along.
+  for (const char* name : {"NODE_EXTRA_CA_CERTS", "DENO_CERT"}) environment.push_back(concat(name, "=", kCertificate));
+  return environment;
+}
+
+}  // namespace microagent::init

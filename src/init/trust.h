@@ -1,0 +1,26 @@
+#pragma once
+
+// Makes the guest's programs trust the authority that intercepts what they send. There is no one place for that: each
+// family of TLS libraries has its own file, directory or variable.
+
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+#include "init/environment.h"
+#include "wire/agent.h"
+
+namespace microagent::init {
+
+// Installs the certificate wherever the guest, which lies under `root` ("" for /), has a place for it, in place of an
+// earlier one of ours, and reads it back. An error says where that did not succeed; what could be done is done.
+Status install_trust(const std::string& root, const wire::Trust& trust);
+
+// The variables by which programs find it.
+Environment trust_environment();
+
+// A list of certificates without the part that is ours, and with it.
+std::string without_ours(std::string_view bundle);
+std::string with_ours(std::string_view bundle, std::string_view certificate);
+
+}  // namespace microagent::init
