@@ -2,6 +2,7 @@
 
 #include <charconv>
 
+#include "http/grammar.h"
 #include "wire/client_hello.h"
 
 namespace microagent::http {
@@ -41,6 +42,11 @@ std::optional<Authority> parse_authority(std::string_view text) {
   authority.address = policy::parse_address(host);
   if (!authority.address) return std::nullopt;
   return authority;
+}
+
+bool same_host(const Authority& a, const Authority& b, std::uint16_t default_port) {
+  return same_word(a.host, b.host) && a.address == b.address &&
+         a.port.value_or(default_port) == b.port.value_or(default_port);
 }
 
 }  // namespace microagent::http

@@ -21,4 +21,7 @@ struct Authority {
 // percent signs, nothing that another program could read as another host.
 std::optional<Authority> parse_authority(std::string_view text);
 
+// The same host and port, where the default goes without saying.
+bool same_host(const Authority& a, const Authority& b, std::uint16_t default_port = 80);
+
 }  // namespace microagent::http

@@ -22,7 +22,7 @@ enum class BodyFault : std::uint8_t {
   bad_trailer,          // no header line
   trailer_not_allowed,  // one that must stand in the head (RFC 9110, 6.5.1)
   trailers_too_long,
-  cut_off,              // the connection ended within the body
+  cut_off,  // the connection ended within the body
 };
 std::string_view to_string(BodyFault fault);
 
@@ -56,14 +56,14 @@ class BodyReader {
 
  private:
   enum class State : std::uint8_t {
-    payload,     // of which left_ bytes follow
+    payload,  // of which left_ bytes follow
     until_end,
-    size,        // at the digits of a chunk's size
+    size,  // at the digits of a chunk's size
     extension,
     size_lf,
     chunk_cr,
     chunk_lf,
-    trailer,     // within a trailer line, or at the beginning of one
+    trailer,  // within a trailer line, or at the beginning of one
     trailer_lf,
     done,
     failed,

@@ -1,8 +1,8 @@
 #pragma once
 
 // One HTTP/2 connection (RFC 9113), as its server or as its client: bytes in, events and bytes out. nghttp2 does the
-// protocol. Flow control is the owner's: the peer may send on only for what was consume()d, so that a slow reader at the
-// far end stops the sender at the near one.
+// protocol. Flow control is the owner's: the peer may send on only for what was consume()d, so that a slow reader at
+// the far end stops the sender at the near one.
 
 #include <cstddef>
 #include <cstdint>

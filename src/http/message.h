@@ -18,11 +18,11 @@ enum class Version : std::uint8_t { http_1_0, http_1_1, http_2 };
 
 struct RequestMessage {
   std::string method;
-  std::string target;   // as sent; HTTP/2's :path
-  std::string path;     // of the target, without query, not normalised; "*" for OPTIONS *
+  std::string target;  // as sent; HTTP/2's :path
+  std::string path;    // of the target, without query, not normalised; "*" for OPTIONS *
   Scheme scheme = Scheme::http;
   Version version = Version::http_1_1;
-  Authority authority;  // Host or :authority; of an absolute target, which Host must agree with
+  Authority authority;   // Host or :authority; of an absolute target, which Host must agree with
   std::string protocol;  // HTTP/2's :protocol, "websocket" for example (RFC 8441)
   HeaderList headers;    // without pseudo-headers
 };
@@ -42,24 +42,24 @@ enum class MessageFault : std::uint8_t {
   bad_character,      // a control character, or a CR or LF that is not of a CRLF
   bad_request_line,
   bad_status_line,
-  bad_version,        // neither HTTP/1.0 nor HTTP/1.1
-  bad_target,         // none of the forms of RFC 9112, 3.2, or with a fragment or user in it
-  bad_header,         // no token and colon, or white space before the colon
+  bad_version,  // neither HTTP/1.0 nor HTTP/1.1
+  bad_target,   // none of the forms of RFC 9112, 3.2, or with a fragment or user in it
+  bad_header,   // no token and colon, or white space before the colon
   folded_header,
-  connect,            // the CONNECT method, which is for proxies
-  http_upgrade,       // an upgrade to another version of HTTP, or HTTP2-Settings
+  connect,       // the CONNECT method, which is for proxies
+  http_upgrade,  // an upgrade to another version of HTTP, or HTTP2-Settings
   no_host,
   several_hosts,
   bad_host,
-  host_differs,       // Host is another than the absolute target's
-  scheme_differs,     // an absolute target of another scheme than the connection's
-  bad_length,         // a Content-Length that is no plain decimal number, or too large
+  host_differs,    // Host is another than the absolute target's
+  scheme_differs,  // an absolute target of another scheme than the connection's
+  bad_length,      // a Content-Length that is no plain decimal number, or too large
   several_lengths,
-  length_and_coding,  // Content-Length beside Transfer-Encoding
-  unknown_coding,     // a Transfer-Encoding that is not "chunked" alone
-  coding_not_allowed,  // Transfer-Encoding in HTTP/1.0, or in a response that has no body
-  length_not_allowed,  // Content-Length in a 1xx or 204
-  look_alike,          // a name that some servers read as Content-Length, Transfer-Encoding or Host
+  length_and_coding,         // Content-Length beside Transfer-Encoding
+  unknown_coding,            // a Transfer-Encoding that is not "chunked" alone
+  coding_not_allowed,        // Transfer-Encoding in HTTP/1.0, or in a response that has no body
+  length_not_allowed,        // Content-Length in a 1xx or 204
+  look_alike,                // a name that some servers read as Content-Length, Transfer-Encoding or Host
   connection_names_framing,  // Connection names a header that says where the message ends or whom it is for
   unasked_upgrade,           // 101 to a request that asked for no upgrade, or for another
   bad_pseudo_header,         // HTTP/2: one missing, twice, unknown, or with a value it may not have

@@ -2,43 +2,15 @@
 
 #include <algorithm>
 
+#include "http/grammar.h"
+#include "http/headers.h"
+
 namespace microagent::http {
 namespace {
 
 constexpr std::size_t kMaxMethod = 32;
 
-bool is_alphanumeric(char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
-bool is_token_character(char c) {
-  return is_alphanumeric(c) || std::string_view("!#$%&'*+-.^_`|~").find(c) != std::string_view::npos;
-}
-bool is_token(std::string_view text) { return !text.empty() && std::ranges::all_of(text, is_token_character); }
-bool is_visible(char c) { return static_cast<unsigned char>(c) > ' ' && c != '\x7f'; }
-// What may stand in a header's value (RFC 9110, 5.5).
-bool is_field_character(char c) { return is_visible(c) || c == ' ' || c == '\t'; }
-
-char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
-bool same_word(std::string_view a, std::string_view b) {
-  return std::ranges::equal(a, b, [](char x, char y) { return lower(x) == lower(y); });
-}
-std::string_view trimmed(std::string_view text) {
-  const auto is_blank = [](char c) { return c == ' ' || c == '\t'; };
-  while (!text.empty() && is_blank(text.front())) text.remove_prefix(1);
-  while (!text.empty() && is_blank(text.back())) text.remove_suffix(1);
-  return text;
-}
-
-bool prefers_json(std::string_view accept) {
-  const std::size_t json = accept.find("application/json"), text = accept.find("text/");
-  return json != std::string_view::npos && (text == std::string_view::npos || json < text);
-}
-
-std::string_view path_of(std::string_view target) { return target.substr(0, target.find_first_of("?#")); }
-
 }  // namespace
-
-bool same_host(const Authority& a, const Authority& b) {
-  return same_word(a.host, b.host) && a.address == b.address && a.port.value_or(80) == b.port.value_or(80);
-}
 
 std::string_view to_string(HeadFault fault) {
   switch (fault) {

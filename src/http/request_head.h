@@ -41,9 +41,6 @@ enum class HeadFault : std::uint8_t {
   host_differs,  // Host is another than the target's
 };
 
-// The same host and port, where 80 goes without saying.
-bool same_host(const Authority& a, const Authority& b);
-
 // For people: "more than one Host header".
 std::string_view to_string(HeadFault fault);
 

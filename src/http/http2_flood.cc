@@ -1,0 +1,54 @@
+#include "http/http2_flood.h"
+
+#include <nghttp2/nghttp2.h>
+
+namespace microagent::http {
+
+std::string_view to_string(Http2Limit limit) {
+  switch (limit) {
+    case Http2Limit::none: return "nothing wrong";
+    case Http2Limit::protocol: return "an HTTP/2 protocol error";
+    case Http2Limit::resets: return "too many streams opened and reset";
+    case Http2Limit::own_resets: return "too many streams with errors";
+    case Http2Limit::continuations: return "a header block in too many pieces";
+    case Http2Limit::header_list: return "too long a header list";
+    case Http2Limit::settings: return "too many SETTINGS";
+    case Http2Limit::pings: return "too many PINGs";
+    case Http2Limit::empty_frames: return "too many empty frames";
+    case Http2Limit::window_updates: return "too many WINDOW_UPDATEs";
+    case Http2Limit::other_frames: return "too many frames without a meaning";
+    case Http2Limit::unread_output: return "too many answers left unread";
+  }
+  return "unknown";
+}
+
+Http2Flood::Http2Flood(const Http2Limits& limits)
+    : resets_(limits.resets),
+      own_resets_(limits.own_resets),
+      settings_(limits.settings),
+      pings_(limits.pings),
+      empty_frames_(limits.empty_frames),
+      other_frames_(limits.other_frames),
+      window_updates_(limits.window_updates),
+      per_data_(limits.window_updates_per_data) {}
+
+Http2Limit Http2Flood::on_frame(std::uint8_t type, std::uint8_t flags, std::size_t length, std::uint64_t now) {
+  const auto take = [now](TokenBucket& bucket, Http2Limit limit) {
+    return bucket.take(now) ? Http2Limit::none : limit;
+  };
+  switch (type) {
+    case NGHTTP2_DATA:
+      if (length > 0 || (flags & NGHTTP2_FLAG_END_STREAM) != 0) return Http2Limit::none;
+      return take(empty_frames_, Http2Limit::empty_frames);
+    case NGHTTP2_HEADERS:
+    case NGHTTP2_CONTINUATION: return length > 0 ? Http2Limit::none : take(empty_frames_, Http2Limit::empty_frames);
+    case NGHTTP2_RST_STREAM: return take(resets_, Http2Limit::resets);
+    case NGHTTP2_SETTINGS: return take(settings_, Http2Limit::settings);
+    case NGHTTP2_PING: return take(pings_, Http2Limit::pings);
+    case NGHTTP2_WINDOW_UPDATE: return take(window_updates_, Http2Limit::window_updates);
+    case NGHTTP2_GOAWAY: return Http2Limit::none;
+    default: return take(other_frames_, Http2Limit::other_frames);
+  }
+}
+
+}  // namespace microagent::http

@@ -1,0 +1,53 @@
+#pragma once
+
+// Counts a peer's frames against Http2Limits.
+
+#include <algorithm>
+#include <cstdint>
+
+#include "http/http2_limits.h"
+
+namespace microagent::http {
+
+class TokenBucket {
+ public:
+  explicit TokenBucket(Http2Rate rate) : rate_(rate), tokens_(rate.burst) {}
+
+  // False when there is none left.
+  bool take(std::uint64_t now) {
+    if (now > last_) {
+      const double seconds = last_ == 0 ? 0 : static_cast<double>(now - last_) / 1e9;
+      tokens_ = std::min<double>(std::max<double>(rate_.burst, tokens_), tokens_ + seconds * rate_.per_second);
+      last_ = now;
+    }
+    if (tokens_ < 1) return false;
+    tokens_ -= 1;
+    return true;
+  }
+  // Above the burst, too, but bounded.
+  void give(std::uint32_t tokens) { tokens_ = std::min(tokens_ + tokens, kMostTokens); }
+
+ private:
+  static constexpr double kMostTokens = 100'000;
+  Http2Rate rate_;
+  double tokens_;
+  std::uint64_t last_ = 0;
+};
+
+class Http2Flood {
+ public:
+  explicit Http2Flood(const Http2Limits& limits);
+
+  // A frame of the peer's begins. What it breaks, or none.
+  Http2Limit on_frame(std::uint8_t type, std::uint8_t flags, std::size_t length, std::uint64_t now);
+  Http2Limit on_own_reset(std::uint64_t now) {
+    return own_resets_.take(now) ? Http2Limit::none : Http2Limit::own_resets;
+  }
+  void on_data_sent() { window_updates_.give(per_data_); }
+
+ private:
+  TokenBucket resets_, own_resets_, settings_, pings_, empty_frames_, other_frames_, window_updates_;
+  std::uint32_t per_data_;
+};
+
+}  // namespace microagent::http
