@@ -2,6 +2,8 @@
 
 #include <nghttp2/nghttp2.h>
 
+#include <cstring>
+
 namespace microagent::http {
 
 std::string_view to_string(Http2Limit limit) {
@@ -22,8 +24,9 @@ std::string_view to_string(Http2Limit limit) {
   return "unknown";
 }
 
-Http2Flood::Http2Flood(const Http2Limits& limits)
-    : resets_(limits.resets),
+Http2Flood::Http2Flood(const Http2Limits& limits, bool preface_first)
+    : skip_(preface_first ? NGHTTP2_CLIENT_MAGIC_LEN : 0),
+      resets_(limits.resets),
       own_resets_(limits.own_resets),
       settings_(limits.settings),
       pings_(limits.pings),
@@ -31,6 +34,24 @@ Http2Flood::Http2Flood(const Http2Limits& limits)
       other_frames_(limits.other_frames),
       window_updates_(limits.window_updates),
       per_data_(limits.window_updates_per_data) {}
+
+Http2Limit Http2Flood::on_bytes(ByteView bytes, std::uint64_t now) {
+  while (!bytes.empty()) {
+    const std::size_t skipped = std::min(skip_, bytes.size());
+    skip_ -= skipped;
+    bytes = bytes.subspan(skipped);
+    const std::size_t count = std::min(sizeof head_ - head_size_, bytes.size());
+    if (count > 0) std::memcpy(reinterpret_cast<std::uint8_t*>(&head_) + head_size_, bytes.data(), count);
+    head_size_ += count;
+    bytes = bytes.subspan(count);
+    if (head_size_ < sizeof head_) continue;
+    head_size_ = 0;
+    skip_ = static_cast<std::size_t>(head_.length[0] << 16 | head_.length[1] << 8 | head_.length[2]);
+    const Http2Limit limit = on_frame(head_.type, head_.flags, skip_, now);
+    if (limit != Http2Limit::none) return limit;
+  }
+  return Http2Limit::none;
+}
 
 Http2Limit Http2Flood::on_frame(std::uint8_t type, std::uint8_t flags, std::size_t length, std::uint64_t now) {
   const auto take = [now](TokenBucket& bucket, Http2Limit limit) {

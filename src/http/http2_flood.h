@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdint>
 
+#include "base/bytes.h"
 #include "http/http2_limits.h"
 
 namespace microagent::http {
@@ -36,16 +37,30 @@ class TokenBucket {
 
 class Http2Flood {
  public:
-  explicit Http2Flood(const Http2Limits& limits);
+  Http2Flood(const Http2Limits& limits, bool preface_first);
 
-  // A frame of the peer's begins. What it breaks, or none.
-  Http2Limit on_frame(std::uint8_t type, std::uint8_t flags, std::size_t length, std::uint64_t now);
+  // The peer's bytes, before anybody acts on them. What they break, or none. Frames are found here because nghttp2 says
+  // nothing of those that it passes over.
+  Http2Limit on_bytes(ByteView bytes, std::uint64_t now);
   Http2Limit on_own_reset(std::uint64_t now) {
     return own_resets_.take(now) ? Http2Limit::none : Http2Limit::own_resets;
   }
   void on_data_sent() { window_updates_.give(per_data_); }
 
  private:
+  struct FrameHead {
+    std::uint8_t length[3];
+    std::uint8_t type;
+    std::uint8_t flags;
+    be32 stream;
+  };
+  static_assert(sizeof(FrameHead) == 9);
+
+  Http2Limit on_frame(std::uint8_t type, std::uint8_t flags, std::size_t length, std::uint64_t now);
+
+  std::size_t skip_;  // bytes until the next frame's head
+  FrameHead head_{};
+  std::size_t head_size_ = 0;
   TokenBucket resets_, own_resets_, settings_, pings_, empty_frames_, other_frames_, window_updates_;
   std::uint32_t per_data_;
 };

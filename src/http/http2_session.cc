@@ -15,6 +15,7 @@ namespace {
 
 constexpr std::size_t kFieldOverhead = 32;  // RFC 9113, 6.5.2
 constexpr std::size_t kMaxSentBlock = 256 * 1024;
+constexpr unsigned kFramesInTurn = 2;
 
 std::vector<nghttp2_nv> as_nv(const HeaderList& fields) {
   std::vector<nghttp2_nv> all;
@@ -55,6 +56,7 @@ struct Stream {
   bool peer_ended = false, own_ended = false;
   bool dropped = false;  // by reset()
   bool closed = false;
+  unsigned frames_in_turn = 0;
 
   std::size_t queued() const { return queue.size() - queue_at; }
 };
@@ -100,6 +102,7 @@ class Http2Session::Impl {
   bool send_trailers(StreamId id, const HeaderList& fields);
   void consume(StreamId id, std::size_t bytes);
   void reset(StreamId id, Http2Error error);
+  void goaway(Http2Error error);
   bool may_open() const;
 
   // A stream on which there may be actions; nullptr when there is none.
@@ -121,7 +124,6 @@ class Http2Session::Impl {
   static Impl& self(void* user) { return *static_cast<Impl*>(user); }
   static nghttp2_session_callbacks* make_callbacks();
 
-  int on_begin_frame(const nghttp2_frame_hd& head);
   int on_header(const nghttp2_frame& frame, std::string_view name, std::string_view value, bool never_index);
   void on_frame(const nghttp2_frame& frame);
   void on_header_frame(StreamId id, bool end);
@@ -136,6 +138,7 @@ class Http2Session::Impl {
   void credit_all(StreamId id, Stream& stream);
   int break_limit(Http2Limit limit);
   void end_all();
+  bool resume_yielded();
   nghttp2_data_provider provider() {
     nghttp2_data_provider provider{};
     provider.source.ptr = this;
@@ -148,7 +151,9 @@ class Http2Session::Impl {
 
   Http2Flood flood_;
   std::uint64_t now_ = 0;
-  bool failed_ = false;
+  bool failed_ = false, says_error_ = false;
+  StreamId last_taken_ = 0;  // of the peer's, after goaway()
+  std::vector<StreamId> yielded_;
 };
 
 // ---- set-up
@@ -156,9 +161,6 @@ class Http2Session::Impl {
 nghttp2_session_callbacks* Http2Session::Impl::make_callbacks() {
   nghttp2_session_callbacks* callbacks = nullptr;
   MICROAGENT_CHECK(nghttp2_session_callbacks_new(&callbacks) == 0);
-  nghttp2_session_callbacks_set_on_begin_frame_callback(
-      callbacks,
-      [](nghttp2_session*, const nghttp2_frame_hd* head, void* user) { return self(user).on_begin_frame(*head); });
   nghttp2_session_callbacks_set_on_begin_headers_callback(callbacks,
                                                           [](nghttp2_session*, const nghttp2_frame* frame, void* user) {
                                                             self(user).open(frame->hd.stream_id);
@@ -200,7 +202,10 @@ nghttp2_session_callbacks* Http2Session::Impl::make_callbacks() {
 }
 
 Http2Session::Impl::Impl(const Options& options, Http2Events& events)
-    : role_(options.role), limits_(options.limits), events_(events), flood_(options.limits) {
+    : role_(options.role),
+      limits_(options.limits),
+      events_(events),
+      flood_(options.limits, options.role == Role::server) {
   nghttp2_option* option = nullptr;
   MICROAGENT_CHECK(nghttp2_option_new(&option) == 0);
   nghttp2_option_set_no_auto_window_update(option, 1);
@@ -237,8 +242,11 @@ Http2Session::Impl::Impl(const Options& options, Http2Events& events)
 bool Http2Session::Impl::feed(ByteView bytes, std::uint64_t now) {
   if (failed_) return false;
   now_ = now;
-  const ssize_t taken = nghttp2_session_mem_recv(session_, bytes.data(), bytes.size());
-  if (taken < 0 && limit_ == Http2Limit::none) limit_ = limit_of(taken);
+  if (limit_ == Http2Limit::none) limit_ = flood_.on_bytes(bytes, now);
+  if (limit_ == Http2Limit::none) {
+    const ssize_t taken = nghttp2_session_mem_recv(session_, bytes.data(), bytes.size());
+    if (taken < 0 && limit_ == Http2Limit::none) limit_ = limit_of(taken);
+  }
   // nghttp2 has ended the connection by itself.
   if (limit_ == Http2Limit::none && nghttp2_session_want_read(session_) == 0 && !own_goaway_ && !peer_goaway_) {
     limit_ = Http2Limit::protocol;
@@ -257,10 +265,25 @@ std::size_t Http2Session::Impl::take_output(std::vector<std::uint8_t>& out, std:
   while (out.size() - before < at_least) {
     const std::uint8_t* data = nullptr;
     const ssize_t size = nghttp2_session_mem_send(session_, &data);
-    if (size <= 0) break;
+    const bool has_yielded = resume_yielded();
+    if (size < 0 || (size == 0 && !has_yielded)) break;
     out.insert(out.end(), data, data + size);
   }
+  // nghttp2 found the peer's error, and the GOAWAY that says so is in the output.
+  if (says_error_ && !failed_) {
+    failed_ = true;
+    if (limit_ == Http2Limit::none) limit_ = Http2Limit::protocol;
+    end_all();
+  }
   return out.size() - before;
+}
+
+// Streams that gave way to others are up again.
+bool Http2Session::Impl::resume_yielded() {
+  if (yielded_.empty()) return false;
+  for (const StreamId id : yielded_) nghttp2_session_resume_data(session_, id);
+  yielded_.clear();
+  return true;
 }
 
 int Http2Session::Impl::break_limit(Http2Limit limit) {
@@ -281,12 +304,9 @@ void Http2Session::Impl::end_all() {
 
 // ---- what the peer sends
 
-int Http2Session::Impl::on_begin_frame(const nghttp2_frame_hd& head) {
-  const Http2Limit limit = flood_.on_frame(head.type, head.flags, head.length, now_);
-  return limit == Http2Limit::none ? 0 : break_limit(limit);
-}
-
 void Http2Session::Impl::open(StreamId id) {
+  // The peer will hear that this one was not looked at.
+  if (own_goaway_ && role_ == Role::server && id > last_taken_) return;
   const auto [at, is_new] = streams_.try_emplace(id);
   if (is_new) ++open_;
   at->second.fields.clear();
@@ -365,6 +385,12 @@ ssize_t Http2Session::Impl::read_data(StreamId id, MutableBytes out, std::uint32
     stream->deferred = true;
     return NGHTTP2_ERR_DEFERRED;
   }
+  // A client's streams are sent one after the other where the server ignores priorities; all are to go on at once.
+  if (role_ == Role::client && open_ > 1 && stream->frames_in_turn++ == kFramesInTurn) {
+    stream->frames_in_turn = 0;
+    yielded_.push_back(id);
+    return NGHTTP2_ERR_DEFERRED;
+  }
   if (size > 0) std::memcpy(out.data(), stream->queue.data() + stream->queue_at, size);
   stream->queue_at += size;
   if (stream->queued() == 0) {
@@ -391,6 +417,9 @@ int Http2Session::Impl::on_frame_sent(const nghttp2_frame& frame) {
     if (frame.hd.length > 0 && live(frame.hd.stream_id) != nullptr) {
       events_.on_sent(frame.hd.stream_id, frame.hd.length);
     }
+  }
+  if (frame.hd.type == NGHTTP2_GOAWAY && frame.goaway.error_code != NGHTTP2_NO_ERROR && !own_goaway_) {
+    says_error_ = true;
   }
   if (frame.hd.type != NGHTTP2_RST_STREAM || (at != streams_.end() && at->second.dropped)) return 0;
   // A reset that nobody asked for answers an error of the peer's. The next feed() ends the connection.
@@ -504,6 +533,12 @@ void Http2Session::Impl::reset(StreamId id, Http2Error error) {
   nghttp2_submit_rst_stream(session_, NGHTTP2_FLAG_NONE, id, static_cast<std::uint32_t>(error));
 }
 
+void Http2Session::Impl::goaway(Http2Error error) {
+  if (!own_goaway_) last_taken_ = nghttp2_session_get_last_proc_stream_id(session_);
+  own_goaway_ = true;
+  nghttp2_submit_goaway(session_, NGHTTP2_FLAG_NONE, last_taken_, static_cast<std::uint32_t>(error), nullptr, 0);
+}
+
 bool Http2Session::Impl::may_open() const {
   return role_ == Role::client && !failed_ && !own_goaway_ && !peer_goaway_ &&
          nghttp2_session_check_request_allowed(session_) != 0 &&
@@ -553,11 +588,7 @@ std::size_t Http2Session::queued(StreamId stream) const {
 void Http2Session::consume(StreamId stream, std::size_t bytes) { impl_->consume(stream, bytes); }
 void Http2Session::reset(StreamId stream, Http2Error error) { impl_->reset(stream, error); }
 void Http2Session::announce_shutdown() { nghttp2_submit_shutdown_notice(impl_->session_); }
-void Http2Session::goaway(Http2Error error) {
-  impl_->own_goaway_ = true;
-  nghttp2_submit_goaway(impl_->session_, NGHTTP2_FLAG_NONE, nghttp2_session_get_last_proc_stream_id(impl_->session_),
-                        static_cast<std::uint32_t>(error), nullptr, 0);
-}
+void Http2Session::goaway(Http2Error error) { impl_->goaway(error); }
 void Http2Session::terminate(Http2Error error) {
   impl_->own_goaway_ = true;
   nghttp2_session_terminate_session(impl_->session_, static_cast<std::uint32_t>(error));

@@ -89,6 +89,7 @@ class Http2Session {
 
   // Takes all the peer's bytes; `now` is monotonic_ns() and feeds the limits' rates. False when the connection is over:
   // a GOAWAY is in the output, which should still be sent.
+  // Errors that nghttp2 finds end it with take_output(), after which is_finished() holds.
   bool feed(ByteView bytes, std::uint64_t now);
   // Appends what is to be sent, whole frames until there are `at_least` bytes or nothing is left; returns how many.
   std::size_t take_output(std::vector<std::uint8_t>& out, std::size_t at_least = kOutputBatch);
