@@ -14,6 +14,9 @@
 #include "dns/resolvers.h"
 #include "mediator/host_names.h"
 #include "mediator/test_loop.h"
+#include "tls/authority.h"
+#include "tls/client.h"
+#include "tls/server.h"
 
 namespace microagent::mediator {
 namespace {
@@ -50,6 +53,29 @@ TEST(Sandbox, LooksUpTheNamesOfTheHost) {
               if (!loop.result_of(addresses_of_host("localhost", in(std::chrono::seconds(5))))) ::_exit(3);
               // Whether it is found or not, over the network of whoever runs this, it is looked for.
               static_cast<void>(loop.result_of(addresses_of_host("no-such-host.invalid", in(kPatience))));
+            }),
+            kDone);
+}
+
+TEST(Sandbox, LetsTlsBeSpoken) {
+  EXPECT_EQ(outcome_of([] {
+              auto authority = tls::Authority::make("web");
+              auto server = tls::ServerContext::make();
+              if (!authority || !server) ::_exit(2);
+              auto client = tls::ClientContext::make({{}, {authority->certificate_pem()}});
+              if (!client) ::_exit(3);
+              const auto leaf = authority->issue("a.example");
+              int ends[2];
+              if (!leaf || ::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends) != 0) ::_exit(4);
+              auto near = client->connect(ends[0], {"a.example", "here", {"h2"}});
+              auto far = server->accept(ends[1], *leaf, "h2");
+              if (!near || !far) ::_exit(5);
+              bool done = false;
+              for (int i = 0; i < 10 && !done; ++i) {
+                const auto ours = near->handshake(), theirs = far->handshake();
+                done = ours && theirs;
+              }
+              if (!done || near->alpn() != "h2") ::_exit(6);
             }),
             kDone);
 }

@@ -156,6 +156,10 @@ TEST_P(Client, RefusesARevokedServer) {
   EXPECT_EQ(with(testing::make_staple(server, root_, stranger, true)), "") << "no one's word";
   EXPECT_EQ(with(testing::make_staple(another, root_, root_, true)), "") << "about another certificate";
   EXPECT_EQ(with({1, 2, 3}), "");
+  const Identity speaker = testing::make({.common_name = "speaker", .names = "", .purposes = "OCSPSigning"}, &root_);
+  EXPECT_EQ(with(testing::make_staple(server, root_, speaker, true)), "revoked") << "who answers for the issuer";
+  const Identity silent = testing::make({.common_name = "silent", .names = ""}, &root_);
+  EXPECT_EQ(with(testing::make_staple(server, root_, silent, true)), "") << "another server may not";
 }
 
 TEST_P(Client, ResumesASessionAtTheSamePlaceOnly) {

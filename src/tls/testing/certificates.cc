@@ -41,6 +41,7 @@ Identity make(const Wish& wish, const Identity* issuer) {
   extend(certificate, parent, NID_basic_constraints, wish.authority ? "critical,CA:TRUE" : "critical,CA:FALSE");
   if (wish.authority) extend(certificate, parent, NID_key_usage, "critical,keyCertSign,cRLSign,digitalSignature");
   extend(certificate, parent, NID_subject_key_identifier, "hash");
+  if (!wish.purposes.empty()) extend(certificate, parent, NID_ext_key_usage, wish.purposes);
   if (!wish.names.empty()) extend(certificate, parent, NID_subject_alt_name, wish.names);
   MICROAGENT_CHECK(X509_sign(certificate, issuer ? issuer->key.get() : made.key.get(), wish.digest) > 0);
   return made;

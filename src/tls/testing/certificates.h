@@ -26,6 +26,7 @@ struct Wish {
   bool authority = false;
   std::time_t begin = -kDay, end = 30 * kDay;  // from now
   const EVP_MD* digest = EVP_sha256();
+  std::string purposes = {};  // extended key usages, in OpenSSL's notation
 };
 
 // Signed by `issuer`, or by itself.
