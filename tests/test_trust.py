@@ -64,6 +64,17 @@ def test_openssl_finds_it_wherever_it_looks(guest):
     assert "microagent trusting" in subject and "pathlen:0" in subject, subject
 
 
+def test_java_finds_it_with_all_that_the_guest_trusts(guest):
+    java = "/usr/lib/jvm/java-17-openjdk-amd64/bin"
+    store = "/etc/microagent/egress-ca-trust.jks"
+    assert f"trustStore={store}" in guest.shell("echo $JAVA_TOOL_OPTIONS")
+    # With the password it verifies the whole of the store.
+    listed = guest.shell(f"unset JAVA_TOOL_OPTIONS; {java}/keytool -list -v -keystore {store} -storepass changeit",
+                         timeout=180)
+    assert listed.count("Entry type: trustedCertEntry") == int(guest.shell(f"grep -c BEGIN {BUNDLE}"))
+    assert "CN=microagent trusting" in listed
+
+
 def test_the_guest_goes_on_trusting_what_it_did(guest):
     count = f"grep -c BEGIN {LIST}; grep -c BEGIN {BUNDLE}; cat {MOZILLA} | grep -c BEGIN"
     in_list, in_bundle, own = map(int, guest.shell(count).split())

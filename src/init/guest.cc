@@ -129,7 +129,7 @@ void Guest::on_trust(ByteView payload) {
   const Status installed = install_trust("", *trust_);
   if (!installed) say(installed.error().message);
   // Processes that run already go on with what they have.
-  environment_ = merge(workspace_environment(trust_environment()), config_.env);
+  environment_ = merge(workspace_environment(trust_environment("")), config_.env);
   const std::string why = installed ? std::string() : installed.error().message;
   agent_.send(wire::encode_frame(FrameType::trusted, std::string_view(why).substr(0, wire::kMaxFrame)));
 }

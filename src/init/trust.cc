@@ -5,11 +5,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstdio>
 
 #include "init/files.h"
+#include "init/keystore.h"
 #include "init/text.h"
 
 namespace microagent::init {
@@ -42,6 +44,10 @@ constexpr Source kSources[] = {
     {"/etc/ca-certificates/trust-source/anchors", "microagent-egress.pem"},
     {"/etc/pki/trust/anchors", "microagent-egress.pem"},
 };
+
+// Where Java is, if it is there. Its store is made for it alone: whoever has no Java need not have it.
+constexpr const char* kJava[] = {"/usr/lib/jvm", "/opt/java", "/usr/java", "/usr/local/openjdk"};
+constexpr const char* kKeystore = "/etc/microagent/egress-ca-trust.jks";
 
 constexpr const char* kHashed = "/etc/ssl/certs";  // OpenSSL's directory
 constexpr int kMaxSameHash = 16;
@@ -118,6 +124,15 @@ Status check_back(const std::string& path, std::string_view certificate) {
   return fail(ErrorKind::permanent, concat(path, " does not hold the certificate that was written to it"));
 }
 
+// Of all that the guest trusts: Java reads this store in the place of its own.
+Status write_keystore(const std::string& root, const std::string& bundle) {
+  const bool wanted = std::ranges::any_of(kJava, [&](const char* java) { return is_directory(root + java); });
+  if (!wanted) return {};
+  const std::string store = encode_keystore(certificates_of(bundle));
+  if (Status written = replace_file(root + kKeystore, store); !written) return written;
+  return check_back(root + kKeystore, store);
+}
+
 }  // namespace
 
 std::string without_ours(std::string_view bundle) {
@@ -142,9 +157,11 @@ Status install_trust(const std::string& root, const wire::Trust& trust) {
   steps.take(replace_file(root + kCertificate, trust.certificate));
   const auto own = own_list(root);
   if (!own) steps.take(fail(own.error()));
-  steps.take(replace_file(root + kBundle, with_ours(own.value_or(""), trust.certificate)));
+  const std::string bundle = with_ours(own.value_or(""), trust.certificate);
+  steps.take(replace_file(root + kBundle, bundle));
   steps.take(check_back(root + kCertificate, trust.certificate));
   steps.take(check_back(root + kBundle, trust.certificate));
+  steps.take(write_keystore(root, bundle));
   for (const char* list : kLists) {
     const std::string path = root + list;
     if (!is_file(path)) continue;
@@ -159,7 +176,7 @@ Status install_trust(const std::string& root, const wire::Trust& trust) {
   return std::move(steps).result();
 }
 
-Environment trust_environment() {
+Environment trust_environment(const std::string& root) {
   Environment environment;
   for (const char* name : {"SSL_CERT_FILE", "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "GIT_SSL_CAINFO", "PIP_CERT",
                            "CARGO_HTTP_CAINFO", "AWS_CA_BUNDLE"}) {
@@ -167,6 +184,10 @@ Environment trust_environment() {
   }
   // These add to what the program brings along.
   for (const char* name : {"NODE_EXTRA_CA_CERTS", "DENO_CERT"}) environment.push_back(concat(name, "=", kCertificate));
+  if (is_file(root + kKeystore)) {
+    environment.push_back(
+        concat("JAVA_TOOL_OPTIONS=-Djavax.net.ssl.trustStoreType=jks -Djavax.net.ssl.trustStore=", kKeystore));
+  }
   return environment;
 }
 

@@ -16,8 +16,8 @@ namespace microagent::init {
 // earlier one of ours, and reads it back. An error says where that did not succeed; what could be done is done.
 Status install_trust(const std::string& root, const wire::Trust& trust);
 
-// The variables by which programs find it.
-Environment trust_environment();
+// The variables by which programs find it, as it was installed.
+Environment trust_environment(const std::string& root);
 
 // A list of certificates without the part that is ours, and with it.
 std::string without_ours(std::string_view bundle);

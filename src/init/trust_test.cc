@@ -7,6 +7,8 @@
 #include <fstream>
 #include <sstream>
 
+#include "init/keystore.h"
+
 namespace microagent::init {
 namespace {
 
@@ -96,6 +98,19 @@ TEST_F(Trust, LeavesTheSameHashOfOthersAlone) {
   EXPECT_EQ(fs::read_symlink(root_ / "etc/ssl/certs/0123abcd.1"), "/etc/microagent/egress-ca.pem");
 }
 
+TEST_F(Trust, IsMadeForJavaWhereItIs) {
+  const std::string ours = "-----BEGIN CERTIFICATE-----\nb3Vycw==\n-----END CERTIFICATE-----\n";
+  ASSERT_TRUE(install(ours));
+  EXPECT_FALSE(fs::exists(root_ / "etc/microagent/egress-ca-trust.jks"));
+  EXPECT_EQ(value_of(trust_environment(root_.string()), "JAVA_TOOL_OPTIONS"), "");
+  fs::create_directories(root_ / "usr/lib/jvm");
+  put("etc/ssl/certs/ca-certificates.crt", "-----BEGIN CERTIFICATE-----\nYmFy\n-----END CERTIFICATE-----\n");
+  ASSERT_TRUE(install(ours));
+  EXPECT_EQ(get("etc/microagent/egress-ca-trust.jks"), encode_keystore({"bar", "ours"}));
+  EXPECT_THAT(value_of(trust_environment(root_.string()), "JAVA_TOOL_OPTIONS"),
+              testing::EndsWith("trustStore=/etc/microagent/egress-ca-trust.jks"));
+}
+
 TEST_F(Trust, SaysWhatCouldNotBeDoneAndDoesTheRest) {
   put("etc/ssl/certs/ca-certificates.crt", kTheirs);
   // A directory in the place of the file that is to be written.
@@ -117,7 +132,7 @@ TEST(Bundle, LosesOursAndNothingElse) {
 
 TEST(TrustEnvironment, IsWeakerThanTheWorkspaces) {
   const Environment environment =
-      merge(workspace_environment(trust_environment()), {"CURL_CA_BUNDLE=/mine.pem", "NODE_EXTRA_CA_CERTS="});
+      merge(workspace_environment(trust_environment("/nowhere")), {"CURL_CA_BUNDLE=/mine.pem", "NODE_EXTRA_CA_CERTS="});
   EXPECT_EQ(value_of(environment, "SSL_CERT_FILE"), "/etc/microagent/egress-ca-bundle.pem");
   EXPECT_EQ(value_of(environment, "DENO_CERT"), "/etc/microagent/egress-ca.pem");
   EXPECT_EQ(value_of(environment, "CURL_CA_BUNDLE"), "/mine.pem");
