@@ -1,6 +1,7 @@
 #include "http/headers.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "http/grammar.h"
 
