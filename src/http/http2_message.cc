@@ -164,8 +164,11 @@ HeaderList http2_fields(const RequestMessage& request) {
 HeaderList http2_fields(const ResponseMessage& response) {
   HeaderList fields;
   fields.reserve(response.headers.size() + 1);
-  fields.push_back({":status", std::to_string(response.status)});
+  // The answer to extended CONNECT is 200, and there is no key to be proved (RFC 8441, 5.1).
+  const bool upgraded = response.status == 101;
+  fields.push_back({":status", upgraded ? "200" : std::to_string(response.status)});
   append_fields(fields, response.headers);
+  if (upgraded) remove_header(fields, "sec-websocket-accept");
   return fields;
 }
 
@@ -201,6 +204,9 @@ RequestMessage as_http1(const RequestMessage& request, bool has_body, std::strin
   if (header_value(out.headers, "te") == "trailers") out.headers.push_back({"connection", "TE"});
   const bool has_length = find_header(out.headers, "content-length") != nullptr;
   if (has_body && !has_length) out.headers.push_back({"transfer-encoding", "chunked"});
+  // Many servers answer 411 to those that could have a body and do not say that there is none.
+  const bool could_have_body = request.method == "POST" || request.method == "PUT" || request.method == "PATCH";
+  if (!has_body && !has_length && could_have_body) out.headers.push_back({"content-length", "0"});
   return out;
 }
 

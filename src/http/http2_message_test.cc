@@ -120,6 +120,18 @@ TEST(Http2Message, WebSocketGoesBothWays) {
   EXPECT_EQ(encode_head(as_http1(request, true, "n")),
             "GET /chat HTTP/1.1\r\nhost: a.example\r\nsec-websocket-version: 13\r\nconnection: Upgrade\r\n"
             "upgrade: websocket\r\nsec-websocket-key: n\r\n\r\n");
+  const ResponseMessage yes{
+      101, "", Version::http_1_1, {{"Connection", "Upgrade"}, {"Upgrade", "websocket"}, {"Sec-WebSocket-Accept", "x"}}};
+  EXPECT_EQ(http2_fields(yes), (HeaderList{{":status", "200"}}));
+}
+
+TEST(Http2Message, APostWithoutABodySaysSo) {
+  RequestMessage request;
+  ASSERT_EQ(parse_http2_request(request_with({}), request), Fault::none);
+  EXPECT_EQ(find_header(as_http1(request, false).headers, "content-length"), nullptr);
+  request.method = "POST";
+  EXPECT_EQ(header_value(as_http1(request, false).headers, "content-length"), "0");
+  EXPECT_EQ(find_header(as_http1(request, true).headers, "content-length"), nullptr);
 }
 
 TEST(Http2Message, ResponsesGoBothWays) {
