@@ -79,15 +79,29 @@ constexpr std::string_view kJsonType = "application/json", kTextType = "text/pla
 
 }  // namespace
 
-std::string refusal_response(const Denial& denial, std::string_view dst, bool as_json, bool bad_request) {
-  const std::string_view status = bad_request ? "400 Bad Request" : "403 Forbidden";
-  if (!as_json) return respond(status, kTextType, refusal_text(denial, dst));
+std::string refusal_body(const Denial& denial, std::string_view dst, bool as_json) {
+  if (!as_json) return refusal_text(denial, dst);
   Json json = Json::object();
   json["error"] = "egress_denied";
   json["dst"] = dst;
   json.update(to_json(denial));
   json["more"] = fmt::format("http://{}/", kPolicyHost);
-  return respond(status, kJsonType, dump(json));
+  return dump(json);
+}
+
+std::string failure_body(std::string_view host, std::string_view dst, std::string_view why, bool as_json) {
+  if (!as_json) return fmt::format("microagent has no answer from {} ({}).\nreason: {}\n", dst, host, why);
+  Json json = Json::object();
+  json["error"] = "upstream_failed";
+  json["host"] = host;
+  json["dst"] = dst;
+  json["reason"] = why;
+  return dump(json);
+}
+
+std::string refusal_response(const Denial& denial, std::string_view dst, bool as_json, bool bad_request) {
+  const std::string_view status = bad_request ? "400 Bad Request" : "403 Forbidden";
+  return respond(status, as_json ? kJsonType : kTextType, refusal_body(denial, dst, as_json));
 }
 
 std::string policy_page(const LivePolicy& policy, const RecentDenials& denials, bool as_json, bool head_only) {

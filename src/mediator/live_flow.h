@@ -44,6 +44,8 @@ struct LiveFlow {
   bool mediation = false;  // one of the mediation channel's
   bool admitted = false;   // counted by the caps
   std::unique_ptr<Look> look;
+  std::unique_ptr<asio::steady_timer> relay;  // of a flow that is intercepted: expires when its relay must end
+  std::string leaf, alpn;                     // what its guest is shown
   std::optional<flow::Closed> closed;  // how it ended, where its story was not told yet
 };
 

@@ -22,6 +22,9 @@ std::optional<policy::Address> own_address(const Config& config) {
   return config.network->gateway;
 }
 
+// How long what a guest has sent last may take to its upstream.
+constexpr std::chrono::milliseconds kRelayLinger{5'000}, kAtOnce{0};
+
 constexpr const char* kUsageFile = "egress-usage.json";  // beside the audit log
 
 }  // namespace
@@ -30,9 +33,6 @@ Result<std::unique_ptr<Mediator>> Mediator::open(asio::io_context& io, Config co
                                                  Sockets sockets) {
   auto policy = LivePolicy::make(config.egress);
   if (!policy) return fail(policy.error());
-  if (policy->policy().mode() == policy::Mode::mitm) {
-    return fail(ErrorKind::unsupported, "egress mode mitm: TLS cannot be intercepted yet", "use mode broker");
-  }
   auto audit = audit::Writer::open(config.audit_file, config.workspace);
   if (!audit) return fail(with_context(audit.error(), "audit log"));
   auto host_addresses = HostAddresses::open();
@@ -91,13 +91,15 @@ Status Mediator::prepare_caps() {
 // Once a guest trusts an authority it goes on to, whatever the policy becomes: it costs nothing, and connections that
 // it has may still be read.
 Status Mediator::prepare_trust(const policy::PolicyText& policy) {
-  if (authority_) return {};
+  if (interceptor_) return {};
   const auto file = config_.audit_file.parent_path() / kAuthorityFile;
   if (!policy::may_intercept(policy)) return forget_authority(file);
   auto authority = keep_authority(file, config_.workspace);
   if (!authority) return fail(with_context(authority.error(), "certificate authority"));
-  authority_.emplace(std::move(*authority));
-  agent_.trust({authority_->certificate_pem(), authority_->subject_hash()});
+  auto made = Interceptor::make(std::move(*authority), {{}, config_.trust});
+  if (!made) return fail(with_context(made.error(), "interception"));
+  interceptor_.emplace(std::move(*made));
+  agent_.trust({interceptor_->authority().certificate_pem(), interceptor_->authority().subject_hash()});
   return {};
 }
 
@@ -236,6 +238,10 @@ void Mediator::on_closed(flow::FlowId id, const flow::Closed& closed) {
     if (const auto hit = caps_->take_hit(flow->budget)) recorder_.write(0, cap_record(flow->open, flow->host, *hit));
   }
   leave_caps(*flow, closed.bytes_out + closed.bytes_in);
+  if (flow->relay) {
+    flow->relay->expires_after(closed.end == flow::End::finished ? kRelayLinger : kAtOnce);
+    return;
+  }
   if (flow->audit_flow != 0) recorder_.write(flow->audit_flow, close_record(flow->open, flow->host, closed));
 }
 

@@ -2,12 +2,14 @@
 
 #include <boost/asio/io_context.hpp>
 
+#include "http/message.h"
 #include "mediator/caps.h"
 #include "mediator/config.h"
 #include "mediator/dns_service.h"
 #include "mediator/explanation.h"
 #include "mediator/guest_agent.h"
 #include "mediator/host_addresses.h"
+#include "mediator/interceptor.h"
 #include "mediator/judge.h"
 #include "mediator/live_flow.h"
 #include "mediator/live_policy.h"
@@ -86,6 +88,19 @@ class Mediator {
   policy::Decision decide(const LiveFlow& flow) const;
   bool worth_a_look(const LiveFlow& flow) const;
 
+  // The story of one flow whose requests are read (intercept.cc).
+  class Gate;
+  asio::awaitable<void> intercept(FlowPtr flow, policy::Decision decision, Fd upstream, FirstWords words);
+  void tell_upstream_failure(FlowPtr flow, UpstreamFailure failure, std::string name, FirstWords words);
+  asio::awaitable<void> tell_why(FlowPtr flow, Descriptor guest, UpstreamFailure failure, std::string name, bool page);
+  void begin_relay(FlowPtr flow, policy::Decision decision, StreamPtr upstream, FirstWords words);
+  asio::awaitable<void> relay(FlowPtr flow, Descriptor guest, StreamPtr upstream, policy::Content content);
+  asio::awaitable<void> relay_inside(FlowPtr flow, Stream& guest, Stream& upstream);
+  asio::awaitable<void> relay_as(FlowPtr flow, Stream& guest, Stream& upstream, http::Scheme scheme,
+                                 policy::Content content);
+  asio::awaitable<void> wait_until_gone(FlowPtr flow);
+  void end_relay(const FlowPtr& flow);
+
   // How it goes on.
   void allow(const FlowPtr& flow, const policy::Decision& decision, Fd upstream);
   void serve(const FlowPtr& flow, Result<Fd> guests_end);
@@ -95,6 +110,7 @@ class Mediator {
   void splice(const FlowPtr& flow, Fd fd);
   void account_for_gone(const FlowPtr& flow, const policy::Decision& decision);
   bool write_denial(const LiveFlow& flow, Denial& denial);
+  bool write_denial(const LiveFlow& flow, Denial& denial, Record record);
   void deny_by_cap(const FlowPtr& flow, const CapHit& hit);
   Denial cap_denial(const LiveFlow& flow, const CapHit& hit);
   std::optional<Denial> readmit(LiveFlow& flow, const policy::RulePtr& rule);
@@ -111,10 +127,10 @@ class Mediator {
   std::unique_ptr<NetdLink> netd_;
   GuestAgent agent_;
   DnsService dns_;
-  std::optional<tls::Authority> authority_;  // where anything is intercepted
   std::optional<MediationChannel> mediation_;
   std::optional<ResultFetch> result_;
   std::optional<Caps> caps_;
+  std::optional<Interceptor> interceptor_;  // where the policy wants requests to be read
   FlowTable flows_;
   bool quarantined_ = false;
   LogLimit warnings_;

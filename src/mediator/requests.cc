@@ -110,7 +110,7 @@ std::size_t Mediator::end_forbidden_flows() {
   for (const auto& [id, flow] : flows_) {
     if (flow->phase != Phase::settled || flow->audit_flow == 0 || flow->mediation) continue;
     const policy::Decision decision = decide(*flow);
-    const bool unread = decision.verdict == policy::Verdict::intercept && policy_.policy().mode() != policy::Mode::mitm;
+    const bool unread = decision.verdict == policy::Verdict::intercept && !flow->relay;
     if (decision.allowed() && !unread) continue;
     netd_->kill(id);
     ++killed;

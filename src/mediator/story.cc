@@ -137,11 +137,13 @@ asio::awaitable<void> Mediator::tell_dialled(FlowPtr flow, policy::Decision deci
   switch (decision.verdict) {
     case policy::Verdict::deny: co_return deny_with_words(flow, denial_of(decision), words);
     case policy::Verdict::intercept:
-      co_return deny_with_words(flow, denial("its requests cannot be read", decision.text), words);
     case policy::Verdict::peek:
     case policy::Verdict::splice: break;
   }
   if (auto denied = readmit(*flow, decision.rule)) co_return deny_with_words(flow, std::move(*denied), words);
+  if (decision.verdict == policy::Verdict::intercept) {
+    co_return co_await intercept(std::move(flow), std::move(decision), std::move(upstream), std::move(words));
+  }
   allow(flow, decision, std::move(upstream));
 }
 
@@ -291,8 +293,12 @@ void Mediator::account_for_gone(const FlowPtr& flow, const policy::Decision& dec
 // Names the refusal and writes it down; false when it cannot be.
 bool Mediator::write_denial(const LiveFlow& flow, Denial& denied) {
   if (denied.host.empty()) denied.host = flow.host.empty() ? host_text(flow.open.destination) : flow.host;
+  return write_denial(flow, denied, deny_record(flow.open, denied));
+}
+
+bool Mediator::write_denial(const LiveFlow& flow, Denial& denied, Record record) {
   return recorder_.refuse(denied, endpoint_text(flow.open.destination, flow.open.protocol),
-                          protocol_text(flow.open.protocol), deny_record(flow.open, denied));
+                          protocol_text(flow.open.protocol), record);
 }
 
 void Mediator::deny_by_cap(const FlowPtr& flow, const CapHit& hit) { deny(flow, cap_denial(*flow, hit)); }

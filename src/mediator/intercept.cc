@@ -1,0 +1,268 @@
+// Mediator's story of a flow whose requests are read: both handshakes, every request judged, and the record of each.
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/experimental/awaitable_operators.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <utility>
+
+#include "http/refusal.h"
+#include "mediator/early_stream.h"
+#include "mediator/endpoint.h"
+#include "mediator/explanation.h"
+#include "mediator/guest_http.h"
+#include "mediator/mediator.h"
+#include "mediator/relay.h"
+#include "mediator/spawn.h"
+#include "policy/host.h"
+
+namespace microagent::mediator {
+namespace {
+
+using namespace asio::experimental::awaitable_operators;
+using Phase = LiveFlow::Phase;
+using policy::Content;
+
+constexpr std::string_view kHttp1 = "http/1.1", kHttp2 = "h2";
+constexpr std::chrono::milliseconds kAlertTimeout{1'000};
+constexpr std::uint16_t kMisdirected = 421;  // RFC 9110, 15.5.20
+
+Record upstream_error_record(const LiveFlow& flow, const std::string& error, const std::string& fault = {}) {
+  Record record{audit::Event::mitm_upstream_error, audit::Fields::object()};
+  record.fields["host"] = flow.host.empty() ? host_text(flow.open.destination) : flow.host;
+  record.fields["dst"] = endpoint_text(flow.open.destination, flow.open.protocol);
+  if (!fault.empty()) record.fields["fault"] = fault;
+  record.fields["error"] = error;
+  return record;
+}
+
+Record handshake_error_record(const LiveFlow& flow, const Interceptor::GuestFailure& failure) {
+  Record record{audit::Event::mitm_handshake_error, audit::Fields::object()};
+  record.fields["host"] = flow.host;
+  record.fields["error"] = failure.distrusts
+                               ? "the guest's client does not trust the workspace's authority; for one that pins "
+                                 "certificates use --egress-passthrough"
+                               : failure.text;
+  return record;
+}
+
+Record request_record(const RequestStory& story) {
+  Record record{audit::Event::request, audit::Fields::object()};
+  audit::Fields& fields = record.fields;
+  fields["method"] = story.method;
+  fields["host"] = story.host;
+  fields["path"] = story.path;
+  fields["status"] = story.status;
+  fields["bytesOut"] = story.bytes_out;
+  fields["bytesIn"] = story.bytes_in;
+  const auto took = std::chrono::steady_clock::now() - story.began;
+  fields["durationMs"] = std::chrono::duration_cast<std::chrono::milliseconds>(took).count();
+  if (!story.error.empty()) fields["error"] = story.error;
+  return record;
+}
+
+bool offers(const FirstWords& words, std::string_view protocol) {
+  return std::ranges::find(words.alpn, protocol) != words.alpn.end();
+}
+
+// What the connection is inside its TLS, where its sides have not agreed on a protocol: whoever speaks first tells.
+asio::awaitable<Content> look_inside(EarlyStream& guest, EarlyStream& upstream) {
+  WordsReader reader;
+  while (!reader.settled()) {
+    const auto first = co_await (guest.read_ahead(kNever) || upstream.read_ahead(kNever));
+    if (first.index() == 1 || std::get<0>(first).empty()) co_return Content::opaque;
+    reader.feed(std::get<0>(first));
+  }
+  co_return reader.words().fault.empty() ? reader.words().content : Content::http1;
+}
+
+}  // namespace
+
+// Judges the requests of one flow.
+class Mediator::Gate final : public RequestGate {
+ public:
+  enum class Failure : std::uint8_t { to_record, recorded };
+  Gate(Mediator& mediator, FlowPtr flow, Failure failure = Failure::to_record)
+      : mediator_(mediator), flow_(std::move(flow)), failure_(failure) {}
+
+  std::optional<Refused> admit(http::RequestMessage& request) override {
+    if (!is_for_flow(request.authority)) {
+      return refuse(kMisdirected, request,
+                    denial("the request is for another host than the connection",
+                           "names: a request must be for the host that the connection is for",
+                           policy::Signal::name_destination_mismatch));
+    }
+    const policy::Decision decision =
+        policy::decide_request(mediator_.policy_.policy(), mediator_.surroundings_, flow_->facts,
+                               {request.method, request.path});
+    if (decision.allowed()) return std::nullopt;
+    return refuse(403, request, denial_of(decision));
+  }
+
+  Refused refuse_malformed(const std::string& fault, bool json) override {
+    Denial denied = denial("malformed: " + fault, "requests: everybody must read the same one");
+    mediator_.write_denial(*flow_, denied);
+    return {400, words_of(denied), refusal_body(denied, destination(), json)};
+  }
+
+  Refused upstream_failed(const std::string& why, bool json) override {
+    if (failure_ == Failure::to_record) {
+      mediator_.recorder_.write(flow_->audit_flow, upstream_error_record(*flow_, why));
+    }
+    return {502, "microagent: " + why, failure_body(flow_->host, destination(), why, json)};
+  }
+
+  void record(const RequestStory& story) override {
+    mediator_.recorder_.write(flow_->audit_flow, request_record(story));
+  }
+
+ private:
+  std::string destination() const { return endpoint_text(flow_->open.destination, flow_->open.protocol); }
+
+  static std::string words_of(const Denial& denied) {
+    return fmt::format("microagent refused this request: {}; {} ({})", denied.reason, denied.rule, denied.id);
+  }
+
+  Refused refuse(std::uint16_t status, const http::RequestMessage& request, Denial denied) {
+    denied.host = flow_->host;
+    Record record = deny_record(flow_->open, denied);
+    record.fields["method"] = request.method;
+    record.fields["path"] = request.path;
+    mediator_.write_denial(*flow_, denied, std::move(record));
+    return {status, words_of(denied), refusal_body(denied, destination(), http::wants_json(request))};
+  }
+
+  // The name that TLS, or the first request, gave; the address where none was given.
+  bool is_for_flow(const http::Authority& authority) const {
+    if (authority.port && *authority.port != flow_->facts.port) return false;
+    if (flow_->facts.name.empty()) return authority.address && *authority.address == flow_->facts.destination;
+    if (authority.address) {
+      const auto named = policy::parse_address(flow_->facts.name);
+      return named && *named == *authority.address;
+    }
+    const auto asked = policy::canonical_name(authority.host);
+    return asked && asked == policy::canonical_name(flow_->facts.name);
+  }
+
+  Mediator& mediator_;
+  FlowPtr flow_;
+  Failure failure_;  // of the upstream
+};
+
+// The upstream first: what it is decides what the guest is shown.
+asio::awaitable<void> Mediator::intercept(FlowPtr flow, policy::Decision decision, Fd upstream, FirstWords words) {
+  auto watched = watch(io_.get_executor(), std::move(upstream));
+  if (!watched) co_return deny(flow, denial(watched.error().message, "resources"));
+  if (words.content != Content::tls) {
+    co_return begin_relay(std::move(flow), std::move(decision), plain_stream(std::move(*watched)), std::move(words));
+  }
+  if (!interceptor_) {
+    co_return deny(flow, denial("its requests cannot be read without the workspace's authority", decision.text));
+  }
+  const std::string name = policy::canonical_name(words.name).value_or(host_text(flow->open.destination));
+  auto connected = co_await interceptor_->connect(
+      std::move(*watched), name, endpoint_text(flow->open.destination, flow->open.protocol), words.alpn);
+  if (flow->phase == Phase::gone) co_return account_for_gone(flow, decision);
+  if (quarantined_) co_return deny(flow, denial("quarantined", "quarantine"));
+  if (!connected) {
+    co_return tell_upstream_failure(std::move(flow), std::move(connected.error()), name, std::move(words));
+  }
+  flow->leaf = name;
+  flow->alpn = (*connected)->connection().alpn();
+  begin_relay(std::move(flow), std::move(decision), std::move(*connected), std::move(words));
+}
+
+// An upstream that is not believed: a client that may read pages gets one that says so, any other an alert.
+void Mediator::tell_upstream_failure(FlowPtr flow, UpstreamFailure failure, std::string name, FirstWords words) {
+  recorder_.write(recorder_.new_flow(), upstream_error_record(*flow, failure.text, failure.fault));
+  auto stream = open_guest_stream(io_.get_executor());
+  if (!stream) return refuse(flow, flow::Refusal::reset);
+  leave_caps(*flow, 0);
+  splice(flow, std::move(stream->guests));
+  spawn(io_.get_executor(), tell_why(std::move(flow), std::move(stream->ours), std::move(failure), std::move(name),
+                                     offers(words, kHttp1)));
+}
+
+asio::awaitable<void> Mediator::tell_why(FlowPtr flow, Descriptor guest, UpstreamFailure failure, std::string name,
+                                         bool page) {
+  if (!page) {
+    const auto alert = tls::encode_fatal_alert(failure.alert);
+    co_await write_all(guest, alert, in(kAlertTimeout));
+    co_return;
+  }
+  auto accepted = co_await interceptor_->accept(std::move(guest), std::move(name), std::string(kHttp1));
+  if (!accepted) co_return;
+  Gate gate(*this, flow, Gate::Failure::recorded);
+  co_await (answer_with_failure(**accepted, failure.text, gate) || wait_until_gone(flow));
+}
+
+void Mediator::begin_relay(FlowPtr flow, policy::Decision decision, StreamPtr upstream, FirstWords words) {
+  auto stream = open_guest_stream(io_.get_executor());
+  if (!stream) return deny(flow, denial(stream.error().message, "resources"));
+  const std::uint64_t audit_flow = recorder_.new_flow();
+  decision.verdict = policy::Verdict::intercept;
+  if (!recorder_.write(audit_flow, allow_record(flow->open, decision))) return refuse(flow, flow::Refusal::reset);
+  flow->audit_flow = audit_flow;
+  flow->relay = std::make_unique<asio::steady_timer>(io_.get_executor(), kNever);
+  splice(flow, std::move(stream->guests));
+  spawn(io_.get_executor(), relay(std::move(flow), std::move(stream->ours), std::move(upstream), words.content));
+}
+
+asio::awaitable<void> Mediator::relay(FlowPtr flow, Descriptor guest, StreamPtr upstream, Content content) {
+  if (content == Content::tls) {
+    auto accepted = co_await interceptor_->accept(std::move(guest), flow->leaf, flow->alpn);
+    if (accepted) {
+      co_await (relay_inside(flow, **accepted, *upstream) || wait_until_gone(flow));
+    } else {
+      recorder_.write(flow->audit_flow, handshake_error_record(*flow, accepted.error()));
+    }
+  } else {
+    const StreamPtr clear = plain_stream(std::move(guest));
+    co_await (relay_as(flow, *clear, *upstream, http::Scheme::http, content) || wait_until_gone(flow));
+  }
+  upstream.reset();
+  end_relay(flow);
+}
+
+asio::awaitable<void> Mediator::relay_inside(FlowPtr flow, Stream& guest, Stream& upstream) {
+  constexpr auto kScheme = http::Scheme::https;
+  if (flow->alpn == kHttp2) co_return co_await relay_as(flow, guest, upstream, kScheme, Content::http2);
+  if (flow->alpn == kHttp1) co_return co_await relay_as(flow, guest, upstream, kScheme, Content::http1);
+  if (!flow->alpn.empty()) co_return co_await relay_as(flow, guest, upstream, kScheme, Content::opaque);
+  EarlyStream early_guest(guest), early_upstream(upstream);
+  const Content content = co_await look_inside(early_guest, early_upstream);
+  co_await relay_as(flow, early_guest, early_upstream, kScheme, content);
+}
+
+asio::awaitable<void> Mediator::relay_as(FlowPtr flow, Stream& guest, Stream& upstream, http::Scheme scheme,
+                                         Content content) {
+  Gate gate(*this, flow);
+  if (content == Content::http2) co_return co_await relay_http2(guest, upstream, scheme, gate);
+  if (content == Content::http1) co_return co_await relay_http1(guest, upstream, scheme, gate);
+  // There are no requests to read; a rule that needs them does not let this pass.
+  policy::Facts facts = flow->facts;
+  facts.content = Content::opaque;
+  const policy::Decision decision = policy::decide(policy_.policy(), surroundings_, facts);
+  if (decision.allowed()) co_return co_await relay_bytes(guest, upstream);
+  Denial denied = denial_of(decision);
+  write_denial(*flow, denied);
+}
+
+// A guest that is gone has nothing more to hear; what it sent last may still go up.
+asio::awaitable<void> Mediator::wait_until_gone(FlowPtr flow) {
+  if (!flow->relay) flow->relay = std::make_unique<asio::steady_timer>(io_.get_executor(), kNever);
+  while (flow->relay->expiry() > std::chrono::steady_clock::now()) {
+    co_await flow->relay->async_wait(asio::as_tuple(asio::use_awaitable));
+  }
+}
+
+// The records of the requests come before that of the flow's end.
+void Mediator::end_relay(const FlowPtr& flow) {
+  flow->relay.reset();
+  if (!flow->closed) return;
+  recorder_.write(flow->audit_flow, close_record(flow->open, flow->host, *flow->closed));
+}
+
+}  // namespace microagent::mediator

@@ -1,0 +1,301 @@
+// HTTP/1 between a guest and its upstream: one exchange after the other, as RFC 9112 has it.
+//
+// A request goes on only when its head has been judged, and nothing behind it before its own turn comes. While a body
+// goes up, the response may already come down: whichever way the exchange ends, it is the response that decides.
+
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/experimental/awaitable_operators.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "http/body_reader.h"
+#include "http/head_reader.h"
+#include "http/refusal.h"
+#include "mediator/relay.h"
+
+namespace microagent::mediator {
+namespace {
+
+using namespace asio::experimental::awaitable_operators;
+
+constexpr std::size_t kPiece = 64 * 1024;
+constexpr std::chrono::milliseconds kHeadTimeout{60'000};  // from a head's first byte to its last
+constexpr std::chrono::milliseconds kLinger{2'000};        // after an answer of our own
+constexpr std::size_t kMaxLinger = 1024 * 1024;
+
+ByteView view(std::string_view text) {
+  return ByteView(reinterpret_cast<const std::uint8_t*>(text.data()), text.size());
+}
+
+// What a stream has given and nobody has taken.
+class Inflow {
+ public:
+  explicit Inflow(Stream& stream) : stream_(stream), buffer_(kPiece) {}
+
+  ByteView bytes() const { return ByteView(buffer_).subspan(first_, last_ - first_); }
+  void take(std::size_t count) { first_ += count; }
+
+  // Waits for bytes where there are none; none: the stream is over, and end() says how.
+  asio::awaitable<bool> fill(Deadline deadline) {
+    if (first_ < last_) co_return true;
+    const Arrival arrival = co_await stream_.read_some(buffer_, deadline);
+    first_ = 0;
+    last_ = arrival.bytes;
+    end_ = arrival.end;
+    co_return arrival.bytes > 0;
+  }
+
+  StreamEnd end() const { return end_; }
+
+ private:
+  Stream& stream_;
+  std::vector<std::uint8_t> buffer_;
+  std::size_t first_ = 0, last_ = 0;
+  StreamEnd end_ = StreamEnd::none;
+};
+
+class Http1Relay {
+ public:
+  Http1Relay(Stream& guest, Stream* upstream, http::Scheme scheme, RequestGate& gate)
+      : guest_(guest), upstream_(upstream), gate_(gate), guest_in_(guest), requests_(scheme) {
+    if (upstream != nullptr) upstream_in_.emplace(*upstream);
+  }
+
+  asio::awaitable<void> run() {
+    while (co_await exchange()) continue;
+  }
+
+  asio::awaitable<void> fail(std::string why) {
+    if (!co_await read_request()) co_return;
+    const http::RequestMessage request = requests_.take();
+    const bool json = http::wants_json(request);
+    co_await refuse(request, gate_.upstream_failed(why, json), json);
+  }
+
+ private:
+  // One request and its response; false when the connection is over.
+  asio::awaitable<bool> exchange() {
+    const bool fresh = !std::exchange(used_, true);
+    if (!co_await await_request(fresh) || !co_await read_request()) co_return false;
+    http::RequestMessage request = requests_.take();
+    const bool json = http::wants_json(request);
+    story_ = RequestStory(request);
+    if (const auto refused = gate_.admit(request)) {
+      const bool again = request_framing(request).kind == http::Framing::Kind::none;
+      co_return co_await refuse(request, *refused, json, again && keeps_connection(request));
+    }
+    const bool again = co_await carry(request, fresh, json);
+    gate_.record(story_);
+    co_return again;
+  }
+
+  // An upstream that ends or speaks while nobody has asked it anything is done with, and so is the guest.
+  asio::awaitable<bool> await_request(bool fresh) {
+    if (!guest_in_.bytes().empty()) co_return true;
+    if (fresh) co_return co_await guest_in_.fill(kNever);
+    const auto first = co_await (guest_in_.fill(kNever) || upstream_in_->fill(kNever));
+    if (first.index() == 0) co_return std::get<0>(first);
+    if (upstream_in_->end() == StreamEnd::finished) co_await guest_.finish();
+    co_return false;
+  }
+
+  asio::awaitable<bool> read_request() {
+    const Deadline deadline = in(kHeadTimeout);
+    for (;;) {
+      if (!co_await guest_in_.fill(deadline)) co_return false;
+      guest_in_.take(requests_.feed(guest_in_.bytes()));
+      if (requests_.state() == http::HeadReader::State::complete) co_return true;
+      if (requests_.state() != http::HeadReader::State::failed) continue;
+      co_await refuse({}, gate_.refuse_malformed(std::string(to_string(requests_.fault())), false), false);
+      co_return false;
+    }
+  }
+
+  asio::awaitable<bool> carry(const http::RequestMessage& request, bool fresh, bool json) {
+    const std::string head = encode_head(request);
+    if (!co_await upstream_->write_all(view(head), kNever)) {
+      co_return co_await fail_upstream(request, fresh, json, "the upstream took no request");
+    }
+    http::BodyReader body(request_framing(request));
+    bool again = false;
+    body_sent_ = body.done();
+    if (body_sent_) {
+      again = co_await respond(request, fresh, json);
+    } else {
+      const auto first = co_await (respond(request, fresh, json) || break_on_failure(body));
+      if (first.index() == 0) again = std::get<0>(first);
+    }
+    story_.bytes_out = body.payload_bytes();
+    co_return again && body_sent_;
+  }
+
+  // Sends the body up, and returns only when the guest fails it: what the upstream has to say comes as its response.
+  asio::awaitable<void> break_on_failure(http::BodyReader& body) {
+    while (!body.done()) {
+      if (!co_await guest_in_.fill(kNever)) {
+        story_.error = "the guest did not send the whole body";
+        co_return;
+      }
+      const std::size_t count = body.feed(guest_in_.bytes());
+      const bool sent = co_await upstream_->write_all(guest_in_.bytes().first(count), kNever);
+      guest_in_.take(count);
+      if (body.fault() != http::BodyFault::none) {
+        story_.error = to_string(body.fault());
+        gate_.refuse_malformed(story_.error, false);
+        co_return;
+      }
+      if (!sent) co_return co_await forever();
+    }
+    body_sent_ = true;
+    co_await forever();
+  }
+
+  // Until the other branch ends.
+  asio::awaitable<void> forever() {
+    asio::steady_timer timer(guest_.descriptor().get_executor(), kNever);
+    co_await timer.async_wait(asio::as_tuple(asio::use_awaitable));
+  }
+
+  // All responses to one request: as many interim ones as there are, and the final one.
+  asio::awaitable<bool> respond(const http::RequestMessage& request, bool fresh, bool json) {
+    for (;;) {
+      http::ResponseReader reader;
+      while (reader.state() == http::HeadReader::State::incomplete) {
+        if (!co_await upstream_in_->fill(kNever)) {
+          const char* why = reader.is_begun() ? "the upstream ended within its response's head"
+                                              : "the upstream ended without a response";
+          co_return co_await fail_upstream(request, fresh || reader.is_begun(), json, why);
+        }
+        upstream_in_->take(reader.feed(upstream_in_->bytes()));
+      }
+      const http::ResponseMessage& response = reader.message();
+      http::MessageFault fault = reader.fault();
+      if (fault == http::MessageFault::none) fault = check_response(request, response);
+      if (fault != http::MessageFault::none) {
+        co_return co_await fail_upstream(request, true, json,
+                                         "the upstream's response: " + std::string(to_string(fault)));
+      }
+      const std::string head = encode_head(response);
+      if (!co_await guest_.write_all(view(head), kNever)) co_return give_up("the guest took no response");
+      answered_ = true;
+      if (is_interim(response)) continue;
+      story_.status = response.status;
+      co_return co_await finish(request, response);
+    }
+  }
+
+  asio::awaitable<bool> finish(const http::RequestMessage& request, const http::ResponseMessage& response) {
+    const http::Framing framing = response_framing(request, response);
+    if (framing.kind == http::Framing::Kind::tunnel) co_return co_await tunnel();
+    http::BodyReader body(framing);
+    const bool whole = co_await pass_response(body);
+    story_.bytes_in = body.payload_bytes();
+    answered_ = false;
+    if (!whole) co_return false;
+    if (keeps_alive(request, response)) co_return true;
+    co_await guest_.finish();
+    co_return false;
+  }
+
+  asio::awaitable<bool> pass_response(http::BodyReader& body) {
+    while (!body.done()) {
+      if (!co_await upstream_in_->fill(kNever)) {
+        const bool in_order = upstream_in_->end() == StreamEnd::finished && body.on_end();
+        co_return in_order || give_up("the upstream's response was cut off");
+      }
+      const std::size_t count = body.feed(upstream_in_->bytes());
+      if (!co_await guest_.write_all(upstream_in_->bytes().first(count), kNever)) {
+        co_return give_up("the guest took no response");
+      }
+      upstream_in_->take(count);
+      if (body.fault() != http::BodyFault::none) co_return give_up(to_string(body.fault()));
+    }
+    co_return true;
+  }
+
+  // After a 101 the connection is the other protocol's.
+  asio::awaitable<bool> tunnel() {
+    int open = 2;
+    co_await (pump(guest_in_, *upstream_, story_.bytes_out, open) ||
+              pump(*upstream_in_, guest_, story_.bytes_in, open));
+    co_return false;
+  }
+
+  asio::awaitable<void> pump(Inflow& from, Stream& to, std::uint64_t& count, int& open) {
+    while (co_await from.fill(kNever)) {
+      const std::size_t size = from.bytes().size();
+      if (!co_await to.write_all(from.bytes(), kNever)) co_return;
+      from.take(size);
+      count += size;
+    }
+    if (from.end() != StreamEnd::finished) co_return;
+    co_await to.finish();
+    if (--open > 0) co_await forever();
+  }
+
+  // A connection that was used before may have been closed while the request was under way. The guest's client knows
+  // that race and tries again; a first request that gets no answer is told why.
+  asio::awaitable<bool> fail_upstream(const http::RequestMessage& request, bool tell, bool json, std::string why) {
+    story_.error = why;
+    if (!tell || answered_) co_return false;
+    const Refused refused = gate_.upstream_failed(why, json);
+    story_.status = refused.status;
+    co_return co_await refuse(request, refused, json);
+  }
+
+  asio::awaitable<bool> refuse(http::RequestMessage request, Refused refused, bool json, bool keep = false) {
+    const http::OwnResponse own = own_response(request, refused.status, json, std::move(refused.body), keep);
+    const std::string answer = encode_head(own.head) + own.body;
+    if (!co_await guest_.write_all(view(answer), kNever)) co_return false;
+    if (keep) co_return true;
+    co_await guest_.finish();
+    co_await drain();
+    co_return false;
+  }
+
+  static bool keeps_connection(const http::RequestMessage& request) {
+    return request.version == http::Version::http_1_1 && !http::lists_word(request.headers, "connection", "close");
+  }
+
+  // Takes what the guest still sends, so that no reset overtakes the answer.
+  asio::awaitable<void> drain() {
+    const Deadline deadline = in(kLinger);
+    for (std::size_t taken = 0; taken < kMaxLinger && co_await guest_in_.fill(deadline);) {
+      taken += guest_in_.bytes().size();
+      guest_in_.take(guest_in_.bytes().size());
+    }
+  }
+
+  bool give_up(std::string_view why) {
+    story_.error = why;
+    return false;
+  }
+
+  Stream& guest_;
+  Stream* upstream_;
+  RequestGate& gate_;
+  Inflow guest_in_;
+  std::optional<Inflow> upstream_in_;
+  http::RequestReader requests_;
+  RequestStory story_;
+  bool used_ = false;
+  bool answered_ = false;   // something of the response is out
+  bool body_sent_ = false;  // the whole request is out
+};
+
+}  // namespace
+
+asio::awaitable<void> relay_http1(Stream& guest, Stream& upstream, http::Scheme scheme, RequestGate& gate) {
+  Http1Relay relay(guest, &upstream, scheme, gate);
+  co_await relay.run();
+}
+
+asio::awaitable<void> answer_with_failure(Stream& guest, std::string why, RequestGate& gate) {
+  Http1Relay relay(guest, nullptr, http::Scheme::https, gate);
+  co_await relay.fail(std::move(why));
+}
+
+}  // namespace microagent::mediator

@@ -1,0 +1,444 @@
+// HTTP/2 between a guest and its upstream: two connections of their own, whose streams are paired one to one.
+//
+// What a stream of one side brings goes into the queue of its partner, and is consumed, so that the sender may send on,
+// when it has left that queue: who reads slowly stops exactly who sends to him, and at most a window of a stream is
+// held here.
+
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/experimental/awaitable_operators.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <deque>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "base/clock.h"
+#include "http/http2_message.h"
+#include "http/http2_session.h"
+#include "http/refusal.h"
+#include "mediator/relay.h"
+
+namespace microagent::mediator {
+namespace {
+
+using http::Http2Error;
+using http::Http2Session;
+using http::StreamId;
+
+constexpr std::size_t kPiece = 64 * 1024;
+constexpr std::chrono::milliseconds kFarewell{2'000};  // to send what is left when one side is over
+
+// A request on its way. The guest's stream is its number.
+struct Passage {
+  http::RequestMessage request;
+  StreamId guest = 0;
+  StreamId upstream = 0;  // 0: it waits for a slot
+  bool json = false;
+  bool guest_ended = false;      // the whole request is here
+  bool response_begun = false;
+  bool guest_closed = false, upstream_closed = false;
+  std::vector<std::uint8_t> waiting;  // of the body, while there is no slot
+  http::HeaderList trailers;          // the same
+  RequestStory story;
+};
+
+class Http2Relay {
+ public:
+  Http2Relay(Stream& guest, Stream& upstream, http::Scheme scheme, RequestGate& gate)
+      : gate_(gate),
+        scheme_(scheme),
+        guest_(guest, {Http2Session::Role::server, false, {}}, guest_events_),
+        upstream_(upstream, {Http2Session::Role::client, false, {}}, upstream_events_) {}
+
+  asio::awaitable<void> run() {
+    using namespace asio::experimental::awaitable_operators;
+    co_await (serve(guest_) || serve(upstream_));
+    for (auto& [id, passage] : passages_) end_early(passage, "the connection ended");
+    end_streams();
+    guest_.session.terminate(Http2Error::no_error);
+    upstream_.session.terminate(Http2Error::no_error);
+    co_await (say_farewell(guest_) && say_farewell(upstream_));
+    for (auto& [id, passage] : passages_) record(passage);
+  }
+
+ private:
+  // One connection and its stream of bytes.
+  struct Side {
+    Side(Stream& stream, const Http2Session::Options& options, http::Http2Events& events)
+        : stream(stream), session(options, events), wake(stream.descriptor().get_executor()) {}
+
+    Stream& stream;
+    Http2Session session;
+    asio::steady_timer wake;  // its writer waits here
+  };
+
+  class GuestEvents final : public http::Http2Events {
+   public:
+    explicit GuestEvents(Http2Relay& relay) : relay_(relay) {}
+    void on_headers(StreamId stream, http::HeaderList fields, bool end) override {
+      relay_.on_request(stream, fields, end);
+    }
+    void on_informational(StreamId, http::HeaderList) override {}
+    void on_data(StreamId stream, ByteView bytes, bool end) override { relay_.on_request_data(stream, bytes, end); }
+    void on_trailers(StreamId stream, http::HeaderList fields) override {
+      relay_.on_request_trailers(stream, std::move(fields));
+    }
+    void on_sent(StreamId stream, std::size_t bytes) override { relay_.on_response_sent(stream, bytes); }
+    void on_reset(StreamId stream, Http2Error error) override { relay_.on_guest_reset(stream, error); }
+    void on_closed(StreamId stream) override { relay_.on_guest_closed(stream); }
+    void on_goaway(StreamId, Http2Error) override {}  // it opens no more, and what it opened goes on
+    void on_settings() override {}
+    void on_pong(std::uint64_t) override {}
+
+   private:
+    Http2Relay& relay_;
+  };
+
+  class UpstreamEvents final : public http::Http2Events {
+   public:
+    explicit UpstreamEvents(Http2Relay& relay) : relay_(relay) {}
+    void on_headers(StreamId stream, http::HeaderList fields, bool end) override {
+      relay_.on_response(stream, fields, end);
+    }
+    void on_informational(StreamId stream, http::HeaderList fields) override {
+      relay_.on_interim_response(stream, fields);
+    }
+    void on_data(StreamId stream, ByteView bytes, bool end) override { relay_.on_response_data(stream, bytes, end); }
+    void on_trailers(StreamId stream, http::HeaderList fields) override {
+      relay_.on_response_trailers(stream, fields);
+    }
+    void on_sent(StreamId stream, std::size_t bytes) override { relay_.on_request_sent(stream, bytes); }
+    void on_reset(StreamId stream, Http2Error error) override { relay_.on_upstream_reset(stream, error); }
+    void on_closed(StreamId stream) override { relay_.on_upstream_closed(stream); }
+    void on_goaway(StreamId last, Http2Error) override { relay_.on_upstream_goaway(last); }
+    void on_settings() override { relay_.on_upstream_settings(); }
+    void on_pong(std::uint64_t) override {}
+
+   private:
+    Http2Relay& relay_;
+  };
+
+  // ---- bytes
+
+  struct Reset {
+    Side* side = nullptr;
+    StreamId stream = 0;
+    Http2Error error{};
+  };
+
+  asio::awaitable<void> serve(Side& side) {
+    using namespace asio::experimental::awaitable_operators;
+    co_await (read(side) || write(side));
+  }
+
+  asio::awaitable<void> read(Side& side) {
+    std::vector<std::uint8_t> buffer(kPiece);
+    for (;;) {
+      const Arrival arrival = co_await side.stream.read_some(buffer, kNever);
+      if (arrival.bytes == 0) co_return;
+      const bool goes_on = side.session.feed(ByteView(buffer).first(arrival.bytes), monotonic_ns());
+      end_streams();
+      wake_writers();
+      if (!goes_on) co_return;
+    }
+  }
+
+  // Until the session is over.
+  asio::awaitable<void> write(Side& side) {
+    std::vector<std::uint8_t> output;
+    for (;;) {
+      output.clear();
+      const std::size_t taken = side.session.take_output(output);
+      end_streams();
+      if (taken > 0) {
+        wake_writers();  // the partners have room, and the peers hear of it
+        if (!co_await side.stream.write_all(output, kNever)) co_return;
+        continue;
+      }
+      if (side.session.is_finished()) co_return;
+      side.wake.expires_at(kNever);
+      co_await side.wake.async_wait(asio::as_tuple(asio::use_awaitable));
+    }
+  }
+
+  // A stream may not be reset from within an event of its session.
+  void end_later(Side& side, StreamId stream, Http2Error error) { to_reset_.push_back({&side, stream, error}); }
+  void end_streams() {
+    while (!to_reset_.empty()) {
+      const Reset next = to_reset_.back();
+      to_reset_.pop_back();
+      next.side->session.reset(next.stream, next.error);
+    }
+  }
+
+  void wake_writers() {
+    for (Side* side : {&guest_, &upstream_}) {
+      if (side->session.wants_write() || side->session.is_finished()) side->wake.cancel();
+    }
+  }
+
+  asio::awaitable<void> say_farewell(Side& side) {
+    const Deadline deadline = in(kFarewell);
+    std::vector<std::uint8_t> output;
+    while (side.session.take_output(output) > 0) {
+      if (!co_await side.stream.write_all(output, deadline)) co_return;
+      output.clear();
+    }
+    co_await side.stream.finish();
+  }
+
+  // ---- from the guest
+
+  void on_request(StreamId stream, const http::HeaderList& fields, bool end) {
+    http::RequestMessage request;
+    const http::MessageFault fault = http::parse_http2_request(fields, request);
+    const bool json = http::wants_json(request);
+    if (fault == http::MessageFault::none && request.scheme != scheme_) {
+      return answer(stream, request, gate_.refuse_malformed("the scheme is not the connection's", json), json);
+    }
+    if (fault != http::MessageFault::none) {
+      return answer(stream, request, gate_.refuse_malformed(std::string(to_string(fault)), json), json);
+    }
+    if (const auto refused = gate_.admit(request)) return answer(stream, request, *refused, json);
+    Passage passage;
+    passage.story = RequestStory(request);
+    passage.request = std::move(request);
+    passage.guest = stream;
+    passage.json = json;
+    passage.guest_ended = end;
+    Passage& kept = passages_.emplace(stream, std::move(passage)).first->second;
+    if (upstream_gone_) return refuse_retryable(kept);
+    queue_.push_back(stream);
+    open_waiting();
+  }
+
+  void on_request_data(StreamId stream, ByteView bytes, bool end) {
+    Passage* passage = find(stream);
+    if (passage == nullptr) return guest_.session.consume(stream, bytes.size());
+    passage->guest_ended = passage->guest_ended || end;
+    passage->story.bytes_out += bytes.size();
+    if (passage->upstream == 0) {
+      passage->waiting.insert(passage->waiting.end(), bytes.begin(), bytes.end());
+      return;
+    }
+    if (!upstream_.session.send_data(passage->upstream, bytes, end)) guest_.session.consume(stream, bytes.size());
+  }
+
+  void on_request_trailers(StreamId stream, http::HeaderList fields) {
+    Passage* passage = find(stream);
+    if (passage == nullptr) return;
+    passage->guest_ended = true;
+    if (passage->upstream == 0) {
+      passage->trailers = std::move(fields);
+    } else if (!upstream_.session.send_trailers(passage->upstream, fields)) {
+      end_later(upstream_, passage->upstream, Http2Error::internal_error);
+    }
+  }
+
+  void on_response_sent(StreamId stream, std::size_t bytes) {
+    const Passage* passage = find(stream);
+    if (passage != nullptr && passage->upstream != 0) upstream_.session.consume(passage->upstream, bytes);
+  }
+
+  void on_guest_reset(StreamId stream, Http2Error error) {
+    Passage* passage = find(stream);
+    if (passage == nullptr) return;
+    passage->story.error = "the guest reset the stream";
+    if (passage->upstream != 0 && !passage->upstream_closed) end_later(upstream_, passage->upstream, error);
+  }
+
+  void on_guest_closed(StreamId stream) {
+    Passage* passage = find(stream);
+    if (passage == nullptr) return;
+    passage->guest_closed = true;
+    settle(*passage);
+  }
+
+  // ---- to the upstream
+
+  void open_waiting() {
+    while (!queue_.empty() && upstream_.session.may_open()) {
+      Passage* passage = find(queue_.front());
+      queue_.pop_front();
+      if (passage != nullptr && !passage->guest_closed) open(*passage);
+    }
+  }
+
+  void open(Passage& passage) {
+    const bool empty = passage.waiting.empty() && passage.trailers.empty();
+    const auto stream = upstream_.session.submit_request(http2_fields(passage.request), passage.guest_ended && empty);
+    if (!stream) return fail(passage, "the request cannot be sent on");
+    passage.upstream = *stream;
+    by_upstream_.emplace(*stream, passage.guest);
+    if (empty) return;
+    const bool end = passage.guest_ended && passage.trailers.empty();
+    const bool sent = (passage.waiting.empty() && !end) || upstream_.session.send_data(*stream, passage.waiting, end);
+    const bool closed = passage.trailers.empty() || upstream_.session.send_trailers(*stream, passage.trailers);
+    passage.waiting = {};
+    if (!sent || !closed) end_later(upstream_, *stream, Http2Error::internal_error);
+  }
+
+  // ---- from the upstream
+
+  void on_response(StreamId stream, const http::HeaderList& fields, bool end) {
+    Passage* passage = find_upstream(stream);
+    if (passage == nullptr) return;
+    http::ResponseMessage response;
+    if (const auto fault = http::parse_http2_response(fields, response); fault != http::MessageFault::none) {
+      end_later(upstream_, stream, Http2Error::protocol_error);
+      return fail(*passage, "the upstream's response: " + std::string(to_string(fault)));
+    }
+    passage->response_begun = true;
+    passage->story.status = response.status;
+    if (!guest_.session.submit_response(passage->guest, fields, end)) {
+      end_later(upstream_, stream, Http2Error::cancel);
+    }
+  }
+
+  void on_interim_response(StreamId stream, const http::HeaderList& fields) {
+    const Passage* passage = find_upstream(stream);
+    if (passage == nullptr) return;
+    if (!guest_.session.submit_informational(passage->guest, fields)) {
+      end_later(upstream_, stream, Http2Error::cancel);
+    }
+  }
+
+  void on_response_data(StreamId stream, ByteView bytes, bool end) {
+    Passage* passage = find_upstream(stream);
+    if (passage == nullptr) return upstream_.session.consume(stream, bytes.size());
+    passage->story.bytes_in += bytes.size();
+    if (!guest_.session.send_data(passage->guest, bytes, end)) upstream_.session.consume(stream, bytes.size());
+  }
+
+  void on_response_trailers(StreamId stream, const http::HeaderList& fields) {
+    Passage* passage = find_upstream(stream);
+    if (passage == nullptr) return;
+    if (!guest_.session.send_trailers(passage->guest, fields)) end_both(*passage, Http2Error::internal_error);
+  }
+
+  void on_request_sent(StreamId stream, std::size_t bytes) {
+    const Passage* passage = find_upstream(stream);
+    if (passage != nullptr) guest_.session.consume(passage->guest, bytes);
+  }
+
+  // A server that has answered may tell the client to keep the rest of its request (RFC 9113, 8.1).
+  void on_upstream_reset(StreamId stream, Http2Error error) {
+    Passage* passage = find_upstream(stream);
+    if (passage == nullptr) return;
+    if (error != Http2Error::no_error) passage->story.error = "the upstream reset the stream";
+    if (!passage->guest_closed) end_later(guest_, passage->guest, error);
+  }
+
+  void on_upstream_closed(StreamId stream) {
+    Passage* passage = find_upstream(stream);
+    if (passage == nullptr) return;
+    passage->upstream_closed = true;
+    settle(*passage);
+    open_waiting();
+  }
+
+  // What it did not look at may be tried again, by the guest and on another connection.
+  void on_upstream_goaway(StreamId last) {
+    upstream_gone_ = true;
+    guest_.session.announce_shutdown();
+    for (auto& [id, passage] : passages_) {
+      if (passage.upstream == 0 || passage.upstream > last) refuse_retryable(passage);
+    }
+    queue_.clear();
+    guest_.session.goaway(Http2Error::no_error);
+  }
+
+  void on_upstream_settings() {
+    if (upstream_.session.peer_takes_connect_protocol()) guest_.session.offer_connect_protocol();
+    open_waiting();
+  }
+
+  // ---- ends
+
+  void refuse_retryable(Passage& passage) {
+    passage.story.error = "the upstream takes no more requests on this connection";
+    end_both(passage, Http2Error::refused_stream);
+  }
+
+  void end_both(Passage& passage, Http2Error error) {
+    if (!passage.guest_closed) end_later(guest_, passage.guest, error);
+    if (passage.upstream != 0 && !passage.upstream_closed) end_later(upstream_, passage.upstream, Http2Error::cancel);
+  }
+
+  void fail(Passage& passage, const std::string& why) {
+    passage.story.error = why;
+    const Refused refused = gate_.upstream_failed(why, passage.json);
+    passage.story.status = refused.status;
+    if (!passage.response_begun) {
+      passage.response_begun = true;
+      return answer(passage.guest, passage.request, refused, passage.json);
+    }
+    end_both(passage, Http2Error::internal_error);
+  }
+
+  void end_early(Passage& passage, const char* why) {
+    if (passage.guest_closed || passage.upstream_closed) return;
+    if (!passage.response_begun) return fail(passage, why);
+    passage.story.error = why;
+    end_both(passage, Http2Error::internal_error);
+  }
+
+  // Answers and takes no more of the request: "everything is said", as RFC 9113, 8.1 has it.
+  void answer(StreamId stream, const http::RequestMessage& request, const Refused& refused, bool json) {
+    if (http::is_grpc(request.headers)) {
+      const auto status = refused.status == 403   ? http::GrpcStatus::permission_denied
+                          : refused.status == 502 ? http::GrpcStatus::unavailable
+                                                  : http::GrpcStatus::invalid_argument;
+      if (!guest_.session.submit_response(stream, http::grpc_refusal(status, refused.words), true)) return;
+    } else {
+      http::RequestMessage asked = request;
+      asked.version = http::Version::http_2;
+      const http::OwnResponse own = own_response(asked, refused.status, json, refused.body);
+      const bool empty = own.body.empty();
+      if (!guest_.session.submit_response(stream, http2_fields(own.head), empty)) return;
+      const ByteView body(reinterpret_cast<const std::uint8_t*>(own.body.data()), own.body.size());
+      if (!empty && !guest_.session.send_data(stream, body, true)) return;
+    }
+  }
+
+  // Both of its streams are over.
+  void settle(Passage& passage) {
+    const bool upstream_done = passage.upstream == 0 || passage.upstream_closed;
+    if (!passage.guest_closed || !upstream_done) return;
+    record(passage);
+    by_upstream_.erase(passage.upstream);
+    passages_.erase(passage.guest);
+  }
+
+  void record(const Passage& passage) { gate_.record(passage.story); }
+
+  Passage* find(StreamId guest) {
+    const auto found = passages_.find(guest);
+    return found == passages_.end() ? nullptr : &found->second;
+  }
+  Passage* find_upstream(StreamId upstream) {
+    const auto found = by_upstream_.find(upstream);
+    return found == by_upstream_.end() ? nullptr : find(found->second);
+  }
+
+  RequestGate& gate_;
+  http::Scheme scheme_;
+  GuestEvents guest_events_{*this};
+  UpstreamEvents upstream_events_{*this};
+  Side guest_, upstream_;
+  std::unordered_map<StreamId, Passage> passages_;       // by the guest's stream
+  std::unordered_map<StreamId, StreamId> by_upstream_;   // the guest's stream
+  std::deque<StreamId> queue_;                           // wait for a slot
+  std::vector<Reset> to_reset_;
+  bool upstream_gone_ = false;
+};
+
+}  // namespace
+
+asio::awaitable<void> relay_http2(Stream& guest, Stream& upstream, http::Scheme scheme, RequestGate& gate) {
+  Http2Relay relay(guest, upstream, scheme, gate);
+  co_await relay.run();
+}
+
+}  // namespace microagent::mediator
