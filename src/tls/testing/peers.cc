@@ -50,6 +50,13 @@ Connection begin(SSL_CTX* context, int fd, bool server) {
   return Connection(std::move(state));
 }
 
+int choose_first(SSL*, const unsigned char** chosen, unsigned char* size, const unsigned char* offered, unsigned,
+                 void*) {
+  *size = offered[0];
+  *chosen = offered + 1;
+  return SSL_TLSEXT_ERR_OK;
+}
+
 }  // namespace
 
 SslContextPtr make_server(const Identity& identity, const Manners& manners) {
@@ -58,6 +65,7 @@ SslContextPtr make_server(const Identity& identity, const Manners& manners) {
   MICROAGENT_CHECK(SSL_CTX_use_PrivateKey(context.get(), identity.key.get()) == 1);
   for (const Identity* next : manners.chain) SSL_CTX_add1_chain_cert(context.get(), next->certificate.get());
   if (!manners.staple.empty()) set_staple(context.get(), manners.staple);
+  if (manners.chooses_protocol) SSL_CTX_set_alpn_select_cb(context.get(), choose_first, nullptr);
   if (manners.wants_certificate) {
     SSL_CTX_set_verify(context.get(), SSL_VERIFY_PEER, nullptr);
     SSL_CTX_set_session_id_context(context.get(), reinterpret_cast<const unsigned char*>("test"), 4);

@@ -32,6 +32,7 @@ struct Manners {
   std::vector<const Identity*> chain;  // sent behind the certificate
   std::vector<unsigned char> staple;
   bool wants_certificate = false;
+  bool chooses_protocol = true;  // the first that the client offers
 };
 
 // A server as OpenSSL makes it. The context can be used for many connections.

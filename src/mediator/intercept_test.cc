@@ -1,0 +1,304 @@
+// Flows whose TLS is opened: what each side is shown, and what becomes of upstreams that are not to be believed.
+
+#include <fmt/format.h>
+
+#include "mediator/test_mediator.h"
+#include "tls/alert.h"
+#include "tls/testing/peers.h"
+#include "wire/test_client_hello.h"
+
+namespace microagent::mediator {
+namespace {
+
+using tls::testing::Identity;
+
+constexpr const char* kName = "good.example";
+constexpr std::uint16_t kAlpn = 16;  // RFC 7301
+
+// What can be had of a connection without waiting is added; false once nothing more can come.
+bool read_into(tls::Connection& connection, std::string& all) {
+  std::array<std::uint8_t, 4096> piece;
+  for (;;) {
+    const auto count = connection.read(piece);
+    if (!count) return count.error().waits();
+    all.append(piece.begin(), piece.begin() + static_cast<std::ptrdiff_t>(*count));
+  }
+}
+
+class InterceptTest : public MediatorTest {
+ protected:
+  InterceptTest() {
+    config_.egress.mode = policy::Mode::mitm;
+    config_.trust = {root_.pem()};
+  }
+
+  // A's answer to the question that the resolver has got: the name is at 127.0.0.1.
+  void bind_name() {
+    std::optional<std::pair<Bytes, sockaddr_in>> query;
+    ASSERT_TRUE(loop_.until([&] { return (query = resolver_.datagram()).has_value(); }));
+    Bytes answer = query->first;
+    std::size_t end = 12;
+    while (answer.at(end) != 0) end += answer[end] + 1u;
+    answer.resize(end + 5);
+    answer[2] |= 0x80;
+    answer[7] = 1;                       // one answer
+    answer[9] = answer[11] = 0;          // nothing else
+    for (const int byte : {0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 127, 0, 0, 1}) {
+      answer.push_back(static_cast<std::uint8_t>(byte));
+    }
+    resolver_.send_to(query->second, answer);
+  }
+
+  // Up to the point where the mediator knows whom the guest wants, and has the upstream's connection.
+  void begin(std::vector<std::string> alpn) {
+    alpn_ = std::move(alpn);
+    peeked("127.0.0.1", server_.port());
+    accepted_ = server_.accept();
+    ASSERT_TRUE(accepted_);
+    wire::TestHello hello = wire::TestHello::to(kName);
+    if (!alpn_.empty()) hello.with(kAlpn, wire::protocol_list({alpn_.begin(), alpn_.end()}));
+    say(hello.encode());
+    bind_name();
+  }
+
+  // The upstream's handshake, until it has its verdict or the mediator has ended it.
+  void serve(SSL_CTX* context) {
+    upstream_.emplace(tls::testing::serve(context, accepted_.get()));
+    tls::Outcome<void> done;
+    loop_.until([&] {
+      done = upstream_->handshake();
+      return done || !done.error().waits();
+    });
+  }
+
+  void take_splice() {
+    Answer answer = next_answer();
+    ASSERT_EQ(answer.action, Action::splice);
+    guests_ = std::move(answer.fd);
+  }
+
+  // The guest's handshake, with the client's own word on how it went.
+  tls::Outcome<void> shake_hands() {
+    client_context_ = tls::testing::make_client();
+    guest_.emplace(tls::testing::call(client_context_.get(), guests_.get(), kName, alpn_));
+    tls::Outcome<void> done;
+    loop_.until([&] {
+      done = guest_->handshake();
+      return done || !done.error().waits();
+    });
+    return done;
+  }
+
+  void write(tls::Connection& connection, std::string_view text) {
+    const ByteView bytes(reinterpret_cast<const std::uint8_t*>(text.data()), text.size());
+    EXPECT_EQ(connection.write(bytes).value_or(0), text.size());
+  }
+  void expect(tls::Connection& connection, std::string_view text) {
+    std::string all;
+    loop_.until([&] { return !read_into(connection, all) || all.size() >= text.size(); });
+    EXPECT_EQ(all, text);
+  }
+  std::string until_end(tls::Connection& connection) {
+    std::string all;
+    EXPECT_TRUE(loop_.until([&] { return !read_into(connection, all); }));
+    return all;
+  }
+
+  Identity root_ = tls::testing::make_root();
+  Identity good_ = tls::testing::make({.names = "DNS:good.example"}, &root_);
+  LoopbackSocket server_{SOCK_STREAM};
+  Fd accepted_, guests_;
+  tls::SslContextPtr client_context_;
+  std::optional<tls::Connection> upstream_, guest_;
+  std::vector<std::string> alpn_;
+};
+
+TEST_F(InterceptTest, ReadsRequestsWithinTls) {
+  start();
+  begin({"http/1.1"});
+  const auto context = tls::testing::make_server(good_);
+  serve(context.get());
+  take_splice();
+  ASSERT_TRUE(shake_hands());
+  const std::string request = "GET /a HTTP/1.1\r\nHost: good.example\r\n\r\n";
+  write(*guest_, request);
+  expect(*upstream_, request);
+  const std::string response = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+  write(*upstream_, response);
+  expect(*guest_, response);
+  EXPECT_NE(guest_->peer_fingerprint(), upstream_->peer_fingerprint());
+  guests_.reset();
+  guest_.reset();
+  close();
+  const auto all = records(4);
+  EXPECT_EQ(all[1]["event"], "egress_allow");
+  EXPECT_EQ(all[1]["mitm"], true);
+  EXPECT_EQ(all[1]["host"], kName);
+  EXPECT_EQ(all[2]["event"], "egress_request");
+  EXPECT_EQ(all[2]["path"], "/a");
+  EXPECT_EQ(all[2]["status"], 200);
+  EXPECT_EQ(all[2]["flow"], all[1]["flow"]);
+  EXPECT_EQ(all[3]["event"], "egress_close");
+}
+
+TEST_F(InterceptTest, ShowsAnExpiredUpstreamAsAPage) {
+  start();
+  begin({"h2", "http/1.1"});
+  const Identity expired = tls::testing::make(
+      {.names = "DNS:good.example", .begin = -3 * tls::testing::kDay, .end = -tls::testing::kDay}, &root_);
+  const auto context = tls::testing::make_server(expired);
+  serve(context.get());
+  take_splice();
+  ASSERT_TRUE(shake_hands());
+  EXPECT_EQ(guest_->alpn(), "http/1.1");
+  write(*guest_, "GET / HTTP/1.1\r\nHost: good.example\r\n\r\n");
+  const std::string page = until_end(*guest_);
+  EXPECT_TRUE(page.starts_with("HTTP/1.1 502 ")) << page;
+  EXPECT_NE(page.find("expired"), std::string::npos) << page;
+  const auto all = records(2);
+  EXPECT_EQ(all[1]["event"], "egress_mitm_upstream_error");
+  EXPECT_EQ(all[1]["fault"], "expired");
+}
+
+struct BadUpstream {
+  const char* what;
+  const char* names;
+  bool signed_by_root;
+  tls::Alert alert;
+};
+
+class BadUpstreamTest : public InterceptTest, public testing::WithParamInterface<BadUpstream> {};
+
+// A client that offers no protocol may not read pages.
+TEST_P(BadUpstreamTest, IsAnAlert) {
+  start();
+  begin({});
+  const Identity bad = tls::testing::make({.names = GetParam().names}, GetParam().signed_by_root ? &root_ : nullptr);
+  const auto context = tls::testing::make_server(bad);
+  serve(context.get());
+  take_splice();
+  const auto done = shake_hands();
+  ASSERT_FALSE(done);
+  EXPECT_EQ(done.error().alert, static_cast<std::uint8_t>(GetParam().alert)) << done.error().text;
+  EXPECT_EQ(records(2)[1]["fault"], GetParam().what);
+}
+
+INSTANTIATE_TEST_SUITE_P(All, BadUpstreamTest,
+                         testing::Values(BadUpstream{"wrong-name", "DNS:evil.example", true,
+                                                     tls::Alert::bad_certificate},
+                                         BadUpstream{"self-signed", "DNS:good.example", false,
+                                                     tls::Alert::unknown_ca}));
+
+TEST_F(InterceptTest, MirrorsTheUpstreamsProtocol) {
+  start();
+  begin({"acme/9"});
+  const auto context = tls::testing::make_server(good_);
+  serve(context.get());
+  EXPECT_EQ(upstream_->alpn(), "acme/9");
+  take_splice();
+  ASSERT_TRUE(shake_hands());
+  EXPECT_EQ(guest_->alpn(), "acme/9");
+  write(*guest_, "any bytes");
+  expect(*upstream_, "any bytes");
+  write(*upstream_, "and back");
+  expect(*guest_, "and back");
+}
+
+TEST_F(InterceptTest, LetsAServerSpeakFirstWithinTls) {
+  start();
+  begin({});
+  const auto context = tls::testing::make_server(good_);
+  serve(context.get());
+  take_splice();
+  ASSERT_TRUE(shake_hands());
+  write(*upstream_, "220 mail.example ESMTP\r\n");
+  expect(*guest_, "220 mail.example ESMTP\r\n");
+  write(*guest_, "EHLO a\r\n");
+  expect(*upstream_, "EHLO a\r\n");
+}
+
+TEST_F(InterceptTest, RefusesARequestForAnotherHost) {
+  start();
+  begin({"http/1.1"});
+  const auto context = tls::testing::make_server(good_);
+  serve(context.get());
+  take_splice();
+  ASSERT_TRUE(shake_hands());
+  write(*guest_, "GET / HTTP/1.1\r\nHost: other.example\r\n\r\n");
+  std::string got;
+  ASSERT_TRUE(loop_.until([&] {
+    read_into(*guest_, got);
+    return got.find("decision") != std::string::npos;
+  }));
+  EXPECT_TRUE(got.starts_with("HTTP/1.1 421 ")) << got;
+  const auto all = records(3);
+  EXPECT_EQ(all[2]["event"], "egress_deny");
+  EXPECT_EQ(all[2]["signal"], "name-destination-mismatch");
+}
+
+TEST_F(InterceptTest, JudgesEveryRequestByItsMethodAndPath) {
+  policy::RuleText rule = policy::rule_text("", "--egress-policy");
+  rule.form = policy::RuleText::Form::host;
+  rule.destination = kName;
+  rule.methods = {"GET"};
+  rule.paths = {"/v1/*"};
+  config_.egress.mode = policy::Mode::broker;
+  config_.egress.allow.push_back(rule);
+  start();
+  begin({"http/1.1"});
+  const auto context = tls::testing::make_server(good_);
+  serve(context.get());
+  take_splice();
+  ASSERT_TRUE(shake_hands());
+  const std::string allowed = "GET /v1/models HTTP/1.1\r\nHost: good.example\r\n\r\n";
+  write(*guest_, allowed);
+  expect(*upstream_, allowed);
+  write(*upstream_, "HTTP/1.1 204 No Content\r\n\r\n");
+  expect(*guest_, "HTTP/1.1 204 No Content\r\n\r\n");
+  write(*guest_, "GET /v1/../admin HTTP/1.1\r\nHost: good.example\r\n\r\n");
+  std::string got;
+  ASSERT_TRUE(loop_.until([&] {
+    read_into(*guest_, got);
+    return got.find("decision: ") != std::string::npos;
+  }));
+  EXPECT_TRUE(got.starts_with("HTTP/1.1 403 ")) << got;
+  write(*guest_, allowed);
+  expect(*upstream_, allowed);
+}
+
+TEST_F(InterceptTest, LeavesAPassthroughHostAlone) {
+  config_.egress.passthrough.push_back(policy::rule_text(kName, "--egress-passthrough"));
+  start();
+  begin({"http/1.1"});
+  take_splice();
+  put(guests_, bytes("as it is"));
+  EXPECT_TRUE(loop_.until([&] { return arrived(accepted_) == bytes("as it is"); }));
+}
+
+TEST_F(InterceptTest, RecordsAGuestThatDoesNotTrustTheAuthority) {
+  start();
+  begin({"http/1.1"});
+  const auto context = tls::testing::make_server(good_);
+  serve(context.get());
+  take_splice();
+  const auto alert = tls::encode_fatal_alert(tls::Alert::unknown_ca);
+  put(guests_, Bytes(alert.begin(), alert.end()));
+  const auto all = records(3);
+  EXPECT_EQ(all[2]["event"], "egress_mitm_handshake_error");
+}
+
+TEST_F(InterceptTest, EndsTheUpstreamWithTheGuest) {
+  start();
+  begin({"http/1.1"});
+  const auto context = tls::testing::make_server(good_);
+  serve(context.get());
+  take_splice();
+  ASSERT_TRUE(shake_hands());
+  write(*guest_, "GET / HTTP/1.1\r\nHost: good.example\r\n\r\n");
+  expect(*upstream_, "GET / HTTP/1.1\r\nHost: good.example\r\n\r\n");
+  close({.end = flow::End::killed});
+  until_end(*upstream_);
+}
+
+}  // namespace
+}  // namespace microagent::mediator

@@ -1,0 +1,306 @@
+#include <fmt/format.h>
+
+#include <map>
+
+#include "base/clock.h"
+#include "http/http2_session.h"
+#include "mediator/test_relay.h"
+
+namespace microagent::mediator {
+namespace {
+
+using http::HeaderList;
+using http::Http2Error;
+using http::Http2Session;
+using http::StreamId;
+
+// A client or a server of the test: its session, and what it was told.
+class Peer final : public http::Http2Events {
+ public:
+  struct Seen {
+    HeaderList fields, trailers;
+    std::vector<HeaderList> informational;
+    std::string data;
+    bool ended = false, closed = false;
+    std::optional<Http2Error> reset;
+  };
+
+  Peer(Http2Session::Role role, Fd& socket, bool connect_protocol = false)
+      : session({role, connect_protocol, {}}, *this), socket_(socket) {}
+
+  // What came is taken, what is to be sent is sent, as far as the socket has room.
+  void turn() {
+    if (const auto some = arrived(socket_)) {
+      if (some->empty()) gone = true;
+      if (!some->empty()) session.feed(*some, monotonic_ns());
+    }
+    if (output_.empty()) session.take_output(output_);
+    while (!output_.empty()) {
+      const ssize_t count = ::send(socket_.get(), output_.data(), output_.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+      if (count <= 0) break;
+      output_.erase(output_.begin(), output_.begin() + count);
+      if (output_.empty()) session.take_output(output_);
+    }
+  }
+
+  void on_headers(StreamId stream, HeaderList fields, bool end) override {
+    seen[stream].fields = std::move(fields);
+    seen[stream].ended = end;
+    last = stream;
+  }
+  void on_informational(StreamId stream, HeaderList fields) override {
+    seen[stream].informational.push_back(std::move(fields));
+  }
+  void on_data(StreamId stream, ByteView bytes, bool end) override {
+    seen[stream].data.append(bytes.begin(), bytes.end());
+    seen[stream].ended = end;
+    if (consumes) session.consume(stream, bytes.size());
+  }
+  void on_trailers(StreamId stream, HeaderList fields) override {
+    seen[stream].trailers = std::move(fields);
+    seen[stream].ended = true;
+  }
+  void on_sent(StreamId, std::size_t) override {}
+  void on_reset(StreamId stream, Http2Error error) override { seen[stream].reset = error; }
+  void on_closed(StreamId stream) override { seen[stream].closed = true; }
+  void on_goaway(StreamId, Http2Error) override { told_to_go = true; }
+  void on_settings() override {}
+  void on_pong(std::uint64_t) override {}
+
+  Http2Session session;
+  std::map<StreamId, Seen> seen;
+  StreamId last = 0;
+  bool consumes = true, gone = false, told_to_go = false;
+
+ private:
+  Fd& socket_;
+  std::vector<std::uint8_t> output_;
+};
+
+ByteView view(std::string_view text) {
+  return ByteView(reinterpret_cast<const std::uint8_t*>(text.data()), text.size());
+}
+
+HeaderList request(std::string_view path, std::string_view method = "GET") {
+  return {{":method", std::string(method)}, {":scheme", "https"}, {":authority", "a.example"},
+          {":path", std::string(path)}, {"x-order", "1"}, {"cookie", "a=b"}, {"cookie", "c=d"}};
+}
+
+class Http2RelayTest : public RelayTest {
+ protected:
+  Http2RelayTest() { start(relay_http2); }
+
+  bool until(const std::function<bool()>& done) {
+    return loop_.until([&] {
+      client_.turn();
+      server_.turn();
+      return done();
+    });
+  }
+
+  StreamId ask(const HeaderList& fields, bool end = true) {
+    const auto stream = client_.session.submit_request(fields, end);
+    EXPECT_TRUE(stream);
+    return stream.value_or(0);
+  }
+  // The server's number of the request that came last.
+  StreamId next_request(StreamId before = 0) {
+    EXPECT_TRUE(until([&] { return server_.last > before; }));
+    return server_.last;
+  }
+  std::string status(StreamId stream) { return std::string(header_value(client_.seen[stream].fields, ":status")); }
+
+  Peer client_{Http2Session::Role::client, guest_};
+  Peer server_{Http2Session::Role::server, upstream_, true};
+};
+
+TEST_F(Http2RelayTest, CarriesARequestAndItsResponse) {
+  const StreamId asked = ask(request("/a?b"));
+  const StreamId served = next_request();
+  EXPECT_EQ(server_.seen[served].fields, request("/a?b"));
+  EXPECT_TRUE(server_.seen[served].ended);
+  const HeaderList answer{{":status", "200"}, {"x-one", "1"}, {"content-type", "text/plain"}};
+  ASSERT_TRUE(server_.session.submit_informational(served, {{":status", "103"}, {"link", "</a>"}}));
+  ASSERT_TRUE(server_.session.submit_response(served, answer, false));
+  ASSERT_TRUE(server_.session.send_data(served, view("hello"), false));
+  ASSERT_TRUE(server_.session.send_trailers(served, {{"grpc-status", "0"}}));
+  ASSERT_TRUE(until([&] { return client_.seen[asked].closed; }));
+  EXPECT_EQ(client_.seen[asked].informational.size(), 1u);
+  EXPECT_EQ(client_.seen[asked].fields, answer);
+  EXPECT_EQ(client_.seen[asked].data, "hello");
+  EXPECT_EQ(client_.seen[asked].trailers, (HeaderList{{"grpc-status", "0"}}));
+  ASSERT_TRUE(until([&] { return gate_.stories.size() == 1; }));
+  EXPECT_EQ(gate_.stories[0].status, 200);
+  EXPECT_EQ(gate_.stories[0].path, "/a");
+  EXPECT_EQ(gate_.stories[0].bytes_in, 5u);
+}
+
+TEST_F(Http2RelayTest, StreamsBothWaysAtOnce) {
+  const StreamId asked = ask(request("/pkg.Service/Chat", "POST"), false);
+  const StreamId served = next_request();
+  ASSERT_TRUE(server_.session.submit_response(served, {{":status", "200"}}, false));
+  for (int turn = 1; turn <= 5; ++turn) {
+    ASSERT_TRUE(client_.session.send_data(asked, view("ping"), false));
+    ASSERT_TRUE(until([&] { return server_.seen[served].data.size() == 4u * static_cast<unsigned>(turn); }));
+    ASSERT_TRUE(server_.session.send_data(served, view("pong"), false));
+    ASSERT_TRUE(until([&] { return client_.seen[asked].data.size() == 4u * static_cast<unsigned>(turn); }));
+  }
+  ASSERT_TRUE(client_.session.send_data(asked, {}, true));
+  ASSERT_TRUE(until([&] { return server_.seen[served].ended; }));
+  ASSERT_TRUE(server_.session.send_data(served, {}, true));
+  EXPECT_TRUE(until([&] { return client_.seen[asked].closed && server_.seen[served].closed; }));
+}
+
+TEST_F(Http2RelayTest, CarriesManyStreamsAtOnce) {
+  std::vector<StreamId> asked;
+  for (int index = 0; index < 60; ++index) asked.push_back(ask(request(fmt::format("/{}", index))));
+  std::map<StreamId, bool> answered;
+  ASSERT_TRUE(until([&] {
+    for (auto& [stream, seen] : server_.seen) {
+      if (std::exchange(answered[stream], true)) continue;
+      const std::string path(header_value(seen.fields, ":path"));
+      EXPECT_TRUE(server_.session.submit_response(stream, {{":status", "200"}}, false));
+      EXPECT_TRUE(server_.session.send_data(stream, view(path), true));
+    }
+    return std::ranges::all_of(asked, [&](StreamId stream) { return client_.seen[stream].closed; });
+  }));
+  for (int index = 0; index < 60; ++index) {
+    EXPECT_EQ(client_.seen[asked[static_cast<std::size_t>(index)]].data, fmt::format("/{}", index));
+  }
+}
+
+TEST_F(Http2RelayTest, StopsTheUpstreamWhereTheGuestDoesNotRead) {
+  client_.consumes = false;
+  const StreamId asked = ask(request("/big"));
+  const StreamId served = next_request();
+  ASSERT_TRUE(server_.session.submit_response(served, {{":status", "200"}}, false));
+  const std::string piece(64 * 1024, 'x');
+  std::size_t given = 0;
+  constexpr std::size_t kAll = 8 * 1024 * 1024;
+  std::size_t quiet = 0, seen_before = 0;
+  // Nothing moves any more long before all is sent.
+  ASSERT_TRUE(until([&] {
+    if (given < kAll && server_.session.queued(served) < piece.size()) {
+      EXPECT_TRUE(server_.session.send_data(served, view(piece), false));
+      given += piece.size();
+    }
+    const std::size_t now = client_.seen[asked].data.size() + given;
+    quiet = now == seen_before ? quiet + 1 : 0;
+    seen_before = now;
+    return quiet > 50;
+  }));
+  EXPECT_LT(given, kAll);
+  // Another stream is not held up by this one.
+  const StreamId other = ask(request("/small"));
+  const StreamId served_other = next_request(served);
+  ASSERT_TRUE(server_.session.submit_response(served_other, {{":status", "204"}}, true));
+  EXPECT_TRUE(until([&] { return status(other) == "204"; }));
+  client_.consumes = true;
+  client_.session.consume(asked, client_.seen[asked].data.size());
+  ASSERT_TRUE(until([&] {
+    if (given < kAll && server_.session.queued(served) < piece.size()) {
+      given += piece.size();
+      EXPECT_TRUE(server_.session.send_data(served, view(piece), given == kAll));
+    }
+    return client_.seen[asked].closed;
+  }));
+  EXPECT_EQ(client_.seen[asked].data.size(), kAll);
+}
+
+TEST_F(Http2RelayTest, CarriesResetsBothWays) {
+  const StreamId first = ask(request("/one", "POST"), false);
+  const StreamId served = next_request();
+  client_.session.reset(first, Http2Error::cancel);
+  ASSERT_TRUE(until([&] { return server_.seen[served].reset.has_value(); }));
+  EXPECT_EQ(*server_.seen[served].reset, Http2Error::cancel);
+  const StreamId second = ask(request("/two", "POST"), false);
+  const StreamId served_second = next_request(served);
+  server_.session.reset(served_second, Http2Error::refused_stream);
+  ASSERT_TRUE(until([&] { return client_.seen[second].reset.has_value(); }));
+  EXPECT_EQ(*client_.seen[second].reset, Http2Error::refused_stream);
+  EXPECT_TRUE(until([&] { return gate_.stories.size() == 2; }));
+}
+
+TEST_F(Http2RelayTest, RefusesOneRequestAndCarriesTheOthers) {
+  const StreamId refused = ask(request("/refused"));
+  const StreamId carried = ask(request("/other"));
+  const StreamId served = next_request();
+  EXPECT_EQ(header_value(server_.seen[served].fields, ":path"), "/other");
+  ASSERT_TRUE(server_.session.submit_response(served, {{":status", "204"}}, true));
+  ASSERT_TRUE(until([&] { return client_.seen[refused].closed && client_.seen[carried].closed; }));
+  EXPECT_EQ(status(refused), "403");
+  EXPECT_EQ(client_.seen[refused].data, "no\n");
+  EXPECT_EQ(status(carried), "204");
+  EXPECT_EQ(server_.seen.size(), 1u);
+}
+
+TEST_F(Http2RelayTest, RefusesGrpcInItsOwnWords) {
+  HeaderList fields = request("/refused", "POST");
+  fields.push_back({"content-type", "application/grpc"});
+  const StreamId asked = ask(fields, false);
+  ASSERT_TRUE(until([&] { return client_.seen[asked].ended; }));
+  EXPECT_EQ(status(asked), "200");
+  EXPECT_EQ(header_value(client_.seen[asked].fields, "grpc-status"), "7");
+}
+
+TEST_F(Http2RelayTest, OffersExtendedConnectWhereTheUpstreamDoes) {
+  ASSERT_TRUE(until([&] { return client_.session.peer_takes_connect_protocol(); }));
+  HeaderList fields{{":method", "CONNECT"},       {":protocol", "websocket"}, {":scheme", "https"},
+                    {":authority", "a.example"}, {":path", "/chat"},         {"sec-websocket-version", "13"}};
+  const StreamId asked = ask(fields, false);
+  const StreamId served = next_request();
+  EXPECT_EQ(header_value(server_.seen[served].fields, ":protocol"), "websocket");
+  ASSERT_TRUE(server_.session.submit_response(served, {{":status", "200"}}, false));
+  ASSERT_TRUE(client_.session.send_data(asked, view("frame"), false));
+  EXPECT_TRUE(until([&] { return server_.seen[served].data == "frame"; }));
+}
+
+TEST_F(Http2RelayTest, TellsTheGuestThatTheUpstreamIsGone) {
+  const StreamId asked = ask(request("/one"));
+  next_request();
+  upstream_.reset();
+  ASSERT_TRUE(until([&] { return client_.seen[asked].ended; }));
+  EXPECT_EQ(status(asked), "502");
+  EXPECT_TRUE(until([&] { return client_.told_to_go && client_.gone; }));
+  EXPECT_TRUE(is_done());
+  EXPECT_EQ(gate_.stories.size(), 1u);
+}
+
+TEST_F(Http2RelayTest, EndsTheUpstreamWithTheGuest) {
+  const StreamId asked = ask(request("/one"));
+  next_request();
+  EXPECT_GT(asked, 0);
+  guest_.reset();
+  EXPECT_TRUE(until([&] { return server_.gone; }));
+  EXPECT_TRUE(is_done());
+}
+
+TEST_F(Http2RelayTest, LetsTheGuestTryElsewhereWhatAGoingUpstreamDidNotTake) {
+  const StreamId first = ask(request("/one"));
+  const StreamId served = next_request();
+  server_.session.goaway(Http2Error::no_error);
+  ASSERT_TRUE(until([&] { return client_.told_to_go; }));
+  ASSERT_TRUE(server_.session.submit_response(served, {{":status", "204"}}, true));
+  ASSERT_TRUE(until([&] { return client_.seen[first].closed; }));
+  EXPECT_EQ(status(first), "204");
+  EXPECT_TRUE(until([&] { return client_.gone; }));
+}
+
+TEST_F(Http2RelayTest, GivesBackTheWindowOfStreamsThatWereReset) {
+  client_.consumes = false;
+  // More than a connection's window in all: what was dropped must have been given back.
+  const std::string piece(512 * 1024, 'x');
+  StreamId served = 0;
+  for (int round = 0; round < 24; ++round) {
+    const StreamId asked = ask(request("/big"));
+    served = next_request(served);
+    ASSERT_TRUE(server_.session.submit_response(served, {{":status", "200"}}, false));
+    ASSERT_TRUE(server_.session.send_data(served, view(piece), false));
+    ASSERT_TRUE(until([&] { return client_.seen[asked].data.size() >= 60'000; })) << round;
+    client_.session.reset(asked, Http2Error::cancel);
+    ASSERT_TRUE(until([&] { return server_.seen[served].closed; })) << round;
+  }
+}
+
+}  // namespace
+}  // namespace microagent::mediator

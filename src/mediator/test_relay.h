@@ -1,0 +1,103 @@
+#pragma once
+
+// A relay between two socket pairs, whose outer ends are the test's: the guest's client and the upstream's server.
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "mediator/relay.h"
+#include "mediator/test_loop.h"
+
+namespace microagent::mediator {
+
+// Lets everything through but what it is told to refuse, and keeps every story.
+class TestGate final : public RequestGate {
+ public:
+  std::optional<Refused> admit(http::RequestMessage& request) override {
+    if (request.path != refused_path) return std::nullopt;
+    return Refused{403, "refused by the test", "no\n"};
+  }
+  Refused refuse_malformed(const std::string& fault, bool) override {
+    faults.push_back(fault);
+    return {400, fault, fault + "\n"};
+  }
+  Refused upstream_failed(const std::string& why, bool) override {
+    failures.push_back(why);
+    return {502, why, why + "\n"};
+  }
+  void record(const RequestStory& story) override { stories.push_back(story); }
+
+  std::string refused_path = "/refused";
+  std::vector<std::string> faults, failures;
+  std::vector<RequestStory> stories;
+};
+
+class RelayTest : public testing::Test {
+ protected:
+  using Relay = asio::awaitable<void> (*)(Stream&, Stream&, http::Scheme, RequestGate&);
+
+  void start(Relay relay) {
+    auto guest = socket_pair(SOCK_STREAM), upstream = socket_pair(SOCK_STREAM);
+    guest_ = std::move(guest.first);
+    upstream_ = std::move(upstream.first);
+    relays_guest_ = plain_stream(std::move(*watch(loop_.io.get_executor(), std::move(guest.second))));
+    relays_upstream_ = plain_stream(std::move(*watch(loop_.io.get_executor(), std::move(upstream.second))));
+    spawn(loop_.io.get_executor(), run(relay));
+  }
+
+  asio::awaitable<void> run(Relay relay) {
+    co_await relay(*relays_guest_, *relays_upstream_, http::Scheme::https, gate_);
+    done_ = true;
+    relays_guest_.reset();
+    relays_upstream_.reset();
+  }
+
+  void say(const Fd& end, std::string_view text) { put(end, bytes(text)); }
+
+  // Exactly these are the next bytes at this end.
+  void expect(const Fd& end, std::string_view text) {
+    std::string got;
+    loop_.until([&] {
+      const auto some = arrived(end);
+      if (some) got.append(some->begin(), some->end());
+      return got.size() >= text.size() || (some && some->empty());
+    });
+    EXPECT_EQ(got, text);
+  }
+  void expect_end(const Fd& end) {
+    EXPECT_TRUE(loop_.until([&] {
+      const auto some = arrived(end);
+      if (some) EXPECT_TRUE(some->empty()) << std::string(some->begin(), some->end());
+      return some && some->empty();
+    }));
+  }
+  std::string until_end(const Fd& end) {
+    std::string all;
+    EXPECT_TRUE(loop_.until([&] {
+      const auto some = arrived(end);
+      if (some) all.append(some->begin(), some->end());
+      return some && some->empty();
+    }));
+    return all;
+  }
+  void expect_nothing(const Fd& end) {
+    for (int turns = 0; turns < 5; ++turns) {
+      loop_.io.restart();
+      loop_.io.run_one_for(std::chrono::milliseconds(2));
+    }
+    EXPECT_EQ(arrived(end), std::nullopt);
+  }
+  bool is_done() {
+    return loop_.until([&] { return done_; });
+  }
+
+  TestLoop loop_;
+  TestGate gate_;
+  Fd guest_, upstream_;
+  StreamPtr relays_guest_, relays_upstream_;
+  bool done_ = false;
+};
+
+}  // namespace microagent::mediator
