@@ -85,7 +85,7 @@ class Mediator::Gate final : public RequestGate {
  public:
   enum class Failure : std::uint8_t { to_record, recorded };
   Gate(Mediator& mediator, FlowPtr flow, Failure failure = Failure::to_record)
-      : mediator_(mediator), flow_(std::move(flow)), failure_(failure) {}
+      : mediator_(mediator), alive_(mediator.alive_), flow_(std::move(flow)), failure_(failure) {}
 
   std::optional<Refused> admit(http::RequestMessage& request) override {
     if (!is_for_flow(request.authority)) {
@@ -114,8 +114,9 @@ class Mediator::Gate final : public RequestGate {
     return {502, "microagent: " + why, failure_body(flow_->host, destination(), why, json)};
   }
 
+  // Also called when the event loop destroys what it has not finished, and that is after the mediator's end.
   void record(const RequestStory& story) override {
-    mediator_.recorder_.write(flow_->audit_flow, request_record(story));
+    if (!alive_.expired()) mediator_.recorder_.write(flow_->audit_flow, request_record(story));
   }
 
  private:
@@ -147,6 +148,7 @@ class Mediator::Gate final : public RequestGate {
   }
 
   Mediator& mediator_;
+  std::weak_ptr<const bool> alive_;
   FlowPtr flow_;
   Failure failure_;  // of the upstream
 };

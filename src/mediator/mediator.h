@@ -134,6 +134,7 @@ class Mediator {
   FlowTable flows_;
   bool quarantined_ = false;
   LogLimit warnings_;
+  std::shared_ptr<const bool> alive_ = std::make_shared<const bool>(true);  // for what the event loop destroys after us
 };
 
 }  // namespace microagent::mediator

@@ -76,6 +76,13 @@ class Http1Relay {
   }
 
  private:
+  // Whatever becomes of an exchange, cancellation too, its story is told.
+  struct Telling {
+    RequestGate& gate;
+    const RequestStory& story;
+    ~Telling() { gate.record(story); }
+  };
+
   // One request and its response; false when the connection is over.
   asio::awaitable<bool> exchange() {
     const bool fresh = !std::exchange(used_, true);
@@ -87,9 +94,8 @@ class Http1Relay {
       const bool again = request_framing(request).kind == http::Framing::Kind::none;
       co_return co_await refuse(request, *refused, json, again && keeps_connection(request));
     }
-    const bool again = co_await carry(request, fresh, json);
-    gate_.record(story_);
-    co_return again;
+    const Telling telling{gate_, story_};
+    co_return co_await carry(request, fresh, json);
   }
 
   // An upstream that ends or speaks while nobody has asked it anything is done with, and so is the guest.

@@ -50,6 +50,8 @@ class Http2Relay {
         scheme_(scheme),
         guest_(guest, {Http2Session::Role::server, false, {}}, guest_events_),
         upstream_(upstream, {Http2Session::Role::client, false, {}}, upstream_events_) {}
+  Http2Relay(const Http2Relay&) = delete;
+  Http2Relay& operator=(const Http2Relay&) = delete;
 
   asio::awaitable<void> run() {
     using namespace asio::experimental::awaitable_operators;
@@ -59,6 +61,10 @@ class Http2Relay {
     guest_.session.terminate(Http2Error::no_error);
     upstream_.session.terminate(Http2Error::no_error);
     co_await (say_farewell(guest_) && say_farewell(upstream_));
+  }
+
+  // Cancellation, too, ends here: every story is told.
+  ~Http2Relay() {
     for (auto& [id, passage] : passages_) record(passage);
   }
 
