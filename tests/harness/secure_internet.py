@@ -1,0 +1,107 @@
+"""Upstreams that speak TLS in the tests' internet: nginx with HTTP/1.1 and HTTP/2, and servers with manners of their
+own (secure_servers.py), certified by a root of the tests."""
+
+import hashlib
+import json
+import pathlib
+import subprocess
+import sys
+
+from harness import world as net
+from harness.certificates import Certificates
+from harness.wait import wait_until
+
+HERE = pathlib.Path(__file__).parent
+NGINX, PLAIN, EXPIRED, WRONG_NAME, SELF_SIGNED, MUTUAL, HTTP1_ONLY = 8443, 8444, 8445, 8446, 8447, 8448, 8449
+BIG = 64 * 1024 * 1024
+CONFIGURATION = """
+daemon off;
+master_process off;
+pid {directory}/nginx.pid;
+error_log {directory}/nginx.log;
+events {{ worker_connections 1024; }}
+http {{
+  access_log off;
+  client_max_body_size 0;
+  client_body_temp_path {directory}/body;
+  proxy_temp_path {directory}/proxy;
+  fastcgi_temp_path {directory}/fastcgi;
+  uwsgi_temp_path {directory}/uwsgi;
+  scgi_temp_path {directory}/scgi;
+  ssl_certificate {certificate};
+  ssl_certificate_key {key};
+  server {{
+    listen {nginx} ssl http2;
+    root {directory}/pages;
+    location /up {{ proxy_pass http://127.0.0.1:80/up; proxy_request_buffering off; proxy_http_version 1.1; }}
+  }}
+  server {{
+    listen {http1} ssl;
+    root {directory}/pages;
+  }}
+}}
+"""
+
+
+class SecureInternet:
+    def __init__(self, world, directory):
+        directory.mkdir()
+        directory.chmod(0o755)
+        self.certificates = Certificates(directory / "certificates")
+        self.root = self.certificates.root
+        self.root.chmod(0o644)
+        directory.joinpath("certificates").chmod(0o755)
+        good = self.certificates.make("good", "one.test", "two.test")
+        identities = {
+            PLAIN: good,
+            EXPIRED: self.certificates.make("expired", "one.test", begin="20200101000000Z", end="20200201000000Z"),
+            WRONG_NAME: self.certificates.make("wrong", "other.test"),
+            SELF_SIGNED: self.certificates.make_self_signed("selfsigned", "one.test"),
+            MUTUAL: good,
+        }
+        ports = {port: {"certificate": str(certificate), "key": str(key)}
+                 for port, (certificate, key) in identities.items()}
+        ports[MUTUAL]["clients"] = str(self.root)
+        self._lay_out_pages(directory)
+        self.processes = [
+            self._start(world, sys.executable, HERE / "secure_servers.py", json.dumps(ports)),
+            self._start(world, "nginx", "-c", self._configure(directory, *good)),
+        ]
+
+        def listens():
+            assert all(process.poll() is None for process in self.processes), "a server of the test has ended"
+            listening = net.run(*world.inside("ss", "-Hnlt"))
+            return all(f":{port} " in listening for port in (*ports, NGINX, HTTP1_ONLY))
+
+        wait_until(listens, "the servers with TLS listen")
+
+    def close(self):
+        for process in self.processes:
+            process.kill()
+            process.wait()
+
+    def _lay_out_pages(self, directory):
+        pages = directory / "pages"
+        pages.mkdir()
+        (pages / "index.html").write_text("hello from nginx\n")
+        (pages / "private").mkdir()
+        (pages / "private" / "index.html").write_text("private\n")
+        block = hashlib.sha256(b"pages").digest() * 32768
+        self.digest = hashlib.sha256()
+        with open(pages / "big", "wb") as file:
+            for _ in range(BIG // len(block)):
+                file.write(block)
+                self.digest.update(block)
+        for path in (pages, *pages.rglob("*")):
+            path.chmod(0o755 if path.is_dir() else 0o644)
+
+    @staticmethod
+    def _configure(directory, certificate, key):
+        path = directory / "nginx.conf"
+        path.write_text("user root;\n" + CONFIGURATION.format(directory=directory, certificate=certificate, key=key,
+                                                               nginx=NGINX, http1=HTTP1_ONLY))
+        return path
+
+    @staticmethod
+    def _start(world, *command):
+        return subprocess.Popen(world.inside(*map(str, command)), stdin=subprocess.PIPE)
