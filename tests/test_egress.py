@@ -31,14 +31,6 @@ def probe(guest):
     made.end()
 
 
-def test_mode_mitm_does_not_start(workspaces, microagent):
-    """It would promise what is not there: interception."""
-    workspace = workspaces("intercepted", "--egress", "mitm", start=False)
-    error = microagent.run("--json", "start", "intercepted", code=None).error()
-    assert "mitm" in error["message"] and "intercepted" in error["message"], error
-    assert not (workspace.directory / "console.log").exists(), "the guest booted"
-
-
 def hello(probe, name):
     return bytes.fromhex(probe.hello(name=name)["data"])
 

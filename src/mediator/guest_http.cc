@@ -14,7 +14,10 @@ constexpr std::chrono::milliseconds kPatience{10'000};
 constexpr std::chrono::milliseconds kLingering{2'000};
 constexpr std::size_t kMaxLingering = 1024 * 1024;
 
-asio::awaitable<void> drain(Descriptor& stream) {
+}  // namespace
+
+asio::awaitable<void> part_from(Descriptor& stream) {
+  ::shutdown(stream.native_handle(), SHUT_WR);
   const Deadline deadline = in(kLingering);
   std::array<std::uint8_t, 4096> chunk;
   for (std::size_t taken = 0; taken < kMaxLingering;) {
@@ -24,13 +27,10 @@ asio::awaitable<void> drain(Descriptor& stream) {
   }
 }
 
-}  // namespace
-
 asio::awaitable<void> serve_answer(Descriptor stream, std::string answer) {
   const ByteView bytes(reinterpret_cast<const std::uint8_t*>(answer.data()), answer.size());
   if (!co_await write_all(stream, bytes, in(kPatience))) co_return;
-  ::shutdown(stream.native_handle(), SHUT_WR);
-  co_await drain(stream);
+  co_await part_from(stream);
 }
 
 asio::awaitable<void> serve_request(Descriptor stream, Responder responder) {

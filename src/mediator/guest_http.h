@@ -20,6 +20,9 @@ asio::awaitable<void> serve_request(Descriptor stream, Responder responder);
 // The same with an answer that is already known.
 asio::awaitable<void> serve_answer(Descriptor stream, std::string answer);
 
+// Ends our half of a stream, and takes what the guest still sends, as serve_request() does.
+asio::awaitable<void> part_from(Descriptor& stream);
+
 // A connected pair of nonblocking streams: ours, under the event loop's care, and the guest's.
 struct GuestStream {
   Descriptor ours;

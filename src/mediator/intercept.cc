@@ -26,7 +26,6 @@ using Phase = LiveFlow::Phase;
 using policy::Content;
 
 constexpr std::string_view kHttp1 = "http/1.1", kHttp2 = "h2";
-constexpr std::chrono::milliseconds kAlertTimeout{1'000};
 constexpr std::uint16_t kMisdirected = 421;  // RFC 9110, 15.5.20
 
 Record upstream_error_record(const LiveFlow& flow, const std::string& error, const std::string& fault = {}) {
@@ -191,13 +190,13 @@ asio::awaitable<void> Mediator::tell_why(FlowPtr flow, Descriptor guest, Upstrea
                                          bool page) {
   if (!page) {
     const auto alert = tls::encode_fatal_alert(failure.alert);
-    co_await write_all(guest, alert, in(kAlertTimeout));
-    co_return;
+    co_return co_await serve_answer(std::move(guest), std::string(alert.begin(), alert.end()));
   }
   auto accepted = co_await interceptor_->accept(std::move(guest), std::move(name), std::string(kHttp1));
   if (!accepted) co_return;
   Gate gate(*this, flow, Gate::Failure::recorded);
   co_await (answer_with_failure(**accepted, failure.text, gate) || wait_until_gone(flow));
+  if (!flow->closed) co_await part_from((*accepted)->descriptor());
 }
 
 void Mediator::begin_relay(FlowPtr flow, policy::Decision decision, StreamPtr upstream, FirstWords words) {
@@ -217,14 +216,17 @@ asio::awaitable<void> Mediator::relay(FlowPtr flow, Descriptor guest, StreamPtr 
     auto accepted = co_await interceptor_->accept(std::move(guest), flow->leaf, flow->alpn);
     if (accepted) {
       co_await (relay_inside(flow, **accepted, *upstream) || wait_until_gone(flow));
+      upstream.reset();
+      if (!flow->closed) co_await part_from((*accepted)->descriptor());
     } else {
       recorder_.write(flow->audit_flow, handshake_error_record(*flow, accepted.error()));
     }
   } else {
     const StreamPtr clear = plain_stream(std::move(guest));
     co_await (relay_as(flow, *clear, *upstream, http::Scheme::http, content) || wait_until_gone(flow));
+    upstream.reset();
+    if (!flow->closed) co_await part_from(clear->descriptor());
   }
-  upstream.reset();
   end_relay(flow);
 }
 

@@ -259,13 +259,6 @@ TEST_F(MediatorTest, WillNotStartWithWhatIsNoRuleAndSaysWhereItStands) {
   EXPECT_NE(mediator.error().message.find("agent.yaml:7"), std::string::npos) << mediator.error().message;
 }
 
-TEST_F(MediatorTest, WillNotStartInModeMitmYet) {
-  config_.egress.mode = policy::Mode::mitm;
-  const auto mediator = Mediator::open(loop_.io, config_, dns::ResolverList(std::vector<dns::Resolver>()), {});
-  ASSERT_FALSE(mediator);
-  EXPECT_NE(mediator.error().message.find("mitm"), std::string::npos) << mediator.error().message;
-}
-
 TEST_F(MediatorTest, WillNotStartWithAForeignAuditLog) {
   std::ofstream(directory_.audit_file()) << "a letter\n";
   auto supervisor = socket_pair(SOCK_SEQPACKET);

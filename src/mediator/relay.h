@@ -1,7 +1,8 @@
 #pragma once
 
 // Carries an intercepted connection between the guest and its upstream, once both are there, until either is done.
-// Cancelling the coroutine ends both.
+// Cancelling the coroutine ends both. What the guest sends after a relay is over is its caller's to take, so that no
+// reset overtakes the last answer (part_from() in guest_http.h).
 
 #include "http/message.h"
 #include "mediator/request_gate.h"

@@ -23,8 +23,6 @@ using namespace asio::experimental::awaitable_operators;
 
 constexpr std::size_t kPiece = 64 * 1024;
 constexpr std::chrono::milliseconds kHeadTimeout{60'000};  // from a head's first byte to its last
-constexpr std::chrono::milliseconds kLinger{2'000};        // after an answer of our own
-constexpr std::size_t kMaxLinger = 1024 * 1024;
 
 ByteView view(std::string_view text) {
   return ByteView(reinterpret_cast<const std::uint8_t*>(text.data()), text.size());
@@ -258,21 +256,11 @@ class Http1Relay {
     if (!co_await guest_.write_all(view(answer), kNever)) co_return false;
     if (keep) co_return true;
     co_await guest_.finish();
-    co_await drain();
     co_return false;
   }
 
   static bool keeps_connection(const http::RequestMessage& request) {
     return request.version == http::Version::http_1_1 && !http::lists_word(request.headers, "connection", "close");
-  }
-
-  // Takes what the guest still sends, so that no reset overtakes the answer.
-  asio::awaitable<void> drain() {
-    const Deadline deadline = in(kLinger);
-    for (std::size_t taken = 0; taken < kMaxLinger && co_await guest_in_.fill(deadline);) {
-      taken += guest_in_.bytes().size();
-      guest_in_.take(guest_in_.bytes().size());
-    }
   }
 
   bool give_up(std::string_view why) {

@@ -105,6 +105,8 @@ TEST_F(Http1RelayTest, ChangesTheProtocolAfterA101Only) {
   expect(upstream_, "more");
   upstream_.reset();
   expect_end(guest_);
+  guest_.reset();
+  EXPECT_TRUE(is_done());
   EXPECT_EQ(gate_.stories.at(0).status, 101);
 }
 
@@ -131,7 +133,7 @@ TEST_F(Http1RelayTest, RefusesOneRequestAndTakesTheNext) {
 TEST_F(Http1RelayTest, EndsAfterARefusedRequestWithABody) {
   say(guest_, "POST /refused HTTP/1.1\r\nHost: a.example\r\nContent-Length: 3\r\n\r\nabc");
   EXPECT_TRUE(until_end(guest_).starts_with("HTTP/1.1 403 "));
-  expect_nothing(upstream_);
+  expect_end(upstream_);
 }
 
 TEST_F(Http1RelayTest, RefusesWhatServersReadDifferently) {
@@ -153,6 +155,7 @@ TEST_F(Http1RelayTest, SaysThatTheUpstreamGaveNoAnswer) {
   expect(upstream_, kGetOnTheWire);
   upstream_.reset();
   EXPECT_TRUE(until_end(guest_).starts_with("HTTP/1.1 502 "));
+  EXPECT_TRUE(is_done());
   EXPECT_EQ(gate_.failures.size(), 1u);
   EXPECT_EQ(gate_.stories.at(0).status, 502);
 }
@@ -185,6 +188,7 @@ TEST_F(Http1RelayTest, DoesNotPassOffHalfAnAnswerAsWhole) {
   expect(guest_, "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf");
   upstream_.reset();
   expect_end(guest_);
+  EXPECT_TRUE(is_done());
   EXPECT_NE(gate_.stories.at(0).error, "");
 }
 

@@ -58,7 +58,7 @@ class Http2Relay {
     co_await (serve(guest_) || serve(upstream_));
     for (auto& [id, passage] : passages_) end_early(passage, "the connection ended");
     end_streams();
-    guest_.session.terminate(Http2Error::no_error);
+    guest_.session.goaway(Http2Error::no_error);
     upstream_.session.terminate(Http2Error::no_error);
     co_await (say_farewell(guest_) && say_farewell(upstream_));
   }

@@ -86,6 +86,13 @@ HeaderList request(std::string_view path, std::string_view method = "GET") {
           {":path", std::string(path)}, {"x-order", "1"}, {"cookie", "a=b"}, {"cookie", "c=d"}};
 }
 
+// Without what may not be indexed, which is for each hop to say.
+std::vector<std::string> texts(const HeaderList& fields) {
+  std::vector<std::string> lines;
+  for (const http::Header& field : fields) lines.push_back(field.name + ": " + field.value);
+  return lines;
+}
+
 class Http2RelayTest : public RelayTest {
  protected:
   Http2RelayTest() { start(relay_http2); }
@@ -117,7 +124,7 @@ class Http2RelayTest : public RelayTest {
 TEST_F(Http2RelayTest, CarriesARequestAndItsResponse) {
   const StreamId asked = ask(request("/a?b"));
   const StreamId served = next_request();
-  EXPECT_EQ(server_.seen[served].fields, request("/a?b"));
+  EXPECT_EQ(texts(server_.seen[served].fields), texts(request("/a?b")));
   EXPECT_TRUE(server_.seen[served].ended);
   const HeaderList answer{{":status", "200"}, {"x-one", "1"}, {"content-type", "text/plain"}};
   ASSERT_TRUE(server_.session.submit_informational(served, {{":status", "103"}, {"link", "</a>"}}));
