@@ -10,6 +10,7 @@ import sys
 import tempfile
 
 FIRST_PROCESS = pathlib.Path(__file__).resolve().parent / "first_process.py"
+TEST_ROOT = pathlib.Path(__file__).resolve().parents[2] / "tools" / "test-root"
 PR_SET_PDEATHSIG = 1
 UNSHARE = ["unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
 
@@ -46,6 +47,12 @@ def run(command, environment):
     return child.wait()
 
 
+def fetch_test_root():
+    """Fetches what guests need while there is still a way to Debian's archive: the world to come has none. Without one,
+    the tests that need such a guest fail, and say so; the others run."""
+    subprocess.run([sys.executable, str(TEST_ROOT)], check=False)
+
+
 def stay_only_alone(script):
     """Returns in a world of its own; elsewhere `script` is run again in one, and this process ends as that does."""
     if "MICROAGENT_TEST_ALONE" not in os.environ:
@@ -60,6 +67,7 @@ def run_alone(command):
     if os.getuid() != 0:
         become_root()
     reason = why_not_alone()
+    fetch_test_root()
     # Its path is short, and open for the ordinary user whatever the build directory is.
     scratch = tempfile.mkdtemp(prefix="microagent-e2e.")
     os.chmod(scratch, 0o755)
