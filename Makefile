@@ -58,7 +58,7 @@ lint: configure               ## check layers, style and format
 	@tools/check-format
 
 install: all guest            ## install under prefix, /usr/local by default
-	@cmake --install $(build) --prefix $(DESTDIR)$(prefix)
+	@DESTDIR=$(DESTDIR) cmake --install $(build) --prefix $(prefix)
 
 clean:                        ## remove what was built
 	@rm -rf build build-*/

@@ -9,8 +9,6 @@ from harness import python_guest
 from harness import secure_internet as secure
 from harness.wait import wait_until
 
-PACKAGES = ("ca-certificates", "curl", "nghttp2-client", "openssl", "sslscan")
-MEMORY = "2GiB"  # the root file system with the clients lives in it
 POLICY = """
 deny:
   - {host: one.test, paths: ["/private/*"]}
@@ -28,11 +26,11 @@ def upstream(world, scratch):
 
 @pytest.fixture(scope="module")
 def guest(upstream, prefix, microagent, workspaces, scratch):
-    python_guest.install(prefix, microagent, PACKAGES)
+    python_guest.install(prefix, microagent, python_guest.CLIENTS)
     policy = scratch / "requests.yaml"
     policy.write_text(POLICY)
     policy.chmod(0o644)
-    return workspaces("opened", "--memory", MEMORY, "--egress", "mitm", "--egress-trust", str(upstream.root),
+    return workspaces("opened", "--memory", python_guest.MEMORY_WITH_CLIENTS, "--egress", "mitm", "--egress-trust", str(upstream.root),
                       "--egress-passthrough", "two.test", "--egress-policy", str(policy))
 
 

@@ -90,8 +90,11 @@ def test_a_published_port(guest):
     guest.background("httpd", "-f", "-p", "8080", "-h", "/tmp/www")
 
     def answer():
-        with socket.create_connection(("::1", PUBLISHED), timeout=10) as connection:
-            connection.sendall(b"GET /page HTTP/1.0\r\n\r\n")
-            return b"from the guest" in b"".join(iter(lambda: connection.recv(4096), b""))
+        try:
+            with socket.create_connection(("::1", PUBLISHED), timeout=10) as connection:
+                connection.sendall(b"GET /page HTTP/1.0\r\n\r\n")
+                return b"from the guest" in b"".join(iter(lambda: connection.recv(4096), b""))
+        except ConnectionResetError:  # the guest's server is not up yet
+            return False
 
     wait_until(answer, "the guest serves its page")

@@ -9,7 +9,8 @@ MEMORY = "1GiB"  # the root file system lives in it
 TOOL = pathlib.Path(__file__).resolve().parents[2] / "tools" / "test-root"
 
 # A Debian whose programs speak TLS, each with a library of its own.
-CLIENTS = ("ca-certificates", "curl", "git", "nodejs", "openjdk-17-jre-headless", "openssl", "wget")
+CLIENTS = ("ca-certificates", "curl", "git", "nghttp2-client", "nodejs", "openjdk-17-jre-headless", "openssl",
+           "sslscan", "wget")
 MEMORY_WITH_CLIENTS = "2GiB"
 
 
