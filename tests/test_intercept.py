@@ -56,8 +56,8 @@ def test_a_page_over_http1(guest):
 def test_the_head_arrives_as_the_client_wrote_it(guest):
     head = curl(guest, "--http1.1", "-H", "X-ODD:  two  ", "-H", "User-Agent:", "-H", "accept;", "-H", "b: 1", "-H",
                 "a: 2", url(secure.PLAIN, "/head?query=yes"))
-    assert head.split("\r\n")[:6] == [f"GET /head?query=yes HTTP/1.1", f"Host: {ONE}:{secure.PLAIN}", "X-ODD: two",
-                                     "accept:", "b: 1", "a: 2"]
+    assert head.split("\r\n")[:6] == ["GET /head?query=yes HTTP/1.1", f"Host: {ONE}:{secure.PLAIN}", "X-ODD: two",
+                                      "accept: ", "b: 1", "a: 2"]
     assert "query" not in json.dumps(guest.wait_for_record(event="egress_request", path="/head"))
 
 
@@ -85,13 +85,15 @@ def test_one_connection_serves_many_requests(guest):
 def test_events_arrive_as_they_are_sent(guest):
     """The server sends the next one only when the guest, having seen the last, has asked for it."""
     script = f"""
-exec 3< <(curl -sN {url(secure.PLAIN, "/events")})
+mkfifo /tmp/events
+curl -sN {url(secure.PLAIN, "/events")} >/tmp/events &
+exec 3</tmp/events
 for number in 0 1 2; do
   curl -s {url(secure.PLAIN, "/next")} >/dev/null
   read -r line <&3 && read -r empty <&3 && echo "$line"
 done
 """
-    assert guest.exec("bash", "-c", script, timeout=60).text == "data: 0\ndata: 1\ndata: 2\n"
+    assert guest.shell(script) == "data: 0\ndata: 1\ndata: 2\n"
 
 
 WEBSOCKET_CLIENT = """
@@ -181,7 +183,7 @@ def test_another_host_on_the_connection_is_refused(guest):
 
 @pytest.mark.parametrize("port, fault, words", [(secure.EXPIRED, "expired", "expired"),
                                                (secure.WRONG_NAME, "wrong-name", "other.test"),
-                                               (secure.SELF_SIGNED, "self-signed", "self-signed")])
+                                               (secure.SELF_SIGNED, "self-signed", "signed by itself")])
 def test_a_bad_certificate_is_never_papered_over(guest, port, fault, words):
     said = curl(guest, "--write-out", "%{http_code}", url(port))
     assert said.endswith("502") and words in said, said
@@ -194,6 +196,8 @@ def test_a_bad_certificate_is_never_papered_over(guest, port, fault, words):
 
 def test_a_server_that_wants_a_certificate_is_one_for_passthrough(guest):
     said = curl(guest, "--write-out", "%{http_code}", url(secure.MUTUAL))
+    allow = guest.wait_for_record(event="egress_allow", dst=f"203.0.113.1:{secure.MUTUAL}")
+    assert allow["asksCertificate"] is True
     record = guest.wait_for_record(event="egress_mitm_upstream_error", dst=f"203.0.113.1:{secure.MUTUAL}")
     assert said.endswith("502") and "--egress-passthrough" in said and "--egress-passthrough" in record["error"]
 
@@ -212,8 +216,8 @@ def test_a_passthrough_host_shows_its_own_certificate(guest, upstream):
 
 
 def test_a_client_that_trusts_nobody_else_is_recorded(guest):
-    guest.exec("curl", "-sS", "--cacert", "/usr/share/ca-certificates/mozilla/ISRG_Root_X1.crt", url(secure.NGINX),
-               code=60)
+    guest.exec("curl", "-sS", "--capath", "/nonexistent", "--cacert",
+               "/usr/share/ca-certificates/mozilla/ISRG_Root_X1.crt", url(secure.NGINX), code=60)
     record = guest.wait_for_record(event="egress_mitm_handshake_error", host=ONE)
     assert "--egress-passthrough" in record["error"]
 
@@ -226,7 +230,7 @@ def test_no_weak_finding(guest):
                  and line.endswith(("enabled", "disabled"))}
     assert protocols == {"SSLv2": "disabled", "SSLv3": "disabled", "TLSv1.0": "disabled", "TLSv1.1": "disabled",
                          "TLSv1.2": "enabled", "TLSv1.3": "enabled"}, said
-    for weak in ("CBC", "RC4", "3DES", "NULL", "vulnerable to", "Compression enabled", "SHA1"):
+    for weak in ("vulnerable to", "Compression enabled", "Insecure"):
         assert weak not in said.replace("not vulnerable to", ""), (weak, said)
     accepted = [line for line in said.splitlines() if line.startswith(("Accepted", "Preferred"))]
     assert accepted and all("GCM" in line or "CHACHA20" in line for line in accepted), accepted

@@ -106,7 +106,9 @@ class Mediator::Gate final : public RequestGate {
     return {400, words_of(denied), refusal_body(denied, destination(), json)};
   }
 
-  Refused upstream_failed(const std::string& why, bool json) override {
+  Refused upstream_failed(const std::string& what, bool json) override {
+    // With TLS 1.3 a server says only after the handshake that it misses a certificate.
+    const std::string why = flow_->asks_certificate ? fmt::format("{}; {}", what, kAsksCertificate) : what;
     if (failure_ == Failure::to_record) {
       mediator_.recorder_.write(flow_->audit_flow, upstream_error_record(*flow_, why));
     }
@@ -172,6 +174,7 @@ asio::awaitable<void> Mediator::intercept(FlowPtr flow, policy::Decision decisio
   }
   flow->leaf = name;
   flow->alpn = (*connected)->connection().alpn();
+  flow->asks_certificate = (*connected)->connection().asked_for_certificate();
   begin_relay(std::move(flow), std::move(decision), std::move(*connected), std::move(words));
 }
 
@@ -204,7 +207,9 @@ void Mediator::begin_relay(FlowPtr flow, policy::Decision decision, StreamPtr up
   if (!stream) return deny(flow, denial(stream.error().message, "resources"));
   const std::uint64_t audit_flow = recorder_.new_flow();
   decision.verdict = policy::Verdict::intercept;
-  if (!recorder_.write(audit_flow, allow_record(flow->open, decision))) return refuse(flow, flow::Refusal::reset);
+  Record record = allow_record(flow->open, decision);
+  if (flow->asks_certificate) record.fields["asksCertificate"] = true;
+  if (!recorder_.write(audit_flow, record)) return refuse(flow, flow::Refusal::reset);
   flow->audit_flow = audit_flow;
   flow->relay = std::make_unique<asio::steady_timer>(io_.get_executor(), kNever);
   splice(flow, std::move(stream->guests));

@@ -25,7 +25,7 @@ UpstreamFailure failure_of(const tls::Connection& connection, std::string error)
   }
   UpstreamFailure failure{{}, std::move(error), tls::Alert::handshake_failure, connection.asked_for_certificate()};
   if (failure.wants_certificate) {
-    failure.text = "it asks for a client certificate, which the guest alone may have: use --egress-passthrough";
+    failure.text = kAsksCertificate;
   }
   return failure;
 }

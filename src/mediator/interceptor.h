@@ -19,6 +19,9 @@ namespace microagent::mediator {
 
 inline constexpr std::chrono::milliseconds kHandshakeTimeout{10'000};
 
+inline constexpr const char* kAsksCertificate =
+    "it asks for a client certificate, which only the guest may have: use --egress-passthrough";
+
 // Why there is no connection to the upstream, for the record and for the guest.
 struct UpstreamFailure {
   std::string fault;  // "expired", "wrong-name"; empty where the certificate is not to blame
