@@ -6,6 +6,10 @@ import pytest
 
 from harness import python_guest
 
+# Programs that speak TLS, each with a library or a list of its own.
+PACKAGES = ("apt", "ca-certificates", "curl", "git", "nodejs", "openjdk-17-jre-headless", "openssl", "python3-requests",
+            "rclone", "wget")
+MEMORY = "3GiB"  # the root file system with them lives in it
 CERTIFICATE, BUNDLE = "/etc/microagent/egress-ca.pem", "/etc/microagent/egress-ca-bundle.pem"
 LIST = "/etc/ssl/certs/ca-certificates.crt"
 KEY = "egress-ca-key.pem"
@@ -25,14 +29,14 @@ def policy(microagent, scratch):
 
 @pytest.fixture(scope="module")
 def guest(prefix, microagent, workspaces, policy):
-    python_guest.install(prefix, microagent, python_guest.CLIENTS)
-    return workspaces("trusting", "--memory", python_guest.MEMORY_WITH_CLIENTS, "--egress-policy", policy, "--env",
+    python_guest.install(prefix, microagent, PACKAGES)
+    return workspaces("trusting", "--memory", MEMORY, "--egress-policy", policy, "--env",
                       "PIP_CERT=/mine.pem")
 
 
 @pytest.fixture(scope="module")
 def other(guest, workspaces):
-    return workspaces("alone", "--memory", python_guest.MEMORY_WITH_CLIENTS)
+    return workspaces("alone", "--memory", MEMORY)
 
 
 def readiness(workspace):

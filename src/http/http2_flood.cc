@@ -59,6 +59,7 @@ Http2Limit Http2Flood::on_frame(std::uint8_t type, std::uint8_t flags, std::size
   };
   switch (type) {
     case NGHTTP2_DATA:
+      if (length > 0) pings_.give(1);
       if (length > 0 || (flags & NGHTTP2_FLAG_END_STREAM) != 0) return Http2Limit::none;
       return take(empty_frames_, Http2Limit::empty_frames);
     case NGHTTP2_HEADERS:

@@ -26,10 +26,10 @@ class TokenBucket {
     return true;
   }
   // Above the burst, too, but bounded.
-  void give(std::uint32_t tokens) { tokens_ = std::min(tokens_ + tokens, kMostTokens); }
+  void give(std::uint32_t tokens) { tokens_ = std::min<double>(tokens_ + tokens, kMostBursts * rate_.burst); }
 
  private:
-  static constexpr double kMostTokens = 100'000;
+  static constexpr double kMostBursts = 10;
   Http2Rate rate_;
   double tokens_;
   std::uint64_t last_ = 0;
@@ -45,7 +45,17 @@ class Http2Flood {
   Http2Limit on_own_reset(std::uint64_t now) {
     return own_resets_.take(now) ? Http2Limit::none : Http2Limit::own_resets;
   }
-  void on_data_sent() { window_updates_.give(per_data_); }
+  // nghttp2 refused a stream before anybody heard of it. Clients open many before they know how many they may.
+  Http2Limit on_refusal(std::uint64_t now) {
+    return other_frames_.take(now) ? Http2Limit::none : Http2Limit::own_resets;
+  }
+  // What explains frames of the peer's. gRPC pings once a round trip while data flows, and many servers end each answer
+  // with a reset.
+  void on_data_sent() {
+    window_updates_.give(per_data_);
+    pings_.give(1);
+  }
+  void on_request_sent() { resets_.give(1); }
 
  private:
   struct FrameHead {

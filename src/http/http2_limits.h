@@ -37,10 +37,10 @@ struct Http2Limits {
   std::uint32_t max_continuations = 8;        // a header block
   std::uint32_t stream_window = 1024 * 1024;  // bytes that the peer may send ahead of consume()
   std::uint32_t connection_window = 8 * 1024 * 1024;
-  Http2Rate resets{200, 50};
+  Http2Rate resets{200, 50};  // to a client: beside one for each request
   Http2Rate own_resets{100, 20};
   Http2Rate settings{20, 2};
-  Http2Rate pings{50, 10};
+  Http2Rate pings{50, 10};  // beside one for each DATA frame of either side
   Http2Rate empty_frames{100, 20};
   Http2Rate other_frames{1000, 100};
   Http2Rate window_updates{2000, 500};         // beside those that the DATA sent explains

@@ -93,6 +93,7 @@ class Http2Session::Impl {
   std::unordered_map<StreamId, Stream> streams_;
   std::size_t open_ = 0;
   Http2Limit limit_ = Http2Limit::none;
+  bool is_broken_ = false;
   bool own_goaway_ = false, peer_goaway_ = false, has_peer_settings_ = false, offers_connect_ = false;
 
  private:
@@ -104,7 +105,7 @@ class Http2Session::Impl {
   void on_header_frame(StreamId id, bool end);
   void on_data(StreamId id, ByteView bytes);
   int on_frame_sent(const nghttp2_frame& frame);
-  void on_request_not_sent(StreamId id);
+  void on_headers_not_sent(const nghttp2_frame& frame);
   void on_stream_close(StreamId id, std::uint32_t code);
   ssize_t read_data(StreamId id, MutableBytes out, std::uint32_t& flags);
 
@@ -163,9 +164,7 @@ nghttp2_session_callbacks* Http2Session::Impl::make_callbacks() {
       [](nghttp2_session*, const nghttp2_frame* frame, void* user) { return self(user).on_frame_sent(*frame); });
   nghttp2_session_callbacks_set_on_frame_not_send_callback(
       callbacks, [](nghttp2_session*, const nghttp2_frame* frame, int, void* user) {
-        if (frame->hd.type == NGHTTP2_HEADERS && frame->headers.cat == NGHTTP2_HCAT_REQUEST) {
-          self(user).on_request_not_sent(frame->hd.stream_id);
-        }
+        if (frame->hd.type == NGHTTP2_HEADERS) self(user).on_headers_not_sent(*frame);
         return 0;
       });
   nghttp2_session_callbacks_set_on_stream_close_callback(
@@ -241,6 +240,7 @@ std::size_t Http2Session::Impl::take_output(std::vector<std::uint8_t>& out, std:
     const std::uint8_t* data = nullptr;
     const ssize_t size = nghttp2_session_mem_send(session_, &data);
     const bool has_yielded = resume_yielded();
+    if (size < 0) is_broken_ = says_error_ = true;  // out of memory: nothing can be sent any more
     if (size < 0 || (size == 0 && !has_yielded)) break;
     out.insert(out.end(), data, data + size);
   }
@@ -397,14 +397,23 @@ int Http2Session::Impl::on_frame_sent(const nghttp2_frame& frame) {
     says_error_ = true;
   }
   if (frame.hd.type != NGHTTP2_RST_STREAM || (at != streams_.end() && at->second.dropped)) return 0;
+  if (at == streams_.end()) {
+    const Http2Limit refused = flood_.on_refusal(now_);
+    if (refused != Http2Limit::none && limit_ == Http2Limit::none) limit_ = refused;
+    return 0;
+  }
   // A reset that nobody asked for answers an error of the peer's. The next feed() ends the connection.
   const Http2Limit limit = flood_.on_own_reset(now_);
   if (limit != Http2Limit::none && limit_ == Http2Limit::none) limit_ = limit;
   return 0;
 }
 
-void Http2Session::Impl::on_request_not_sent(StreamId id) {
-  if (live(id) != nullptr) close(id, Http2Error::refused_stream);
+// A request finds the connection going away; a response may be too long. Either must not be waited for.
+void Http2Session::Impl::on_headers_not_sent(const nghttp2_frame& frame) {
+  const StreamId id = frame.hd.stream_id;
+  if (live(id) == nullptr) return;
+  if (frame.headers.cat == NGHTTP2_HCAT_REQUEST) return close(id, Http2Error::refused_stream);
+  nghttp2_submit_rst_stream(session_, NGHTTP2_FLAG_NONE, id, NGHTTP2_INTERNAL_ERROR);
 }
 
 // ---- the end of streams
@@ -447,6 +456,7 @@ std::optional<StreamId> Http2Session::Impl::submit_request(const HeaderList& fie
   Stream& stream = streams_.at(id);
   stream.answered = true;
   stream.ends = end;
+  flood_.on_request_sent();
   return id;
 }
 
@@ -532,9 +542,11 @@ bool Http2Session::feed(ByteView bytes, std::uint64_t now) { return impl_->feed(
 std::size_t Http2Session::take_output(std::vector<std::uint8_t>& out, std::size_t at_least) {
   return impl_->take_output(out, at_least);
 }
-bool Http2Session::wants_write() const { return nghttp2_session_want_write(impl_->session_) != 0; }
+bool Http2Session::wants_write() const {
+  return !impl_->is_broken_ && nghttp2_session_want_write(impl_->session_) != 0;
+}
 bool Http2Session::is_finished() const {
-  return nghttp2_session_want_read(impl_->session_) == 0 && nghttp2_session_want_write(impl_->session_) == 0;
+  return !wants_write() && (impl_->is_broken_ || nghttp2_session_want_read(impl_->session_) == 0);
 }
 Http2Limit Http2Session::hit_limit() const { return impl_->limit_; }
 bool Http2Session::may_open() const { return impl_->may_open(); }

@@ -466,6 +466,61 @@ TEST(Http2Flood, TheRatesComeBackWithTime) {
   }
 }
 
+// As gRPC does to measure the bandwidth: as many pings as there are DATA frames.
+TEST(Http2Flood, PingsAndWindowsThatDataExplainsAreFine) {
+  Pair pair;
+  const StreamId id = pair.request();
+  pair.run();
+  ASSERT_TRUE(pair.server.session.submit_response(id, kOk, false));
+  const std::string text(16384, 'x');
+  for (int i = 0; i < 5000; ++i) {
+    ASSERT_TRUE(pair.server.session.send_data(id, bytes_of_text(text), false));
+    pair.run();
+    pair.client.session.ping(1);
+    pair.run();
+    ASSERT_EQ(pair.server.session.hit_limit(), Http2Limit::none) << i;
+  }
+  EXPECT_EQ(pair.client.data[id].size(), 5000 * text.size());
+}
+
+// Servers that answer before they have read all end every answer so.
+TEST(Http2Flood, AServerMayResetWhatItAnswered) {
+  Pair pair;
+  for (int i = 0; i < 2000; ++i) {
+    const StreamId id = pair.request(false);
+    pair.run();
+    ASSERT_TRUE(pair.server.session.submit_response(id, kOk, true));
+    pair.run();
+    pair.server.session.reset(id, Http2Error::no_error);
+    pair.run();
+    ASSERT_EQ(pair.client.session.hit_limit(), Http2Limit::none) << i;
+  }
+}
+
+// Before it has our settings a client may think that it may open a thousand.
+TEST(Http2Flood, AFirstBurstOfStreamsIsRefusedInPart) {
+  Flooded flooded;
+  Http2Bytes burst;
+  for (std::uint32_t i = 0; i < 900; ++i) burst = burst + request_frame(2 * i + 1);
+  flooded.over = !flooded.server.session.feed(burst, kNow);
+  flooded.send([](std::uint32_t) { return frame(NGHTTP2_PING, 0, 0, Http2Bytes(8)); }, 2);
+  EXPECT_FALSE(flooded.over) << to_string(flooded.server.session.hit_limit());
+  EXPECT_EQ(flooded.server.headers.size(), Http2Limits().max_streams);
+}
+
+TEST(Http2Session, AHeadThatIsTooLongEndsItsStream) {
+  Pair pair;
+  const StreamId id = pair.request();
+  pair.run();
+  ASSERT_TRUE(pair.server.session.submit_response(id, {{":status", "200"}, {"a", std::string(300'000, 'x')}}, false));
+  pair.run();
+  EXPECT_TRUE(pair.server.has("reset 1 INTERNAL_ERROR"));
+  EXPECT_TRUE(pair.client.has("reset 1 INTERNAL_ERROR"));
+  pair.request();
+  pair.run();
+  EXPECT_TRUE(pair.server.headers.contains(id + 2));  // the connection goes on
+}
+
 TEST(Http2Flood, WhatBreaksTheProtocolEndsTheConnection) {
   Flooded flooded;
   flooded.send([](std::uint32_t i) { return i == 0 ? request_frame(1) : frame(NGHTTP2_DATA, 0, 3, {1}); }, 2);

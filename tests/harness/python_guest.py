@@ -8,11 +8,6 @@ import sys
 MEMORY = "1GiB"  # the root file system lives in it
 TOOL = pathlib.Path(__file__).resolve().parents[2] / "tools" / "test-root"
 
-# A Debian whose programs speak TLS, each with a library of its own.
-CLIENTS = ("ca-certificates", "curl", "git", "nghttp2-client", "nodejs", "openjdk-17-jre-headless", "openssl",
-           "sslscan", "wget")
-MEMORY_WITH_CLIENTS = "2GiB"
-
 
 def make_root(packages, *words):
     subprocess.run([sys.executable, str(TOOL), f"--with={','.join(packages)}", *map(str, words)], check=True)

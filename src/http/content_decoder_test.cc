@@ -1,0 +1,138 @@
+#include "http/content_decoder.h"
+
+#include <brotli/encode.h>
+#include <gtest/gtest.h>
+#include <zlib.h>
+#include <zstd.h>
+
+#include <random>
+
+#include "http/test_text.h"
+
+namespace microagent::http {
+namespace {
+
+std::string zlib_packed(std::string_view text, int bits) {
+  z_stream stream{};
+  EXPECT_EQ(deflateInit2(&stream, 6, Z_DEFLATED, bits, 8, Z_DEFAULT_STRATEGY), Z_OK);
+  std::string out(deflateBound(&stream, text.size()) + 32, '\0');
+  stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(text.data()));
+  stream.avail_in = static_cast<uInt>(text.size());
+  stream.next_out = reinterpret_cast<Bytef*>(out.data());
+  stream.avail_out = static_cast<uInt>(out.size());
+  EXPECT_EQ(deflate(&stream, Z_FINISH), Z_STREAM_END);
+  out.resize(stream.total_out);
+  deflateEnd(&stream);
+  return out;
+}
+
+std::string packed(ContentCoding coding, std::string_view text) {
+  switch (coding) {
+    case ContentCoding::gzip: return zlib_packed(text, MAX_WBITS + 16);
+    case ContentCoding::deflate: return zlib_packed(text, MAX_WBITS);
+    case ContentCoding::br: {
+      std::size_t size = BrotliEncoderMaxCompressedSize(text.size()) + 32;
+      std::string out(size, '\0');
+      EXPECT_TRUE(BrotliEncoderCompress(5, 22, BROTLI_MODE_TEXT, text.size(), bytes_of_text(text).data(), &size,
+                                        reinterpret_cast<std::uint8_t*>(out.data())));
+      out.resize(size);
+      return out;
+    }
+    case ContentCoding::zstd: {
+      std::string out(ZSTD_compressBound(text.size()), '\0');
+      out.resize(ZSTD_compress(out.data(), out.size(), text.data(), text.size(), 3));
+      return out;
+    }
+    default: return std::string(text);
+  }
+}
+
+struct Outcome {
+  std::string text;
+  bool whole = false;
+  DecodeFault fault = DecodeFault::none;
+};
+
+Outcome decode(ContentCoding coding, std::string_view text, std::size_t piece, std::size_t room, std::size_t most) {
+  ContentDecoder decoder(coding);
+  Outcome out;
+  std::vector<std::uint8_t> buffer(room);
+  for (std::size_t at = 0; at < text.size() && decoder.fault() == DecodeFault::none; at += piece) {
+    ByteView part = bytes_of_text(text.substr(at, piece));
+    for (;;) {
+      const ContentDecoder::Step step = decoder.decode(part, buffer);
+      if (step.taken == 0 && step.made == 0) break;
+      part = part.subspan(step.taken);
+      out.text.append(buffer.begin(), buffer.begin() + static_cast<std::ptrdiff_t>(step.made));
+      if (out.text.size() > most) out.text.clear();
+    }
+  }
+  out.whole = decoder.on_end();
+  out.fault = decoder.fault();
+  return out;
+}
+Outcome decode(ContentCoding coding, std::string_view text) { return decode(coding, text, 4096, 4096, 1 << 26); }
+
+constexpr ContentCoding kCodings[] = {ContentCoding::identity, ContentCoding::gzip, ContentCoding::deflate,
+                                      ContentCoding::br, ContentCoding::zstd};
+
+std::string some_text() {
+  std::mt19937 random(3);
+  std::string text;
+  for (int i = 0; i < 3000; ++i) text += "word" + std::to_string(random() % 500) + (i % 7 == 0 ? "\n" : " ");
+  return text;
+}
+
+TEST(ContentDecoder, UndoesEveryCodingInAnyPieces) {
+  const std::string text = some_text();
+  for (const ContentCoding coding : kCodings) {
+    const std::string wire = packed(coding, text);
+    for (const std::size_t piece : {std::size_t{1}, std::size_t{13}, wire.size()}) {
+      for (const std::size_t room : {std::size_t{1}, std::size_t{1000}, std::size_t{1} << 20}) {
+        const Outcome out = decode(coding, wire, piece, room, 1 << 26);
+        EXPECT_EQ(out.text, text) << static_cast<int>(coding) << " " << piece << " " << room;
+        EXPECT_TRUE(out.whole) << static_cast<int>(coding) << to_string(out.fault);
+      }
+    }
+    EXPECT_TRUE(decode(coding, "").whole);
+    EXPECT_EQ(decode(coding, packed(coding, "")).text, "");
+  }
+  EXPECT_EQ(decode(ContentCoding::deflate, zlib_packed(text, -MAX_WBITS)).text, text);  // bare
+  const std::string two = packed(ContentCoding::gzip, "a") + packed(ContentCoding::gzip, "b");
+  EXPECT_EQ(decode(ContentCoding::gzip, two).text, "ab");
+}
+
+TEST(ContentDecoder, TellsWhatIsCutOffOrWrong) {
+  const std::string text = some_text();
+  for (const ContentCoding coding :
+       {ContentCoding::gzip, ContentCoding::deflate, ContentCoding::br, ContentCoding::zstd}) {
+    const std::string wire = packed(coding, text);
+    for (const std::size_t size : {std::size_t{1}, std::size_t{2}, wire.size() / 2, wire.size() - 1}) {
+      const Outcome out = decode(coding, wire.substr(0, size));
+      EXPECT_FALSE(out.whole) << static_cast<int>(coding) << " " << size;
+      EXPECT_EQ(to_string(out.fault), to_string(DecodeFault::cut_off)) << static_cast<int>(coding) << " " << size;
+      EXPECT_TRUE(text.starts_with(out.text));
+    }
+    EXPECT_EQ(decode(coding, "no such thing as this at all").fault, DecodeFault::bad_data) << static_cast<int>(coding);
+    EXPECT_EQ(decode(coding, wire + "more bytes").fault, DecodeFault::bad_data) << static_cast<int>(coding);
+  }
+}
+
+TEST(ContentDecoder, StopsBombs) {
+  const std::string zeros(256 << 20, '\0');
+  for (const ContentCoding coding : {ContentCoding::br, ContentCoding::zstd}) {
+    const Outcome out = decode(coding, packed(coding, zeros), 65536, 65536, 1 << 20);
+    EXPECT_EQ(to_string(out.fault), to_string(DecodeFault::bomb)) << static_cast<int>(coding);
+  }
+}
+
+TEST(ContentDecoder, ReadsTheHeader) {
+  EXPECT_EQ(parse_content_coding(""), ContentCoding::identity);
+  EXPECT_EQ(parse_content_coding("GZip"), ContentCoding::gzip);
+  EXPECT_EQ(parse_content_coding("br"), ContentCoding::br);
+  EXPECT_EQ(parse_content_coding("gzip, br"), ContentCoding::unknown);
+  EXPECT_EQ(parse_content_coding("compress"), ContentCoding::unknown);
+}
+
+}  // namespace
+}  // namespace microagent::http

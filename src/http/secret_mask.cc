@@ -1,0 +1,120 @@
+#include "http/secret_mask.h"
+
+#include <string.h>
+
+#include <algorithm>
+
+namespace microagent::http {
+
+SecretForms::SecretForms(std::span<const std::string> secrets) : nodes_(1) {
+  std::vector<std::string> all;
+  std::size_t bytes = 1;
+  for (const std::string& secret : secrets) {
+    if (secret.size() < kMinMaskedSecret || secret.size() > kMaxMaskedSecret) continue;
+    for (std::string& form : secret_forms(secret)) {
+      bytes += form.size();
+      all.push_back(std::move(form));
+    }
+  }
+  nodes_.reserve(bytes);  // so that growing leaves no copy behind
+  for (std::string& form : all) {
+    add(form);
+    explicit_bzero(form.data(), form.size());
+  }
+  link();
+}
+
+SecretForms::~SecretForms() { explicit_bzero(nodes_.data(), nodes_.size() * sizeof(Node)); }
+
+std::uint32_t SecretForms::child_of(std::uint32_t node, std::uint8_t byte) const {
+  if (node == 0) return roots_[byte];
+  std::uint32_t child = nodes_[node].child;
+  while (child != 0 && nodes_[child].byte != byte) child = nodes_[child].sibling;
+  return child;
+}
+
+void SecretForms::add(std::string_view form) {
+  longest_ = std::max(longest_, form.size());
+  std::uint32_t node = 0;
+  for (const char c : form) {
+    const auto byte = static_cast<std::uint8_t>(c);
+    std::uint32_t child = child_of(node, byte);
+    if (child == 0) {
+      child = static_cast<std::uint32_t>(nodes_.size());
+      Node made;
+      made.byte = byte;
+      made.depth = nodes_[node].depth + 1;
+      made.sibling = nodes_[node].child;
+      nodes_.push_back(made);
+      nodes_[node].child = child;
+      if (node == 0) roots_[byte] = child;
+    }
+    node = child;
+  }
+  nodes_[node].match = nodes_[node].depth;
+}
+
+// Level by level, so that shorter beginnings are linked before longer ones.
+void SecretForms::link() {
+  std::vector<std::uint32_t> level{0};
+  while (!level.empty()) {
+    std::vector<std::uint32_t> deeper;
+    for (const std::uint32_t node : level) {
+      for (std::uint32_t child = nodes_[node].child; child != 0; child = nodes_[child].sibling) {
+        nodes_[child].fallback = node == 0 ? 0 : next(nodes_[node].fallback, nodes_[child].byte);
+        if (nodes_[child].match == 0) nodes_[child].match = nodes_[nodes_[child].fallback].match;
+        deeper.push_back(child);
+      }
+    }
+    level = std::move(deeper);
+  }
+}
+
+std::uint32_t SecretForms::next(std::uint32_t node, std::uint8_t byte) const {
+  for (;;) {
+    const std::uint32_t child = child_of(node, byte);
+    if (child != 0 || node == 0) return child;
+    node = nodes_[node].fallback;
+  }
+}
+
+void SecretMask::feed(ByteView bytes, std::vector<std::uint8_t>& out) {
+  // All goes to `out`, what was held back first; matches are blotted out there, and the last node says how much of the
+  // end goes back.
+  const std::size_t begin = out.size();
+  out.insert(out.end(), held_.begin(), held_.end());
+  out.insert(out.end(), bytes.begin(), bytes.end());
+  const std::size_t skip = held_.size();
+  held_.clear();
+  // `bytes` may not be read behind a mask: what was masked still counts as it was.
+  for (std::size_t i = 0; i < bytes.size(); ++i) {
+    if (node_ == 0) {
+      while (i < bytes.size() && forms_->roots_[bytes[i]] == 0) ++i;
+      if (i == bytes.size()) break;
+    }
+    node_ = forms_->next(node_, bytes[i]);
+    const std::uint32_t match = forms_->nodes_[node_].match;
+    if (match == 0) continue;
+    ++masked_;
+    std::fill_n(out.begin() + static_cast<std::ptrdiff_t>(begin + skip + i + 1 - match), match, kMaskCharacter);
+  }
+  const std::size_t keep = forms_->nodes_[node_].depth;
+  held_.assign(out.end() - static_cast<std::ptrdiff_t>(keep), out.end());
+  out.resize(out.size() - keep);
+}
+
+void SecretMask::finish(std::vector<std::uint8_t>& out) {
+  out.insert(out.end(), held_.begin(), held_.end());
+  held_.clear();
+  node_ = 0;
+}
+
+std::string mask_secrets(const std::shared_ptr<const SecretForms>& forms, std::string_view text) {
+  SecretMask mask(forms);
+  std::vector<std::uint8_t> out;
+  mask.feed({reinterpret_cast<const std::uint8_t*>(text.data()), text.size()}, out);
+  mask.finish(out);
+  return {out.begin(), out.end()};
+}
+
+}  // namespace microagent::http

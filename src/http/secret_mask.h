@@ -1,0 +1,84 @@
+#pragma once
+
+// Blots a secret out of bytes that stream by, whatever pieces they come in: as it is, in base64 of either alphabet and
+// within longer base64 (Basic credentials), percent-encoded, and as JSON strings write it. A mask is as long as what it
+// covers, so that no length changes.
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/bytes.h"
+
+namespace microagent::http {
+
+// Shorter ones would stand in ordinary text by chance.
+inline constexpr std::size_t kMinMaskedSecret = 8;
+inline constexpr std::size_t kMaxMaskedSecret = 16 * 1024;
+inline constexpr char kMaskCharacter = '*';
+
+// How a secret may be written: the forms to look for, each once. Within longer base64 the characters at both ends that
+// it shares with its neighbours are left out, four bits at most on either side.
+std::vector<std::string> secret_forms(std::string_view secret);
+
+// The forms of some secrets, to be looked for at once (Aho and Corasick). Many streams may share one.
+class SecretForms {
+ public:
+  // Secrets of a length out of bounds are passed over.
+  explicit SecretForms(std::span<const std::string> secrets);
+  ~SecretForms();
+  SecretForms(const SecretForms&) = delete;
+  SecretForms& operator=(const SecretForms&) = delete;
+
+  bool empty() const { return nodes_.size() == 1; }
+  std::size_t longest() const { return longest_; }
+
+ private:
+  friend class SecretMask;
+  // What has been read is the first `depth` bytes of a form, and of none deeper.
+  struct Node {
+    std::uint32_t child = 0;  // the first; 0: none
+    std::uint32_t sibling = 0;
+    std::uint32_t fallback = 0;  // for the longest end of it that begins a form, too
+    std::uint32_t depth = 0;
+    std::uint32_t match = 0;  // the length of the longest form that ends here; 0: none
+    std::uint8_t byte = 0;
+  };
+
+  void add(std::string_view form);
+  void link();
+  std::uint32_t child_of(std::uint32_t node, std::uint8_t byte) const;
+  std::uint32_t next(std::uint32_t node, std::uint8_t byte) const;
+
+  std::vector<Node> nodes_;
+  std::uint32_t roots_[256] = {};
+  std::size_t longest_ = 0;
+};
+
+class SecretMask {
+ public:
+  explicit SecretMask(std::shared_ptr<const SecretForms> forms) : forms_(std::move(forms)) {}
+
+  // Appends what can be no part of a secret any more, masked. What may be the beginning of one is held back, less than
+  // the longest form.
+  void feed(ByteView bytes, std::vector<std::uint8_t>& out);
+  // Appends what is held back: nothing follows.
+  void finish(std::vector<std::uint8_t>& out);
+
+  std::size_t held_back() const { return held_.size(); }
+  std::uint64_t masked() const { return masked_; }  // how many times
+
+ private:
+  std::shared_ptr<const SecretForms> forms_;
+  std::uint32_t node_ = 0;
+  std::vector<std::uint8_t> held_;
+  std::uint64_t masked_ = 0;
+};
+
+// Of a whole text: a header's value.
+std::string mask_secrets(const std::shared_ptr<const SecretForms>& forms, std::string_view text);
+
+}  // namespace microagent::http
