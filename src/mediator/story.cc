@@ -204,7 +204,7 @@ asio::awaitable<tl::expected<FirstWords, Denial>> Mediator::look(FlowPtr flow, F
     co_await look.wake.async_wait(kAsTuple);
   }
   if (watched) upstream->reset(watched->release());
-  const bool too_silent = silent && !look.reader.waits_for_server() && must_know();
+  const bool too_silent = silent && !look.reader.waits_for_server() && must_know() && !policy_.policy().observe();
   look.reader.give_up();
   FirstWords words = look.reader.words();
   flow->look.reset();
