@@ -63,7 +63,7 @@ def test_a_silent_host_is_given_up_after_ten_seconds(probe):
 
 INSIDE = {"private, 10/8": "10.0.0.1", "private, 172.16/12": "172.31.0.1", "private, 192.168/16": "192.168.1.1",
           "CGNAT": "100.64.0.1", "metadata": "169.254.169.254", "protocols": "192.0.0.9", "benchmarks": "198.18.0.1",
-          "the host": net.HOST}
+          "this network": "0.1.2.3", "reserved": "240.0.0.1", "the host": net.HOST}
 
 
 @pytest.mark.parametrize("address", INSIDE.values(), ids=INSIDE.keys())
@@ -74,12 +74,20 @@ def test_the_inside_is_refused_at_once(guest, probe, address):
     assert record["reason"] == "inside" and record["rule"]
 
 
-@pytest.mark.parametrize("address", ["0.1.2.3", "240.0.0.1", "192.168.64.77"])
-def test_what_no_router_carries_goes_nowhere(guest, probe, address):
-    """No flow begins: to a net that is none there is no answer, and on its own the guest looks for a neighbour."""
-    answer = probe.connect(host=address, port=8080, timeout=4)
-    assert answer["error"] in ("timeout", "EHOSTUNREACH"), answer
-    assert not [record for record in guest.egress() if record.get("dst") == f"{address}:8080"]
+@pytest.mark.parametrize("address", ["0.1.2.3", "255.255.255.254"])
+def test_datagrams_to_nets_that_are_none_are_refused_at_once(guest, probe, address):
+    connection = probe.opened(address, 5000, protocol="udp")
+    probe.send(id=connection, data=b"x".hex())
+    answer = probe.receive(id=connection)
+    assert answer["error"] == "EHOSTUNREACH" and answer["seconds"] < AT_ONCE, answer
+    probe.close(id=connection)
+    guest.wait_for_record(event="egress_udp_internal_deny", dst=f"{address}:5000", reason="inside")
+
+
+def test_there_are_no_neighbours(guest, probe):
+    """No flow begins: on its own net the guest asks for a neighbour, and nobody answers."""
+    assert probe.connect(host="192.168.64.77", port=8080, timeout=10)["error"] == "EHOSTUNREACH"
+    assert not [record for record in guest.egress() if record.get("dst") == "192.168.64.77:8080"]
 
 
 def test_a_new_address_of_the_host_is_inside_at_once(guest, probe):

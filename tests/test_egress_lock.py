@@ -84,6 +84,27 @@ def test_a_name_that_is_not_listed_is_refused_and_nobody_is_asked(guest, probe, 
     assert not [one for one in guest.egress() if one["event"] == "egress_dns_allow" and one.get("qname") == "two.test"]
 
 
+def test_a_name_is_refused_under_one_id_wherever_it_is_told(guest, probe):
+    """First its look-up, then a request to it at an address that is open for another name: one decision."""
+    probe.resolve(host="one.test", port=80)
+    refused = probe.ask(dns.message.make_query("only.denied.test", "A", use_edns=0))
+    request = b"GET / HTTP/1.1\r\nHost: only.denied.test\r\nAccept: application/json\r\n\r\n"
+    body = json.loads(probe.page(SHARED, 80, request).partition(b"\r\n\r\n")[2])
+    page = b"GET / HTTP/1.1\r\nHost: policy.microagent\r\nAccept: application/json\r\n\r\n"
+    denials = json.loads(probe.page("192.168.64.1", 80, page).partition(b"\r\n\r\n")[2])["denials"]
+
+    decision = body["decision"]
+    told = [option.text for option in refused.options if isinstance(option, dns.edns.EDEOption)]
+    assert len(told) == 1 and f"[{decision}]" in told[0], told
+    assert guest.wait_for_record(event="egress_dns_deny", decision=decision)["qname"] == "only.denied.test"
+    refusal = guest.wait_for_record(event="egress_deny", decision=decision)
+    assert refusal["dst"] == f"{SHARED}:80" and refusal["name"] == "only.denied.test"
+    assert {(one["proto"], one["rule"]) for one in denials if one["decision"] == decision} == {
+        ("dns", body["rule"]), ("tcp", body["rule"])}, denials
+    assert {record.get("qname", "only.denied.test") for record in guest.egress()
+            if record.get("decision") == decision} == {"only.denied.test"}, "and nothing else has it"
+
+
 def test_another_resolver_knows_no_more(guest, probe):
     answer = probe.ask(dns.message.make_query("two.test", "A"), host=ELSEWHERE)
     assert answer.rcode() == dns.rcode.REFUSED
@@ -107,6 +128,18 @@ def test_a_rule_opens_at_once_and_closes_at_once(guest, probe, microagent):
 
 
 def test_changes_outlive_the_run(guest, microagent):
-    """They are in the manifest: the next start has them."""
+    """They are in the manifest, and the next start obeys them."""
+    microagent.json("egress", "allow", "locked", "two.test:7", "elsewhere.test:7")
+    microagent.json("egress", "deny", "locked", "elsewhere.test")
+    guest.stop()
+    microagent.json("egress", "allow", "locked", f"{net.SERVER}:7")  # while it does not run
+    guest.start()
     rules = json.dumps(microagent.json("egress", "list", "locked")["egress"])
-    assert "one.test:443" in rules and "one.test:7" not in rules and "two.test" not in rules
+    assert "one.test:443" in rules and "one.test:7" not in rules and "two.test:7" in rules
+    again = Probe(guest)
+    assert again.ask(dns.message.make_query("two.test", "A")).rcode() == dns.rcode.NOERROR
+    assert again.say(SHARED, net.TCP_ECHO, b"allowed while it ran\n")[1] is None
+    assert again.say(net.SERVER, net.TCP_ECHO, b"allowed while it did not\n")[1] is None
+    assert again.ask(dns.message.make_query("elsewhere.test", "A")).rcode() == dns.rcode.REFUSED
+    assert again.connect(host=ELSEWHERE, port=net.TCP_ECHO)["error"] == "ECONNREFUSED"
+    again.end()

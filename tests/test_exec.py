@@ -1,5 +1,6 @@
 """exec: streams, codes, signals, terminals, bounds."""
 
+import base64
 import fcntl
 import hashlib
 import os
@@ -27,6 +28,14 @@ def test_streams_stay_apart(web):
     assert (done.out, done.err) == (b"out\n", b"err\n")
     record = web.microagent.json("exec", "web", "--", "sh", "-c", "echo out; echo err >&2; exit 7", code=7)
     assert (record["exitCode"], record["stdout"], record["stderr"]) == (7, "out\n", "err\n")
+
+
+def test_a_record_loses_no_byte(web):
+    """What is no text comes in base64, each stream for itself."""
+    script = r"printf 'a\377\000\376'; echo err >&2"
+    record = web.microagent.json("exec", "web", "--", "sh", "-c", script)
+    assert base64.b64decode(record["stdoutBase64"]) == b"a\377\000\376" and record["stderr"] == "err\n"
+    assert "stdout" not in record and "stderrBase64" not in record
 
 
 def test_no_shell_reads_the_words(web):

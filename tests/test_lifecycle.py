@@ -1,6 +1,8 @@
 """A workspace from start to delete: states, readiness, logs, exec, and what is left at the end."""
 
+import contextlib
 import json
+import os
 import signal
 import subprocess
 import time
@@ -40,6 +42,27 @@ def test_start_says_that_it_runs(workspaces, microagent):
     states = [event["state"] for event in workspace.events()]
     assert states == ["prepared", "starting", "running", "stopping", "stopped"]
     assert "cleanly" in workspace.events()[-1]["detail"]
+
+
+def test_progress_is_told_to_who_watches(workspaces, microagent):
+    """On standard error, and at once where that is a terminal; standard output is the record's alone."""
+    workspaces("watched", "--network", "isolated", start=False)
+    ours, theirs = os.openpty()
+    with microagent.popen("start", "watched", stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=theirs) as process:
+        os.close(theirs)
+        told = b""
+        with contextlib.suppress(OSError):  # EIO: nobody has the other end open any more
+            while part := os.read(ours, 4096):
+                told += part
+        out = process.stdout.read().decode()
+    os.close(ours)
+    assert process.returncode == 0
+    lines = told.decode().splitlines()
+    assert len(lines) >= 2 and all(line.startswith("watched: ") for line in lines), lines
+    assert out == "watched is running\n"
+    quiet = microagent.run("--json", "stop", "watched")
+    assert quiet.err == b"" and quiet.json["state"] == "stopped"
 
 
 def test_resources_are_what_was_asked_for(workspaces):

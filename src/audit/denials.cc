@@ -14,7 +14,7 @@ std::string key_of(Event event, const Fields& fields) {
 
 }  // namespace
 
-Result<std::string> Denials::record(Event event, Fields fields, Time now) {
+Result<std::string> Denials::record(Event event, Fields fields, Time now, const std::string& subject) {
   if (Status flushed = flush(now); !flushed) return fail(flushed.error());
   std::string key = key_of(event, fields);
   if (const auto known = by_key_.find(key); known != by_key_.end()) {
@@ -25,12 +25,27 @@ Result<std::string> Denials::record(Event event, Fields fields, Time now) {
   if (kinds_.size() >= kMaxKinds) {
     if (Status ended = end_first(); !ended) return fail(ended.error());
   }
-  std::string id = new_id_();
+  std::string id = id_for(subject);
   fields["decision"] = id;
   if (Status written = writer_.write(event, writer_.new_flow(), fields); !written) return fail(written.error());
-  kinds_.emplace_back(key, Kind{event, std::move(fields), id, 0, now + kWindow});
+  if (!subject.empty()) {
+    Subject& known = subjects_[subject];
+    known.id = id;
+    ++known.kinds;
+  }
+  kinds_.emplace_back(key, Kind{event, std::move(fields), id, subject, 0, now + kWindow});
   by_key_.emplace(std::move(key), std::prev(kinds_.end()));
   return id;
+}
+
+std::string Denials::id_for(const std::string& subject) {
+  const auto known = subjects_.find(subject);
+  return known == subjects_.end() ? new_id_() : known->second.id;
+}
+
+void Denials::leave(const std::string& subject) {
+  const auto known = subjects_.find(subject);
+  if (known != subjects_.end() && --known->second.kinds == 0) subjects_.erase(known);
 }
 
 Status Denials::flush(Time now) {
@@ -50,6 +65,7 @@ Status Denials::end_first() {
     kind.fields["count"] = kind.repeats;
     if (Status written = writer_.write(kind.event, 0, kind.fields); !written) return written;
   }
+  leave(kind.subject);
   by_key_.erase(kinds_.front().first);
   kinds_.pop_front();
   return {};

@@ -82,5 +82,22 @@ TEST_F(DenialsTest, MissesNoneHoweverManyKindsThereAre) {
   EXPECT_EQ(told, denied);
 }
 
+TEST_F(DenialsTest, SharesTheIdOfASubjectWhileItIsCounted) {
+  const auto deny_about = [this](Event event, const char* rule, Denials::Time now, const std::string& subject) {
+    return denials_.record(event, {{"host", "a.com"}, {"rule", rule}}, now, subject).value_or("");
+  };
+  EXPECT_EQ(deny_about(Event::dns_deny, "r", kStart, "a.com r"), "d-1");
+  EXPECT_EQ(deny_about(Event::deny, "r", kStart + seconds(6), "a.com r"), "d-1");
+  EXPECT_EQ(deny_about(Event::deny, "other", kStart + seconds(6), "a.com other"), "d-2");
+  EXPECT_EQ(deny_about(Event::deny, "none", kStart + seconds(6), ""), "d-3");
+  EXPECT_EQ(deny_about(Event::deny, "none of its own", kStart + seconds(6), ""), "d-4");
+  // The question is counted no longer, the request still is.
+  EXPECT_EQ(deny_about(Event::udp_deny, "r", kStart + seconds(12), "a.com r"), "d-1");
+  EXPECT_EQ(deny_about(Event::deny, "r", kStart + seconds(40), "a.com r"), "d-5");
+  const auto records = log_.records();
+  ASSERT_EQ(records.size(), 7U) << "each is written down";
+  EXPECT_EQ(records[1]["decision"], "d-1");
+}
+
 }  // namespace
 }  // namespace microagent::audit

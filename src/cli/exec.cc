@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstdlib>
 
+#include "cli/bytes_record.h"
 #include "cli/command.h"
 #include "cli/descriptors.h"
 #include "cli/exec_session.h"
@@ -76,10 +77,9 @@ Result<int> run_for_programs(const Context& context, const ExecOptions& options,
   CaptureSink captured;
   const auto end = run_exec(std::move(stream), plan, captured);
   if (!end) return fail(end.error());
-  nlohmann::json record = {{"workspace", options.name},
-                           {"exitCode", end->code},
-                           {"stdout", captured.output},
-                           {"stderr", captured.error_output}};
+  nlohmann::json record = {{"workspace", options.name}, {"exitCode", end->code}};
+  add_bytes(record, "stdout", captured.output);
+  add_bytes(record, "stderr", captured.error_output);
   if (!end->failure.empty()) record["failure"] = end->failure;
   if (end->timed_out) record["failure"] = describe_timeout(options);
   if (end->timed_out) record["timedOut"] = true;
@@ -171,7 +171,7 @@ void add_exec(Commands& commands) {
       "Standard\n"
       "input is passed on from a pipe or a file, and from a terminal with -i or -t. With -t every key goes to the\n"
       "command, Ctrl-C too. However this program ends, the command ends with it. With --json the output comes in\n"
-      "one record.\n\n"
+      "one record, in base64 (stdoutBase64, stderrBase64) where it is no UTF-8.\n\n"
       "Examples:\n"
       "  microagent exec web -- ip addr\n"
       "  microagent exec -t web -- sh\n"

@@ -1,44 +1,14 @@
 #include "cli/result_record.h"
 
-#include <algorithm>
-#include <cstdint>
-#include <string_view>
+#include "cli/bytes_record.h"
 
 namespace microagent::cli {
-namespace {
 
-using Json = nlohmann::json;
-
-// RFC 4648, 4.
-std::string base64(std::string_view bytes) {
-  constexpr std::string_view kDigits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  std::string text;
-  for (; !bytes.empty(); bytes.remove_prefix(std::min<std::size_t>(3, bytes.size()))) {
-    std::uint32_t group = 0;
-    for (std::size_t i = 0; i < 3; ++i)
-      group = group << 8 | (i < bytes.size() ? static_cast<unsigned char>(bytes[i]) : 0U);
-    for (std::size_t i = 0; i < 4; ++i) text += i <= bytes.size() ? kDigits[group >> (18 - 6 * i) & 63] : '=';
-  }
-  return text;
-}
-
-bool is_text(const std::string& content) {
-  try {
-    (void)Json(content).dump();
-    return true;
-  } catch (const Json::exception&) {
-    return false;
-  }
-}
-
-}  // namespace
-
-Json result_record(const std::string& content) {
-  Json record = {{"bytes", content.size()}};
-  Json value = Json::parse(content, nullptr, false);
+nlohmann::json result_record(const std::string& content) {
+  nlohmann::json record = {{"bytes", content.size()}};
+  nlohmann::json value = nlohmann::json::parse(content, nullptr, false);
   if (!value.is_discarded()) record["result"] = std::move(value);
-  else if (is_text(content)) record["result"] = content;
-  else record["resultBase64"] = base64(content);
+  else add_bytes(record, "result", content);
   return record;
 }
 

@@ -142,7 +142,7 @@ Result<int> events(const Context& context, const NameOption& options) {
 void add_status(Commands& commands) {
   auto [command, options] = commands.add<NameOption>("status", "Show the state of a workspace", status);
   require_name(*command, options->name);
-  command->footer("States: prepared starting running stopping stopped halted quarantined failed.");
+  command->footer("States: prepared starting running stopping stopped quarantined failed.");
 }
 
 void add_list_command(Commands& commands) {

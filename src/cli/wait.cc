@@ -54,7 +54,7 @@ void add_wait(Commands& commands) {
   command->add_option("--timeout", options->timeout, "seconds to wait at most; exit code 75 then")
       ->check(CLI::Range(1U, kMaxWaitSeconds));
   command->footer(
-      "Exit code 0 when it is stopped, halted or prepared, or runs with its entrypoint ended; 1 when it has failed or\n"
+      "Exit code 0 when it is stopped or prepared, or runs with its entrypoint ended; 1 when it has failed or\n"
       "is quarantined. The entrypoint's own code is told, and stands as exitCode in the record.");
 }
 

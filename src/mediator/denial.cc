@@ -23,7 +23,9 @@ Denial denial(std::string reason, std::string rule, policy::Signal signal) {
 }
 
 void RecentDenials::add(Entry entry) {
-  const auto same = [&](const Entry& known) { return known.denial.id == entry.denial.id; };
+  const auto same = [&](const Entry& known) {
+    return known.denial.id == entry.denial.id && known.dst == entry.dst && known.proto == entry.proto;
+  };
   if (std::ranges::any_of(entries_, same)) return;
   entries_.push_front(std::move(entry));
   if (entries_.size() > kKept) entries_.pop_back();

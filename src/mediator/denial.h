@@ -19,6 +19,7 @@ struct Denial {
   std::string rule;    // what decided, and where it was written
   std::string signal;  // empty for none
   bool internal = false;
+  std::string name = {};  // what the guest called it, canonical; empty: nothing
 };
 
 // A refusal by the policy, without its id.
@@ -36,7 +37,7 @@ class RecentDenials {
     Denial denial;
   };
 
-  // What is in here already, by its id, only repeats itself.
+  // What is in here already, by its id and destination, only repeats itself.
   void add(Entry entry);
   const std::deque<Entry>& entries() const { return entries_; }  // the newest first
 

@@ -22,6 +22,7 @@ namespace {
 using policy::Address;
 
 constexpr std::uint32_t kOwnTtl = 60;  // seconds
+constexpr DnsService::Asker kOurselves{.transport = dns::Transport::udp};
 
 dns::Time now() { return std::chrono::steady_clock::now(); }
 
@@ -48,9 +49,13 @@ Result<Fd> DnsService::serve(const Asker& asker) {
   Fd ours(ends[0]), guests(ends[1]);
   auto watched = watch(executor_, std::move(ours));
   if (!watched) return fail(watched.error());
-  Answerer answerer = [this, asker](dns::Bytes message) { return answer(asker, std::move(message)); };
-  spawn(executor_, converse(std::move(*watched), asker.transport, std::move(answerer)));
+  spawn(executor_, serve_on(std::move(*watched), asker));
   return guests;
+}
+
+asio::awaitable<void> DnsService::serve_on(Descriptor socket, Asker asker) {
+  Answerer answerer = [this, asker](ByteView message) { return answer(asker, message); };
+  return converse(std::move(socket), asker.transport, std::move(answerer));
 }
 
 std::vector<std::string> DnsService::names_of(const Address& address) {
@@ -59,7 +64,7 @@ std::vector<std::string> DnsService::names_of(const Address& address) {
 
 asio::awaitable<bool> DnsService::resolves_to(std::string name, Address address) {
   dns::Query query = dns::make_query(name, type_for(address));
-  co_await look_up({.transport = dns::Transport::udp}, std::move(query));
+  if (!answer_from_cache(kOurselves, query)) co_await look_up(kOurselves, std::move(query));
   const auto names = names_of(address);
   co_return std::ranges::find(names, name) != names.end();
 }
@@ -68,27 +73,29 @@ asio::awaitable<std::vector<Address>> DnsService::addresses_of(std::string name)
   std::vector<Address> addresses;
   for (const std::uint16_t type : {dns::kTypeA, dns::kTypeAaaa}) {
     const dns::Query query = dns::make_query(name, type);
-    const dns::Bytes reply = co_await look_up({.transport = dns::Transport::udp}, query);
-    if (!dns::parse_answer(reply, query.id, query.question)) continue;
-    const auto digest = dns::examine(reply, query.question);
+    Answered reply = answer_from_cache(kOurselves, query);
+    if (!reply) reply = co_await look_up(kOurselves, query);
+    if (!reply || !dns::parse_answer(*reply, query.id, query.question)) continue;
+    const auto digest = dns::examine(*reply, query.question);
     if (!digest) continue;
     addresses.insert(addresses.end(), digest->bindings.addresses.begin(), digest->bindings.addresses.end());
   }
   co_return addresses;
 }
 
-asio::awaitable<std::optional<dns::Bytes>> DnsService::answer(Asker asker, dns::Bytes message) {
+DnsService::Answer DnsService::answer(Asker asker, ByteView message) {
   dns::ParsedQuery parsed = dns::parse_query(message);
   if (!parsed.query) {
     record_error(asker, nullptr, {}, "malformed or unsupported query");
-    co_return dns::encode_fault(message, parsed.fault);
+    return dns::encode_fault(message, parsed.fault);
   }
-  if (auto own = answer_ourselves(*parsed.query)) co_return own;
+  if (auto own = answer_ourselves(*parsed.query)) return own;
   const policy::Decision decision =
       policy::decide_lookup(policy_.policy(), dns::name_text(parsed.query->question.name));
-  if (!decision.allowed()) co_return refuse(asker, *parsed.query, decision);
+  if (!decision.allowed()) return refuse(asker, *parsed.query, decision);
   asker.would_deny = decision.would_deny;
-  co_return co_await look_up(asker, std::move(*parsed.query));
+  if (auto known = answer_from_cache(asker, *parsed.query)) return known;
+  return look_up(asker, std::move(*parsed.query));
 }
 
 // The name of the policy's page, which nobody else may answer for.
@@ -102,6 +109,7 @@ std::optional<dns::Bytes> DnsService::answer_ourselves(const dns::Query& query) 
 // Nobody is asked.
 dns::Bytes DnsService::refuse(const Asker& asker, const dns::Query& query, const policy::Decision& decision) {
   Denial denial = denial_of(decision);
+  denial.name = decision.host;
   Record record = query_record(audit::Event::dns_deny, asker, query);
   record.fields["reason"] = denial.reason;
   record.fields["rule"] = denial.rule;
@@ -110,11 +118,13 @@ dns::Bytes DnsService::refuse(const Asker& asker, const dns::Query& query, const
   return dns::refuse(query, decision, denial.id);
 }
 
-asio::awaitable<dns::Bytes> DnsService::look_up(Asker asker, dns::Query query) {
-  if (auto known = forwarder_.from_cache(query, asker.transport, now())) {
-    if (record_answer(asker, query, "cache")) co_return std::move(*known);
-    co_return dns::encode_answer(query, dns::Rcode::server_failure);
-  }
+std::optional<dns::Bytes> DnsService::answer_from_cache(const Asker& asker, const dns::Query& query) {
+  auto known = forwarder_.from_cache(query, asker.transport, now());
+  if (known && !record_answer(asker, query, "cache")) return dns::encode_answer(query, dns::Rcode::server_failure);
+  return known;
+}
+
+asio::awaitable<Answered> DnsService::look_up(Asker asker, dns::Query query) {
   if (!co_await take_turn()) {
     record_error(asker, &query, {}, "too many queries at once");
     co_return dns::encode_answer(query, dns::Rcode::server_failure);

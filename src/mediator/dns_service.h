@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "dns/forwarder.h"
+#include "mediator/dns_conversation.h"
 #include "mediator/io.h"
 #include "mediator/live_policy.h"
 #include "mediator/recorder.h"
@@ -42,6 +43,8 @@ class DnsService {
 
   // Serves a new flow; the other end of it for netd: a packet socket for UDP, a stream for TCP.
   Result<Fd> serve(const Asker& asker);
+  // The same over a socket that is there: a datagram socket with one peer, or a stream.
+  asio::awaitable<void> serve_on(Descriptor socket, Asker asker);
 
   // The names that this workspace's answers gave the address for; a pin keeps them.
   std::vector<std::string> names_of(const policy::Address& address);
@@ -52,10 +55,12 @@ class DnsService {
   asio::awaitable<std::vector<policy::Address>> addresses_of(std::string name);
 
  private:
-  asio::awaitable<std::optional<dns::Bytes>> answer(Asker asker, dns::Bytes message);
+  using Answer = std::variant<Answered, asio::awaitable<Answered>>;
+  Answer answer(Asker asker, ByteView message);
   std::optional<dns::Bytes> answer_ourselves(const dns::Query& query) const;
   dns::Bytes refuse(const Asker& asker, const dns::Query& query, const policy::Decision& decision);
-  asio::awaitable<dns::Bytes> look_up(Asker asker, dns::Query query);
+  std::optional<dns::Bytes> answer_from_cache(const Asker& asker, const dns::Query& query);
+  asio::awaitable<Answered> look_up(Asker asker, dns::Query query);
   asio::awaitable<dns::Bytes> forward(Asker asker, dns::Query query);
   asio::awaitable<bool> take_turn();
   void leave_turn();

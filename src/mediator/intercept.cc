@@ -93,9 +93,8 @@ class Mediator::Gate final : public RequestGate {
                            "names: a request must be for the host that the connection is for",
                            policy::Signal::name_destination_mismatch));
     }
-    const policy::Decision decision =
-        policy::decide_request(mediator_.policy_.policy(), mediator_.surroundings_, flow_->facts,
-                               {request.method, request.path});
+    const policy::Decision decision = policy::decide_request(mediator_.policy_.policy(), mediator_.surroundings_,
+                                                             flow_->facts, {request.method, request.path});
     if (decision.allowed()) return std::nullopt;
     return refuse(403, request, denial_of(decision));
   }
@@ -185,8 +184,8 @@ void Mediator::tell_upstream_failure(FlowPtr flow, UpstreamFailure failure, std:
   if (!stream) return refuse(flow, flow::Refusal::reset);
   leave_caps(*flow, 0);
   splice(flow, std::move(stream->guests));
-  spawn(io_.get_executor(), tell_why(std::move(flow), std::move(stream->ours), std::move(failure), std::move(name),
-                                     offers(words, kHttp1)));
+  spawn(io_.get_executor(),
+        tell_why(std::move(flow), std::move(stream->ours), std::move(failure), std::move(name), offers(words, kHttp1)));
 }
 
 asio::awaitable<void> Mediator::tell_why(FlowPtr flow, Descriptor guest, UpstreamFailure failure, std::string name,

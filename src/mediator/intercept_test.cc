@@ -41,8 +41,8 @@ class InterceptTest : public MediatorTest {
     while (answer.at(end) != 0) end += answer[end] + 1u;
     answer.resize(end + 5);
     answer[2] |= 0x80;
-    answer[7] = 1;                       // one answer
-    answer[9] = answer[11] = 0;          // nothing else
+    answer[7] = 1;               // one answer
+    answer[9] = answer[11] = 0;  // nothing else
     for (const int byte : {0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 127, 0, 0, 1}) {
       answer.push_back(static_cast<std::uint8_t>(byte));
     }
@@ -183,11 +183,10 @@ TEST_P(BadUpstreamTest, IsAnAlert) {
   EXPECT_EQ(records(2)[1]["fault"], GetParam().what);
 }
 
-INSTANTIATE_TEST_SUITE_P(All, BadUpstreamTest,
-                         testing::Values(BadUpstream{"wrong-name", "DNS:evil.example", true,
-                                                     tls::Alert::bad_certificate},
-                                         BadUpstream{"self-signed", "DNS:good.example", false,
-                                                     tls::Alert::unknown_ca}));
+INSTANTIATE_TEST_SUITE_P(
+    All, BadUpstreamTest,
+    testing::Values(BadUpstream{"wrong-name", "DNS:evil.example", true, tls::Alert::bad_certificate},
+                    BadUpstream{"self-signed", "DNS:good.example", false, tls::Alert::unknown_ca}));
 
 TEST_F(InterceptTest, MirrorsTheUpstreamsProtocol) {
   start();

@@ -47,7 +47,7 @@ struct LiveFlow {
   std::unique_ptr<asio::steady_timer> relay;  // of a flow that is intercepted: expires when its relay must end
   std::string leaf, alpn;                     // what its guest is shown
   bool asks_certificate = false;              // its upstream wants one of the guest's
-  std::optional<flow::Closed> closed;  // how it ended, where its story was not told yet
+  std::optional<flow::Closed> closed;         // how it ended, where its story was not told yet
 };
 
 using FlowPtr = std::shared_ptr<LiveFlow>;

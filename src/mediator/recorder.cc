@@ -3,6 +3,14 @@
 #include <fmt/format.h>
 
 namespace microagent::mediator {
+namespace {
+
+// A name and what speaks against it: one decision, whoever asks in which protocol.
+std::string subject_of(const Denial& denial) {
+  return denial.name.empty() ? "" : fmt::format("{}\n{}\n{}", denial.name, denial.reason, denial.rule);
+}
+
+}  // namespace
 
 Recorder::Recorder(audit::Writer log)
     : log_(std::move(log)), denials_(log_, [this] { return fmt::format("d{}", new_flow()); }) {}
@@ -15,7 +23,7 @@ bool Recorder::write(std::uint64_t flow, const Record& record) {
 
 bool Recorder::refuse(Denial& denial, std::string_view dst, std::string_view proto, const Record& record) {
   ++denial_count_;
-  const auto id = denials_.record(record.event, record.fields, std::chrono::steady_clock::now());
+  const auto id = denials_.record(record.event, record.fields, std::chrono::steady_clock::now(), subject_of(denial));
   if (!id) {
     warnings_.warn(id.error().message);
     return false;

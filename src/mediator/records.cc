@@ -65,6 +65,7 @@ Record deny_record(const flow::Open& open, const Denial& denial) {
   const audit::Event plain = is_udp(open) ? audit::Event::udp_deny : audit::Event::deny;
   Record record{denial.internal ? internal : plain, where(open, denial.host)};
   record.fields["reason"] = denial.reason;
+  if (!denial.name.empty() && denial.name != denial.host) record.fields["name"] = denial.name;
   if (denial.internal) record.fields["internal"] = true;
   record.fields["rule"] = denial.rule;
   if (!denial.signal.empty()) record.fields["signal"] = denial.signal;

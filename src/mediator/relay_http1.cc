@@ -133,7 +133,7 @@ class Http1Relay {
       if (first.index() == 0) again = std::get<0>(first);
     }
     story_.bytes_out = body.payload_bytes();
-    co_return again && body_sent_;
+    co_return again&& body_sent_;
   }
 
   // Sends the body up, and returns only when the guest fails it: what the upstream has to say comes as its response.

@@ -35,7 +35,7 @@ struct Passage {
   StreamId guest = 0;
   StreamId upstream = 0;  // 0: it waits for a slot
   bool json = false;
-  bool guest_ended = false;      // the whole request is here
+  bool guest_ended = false;  // the whole request is here
   bool response_begun = false;
   bool guest_closed = false, upstream_closed = false;
   std::vector<std::uint8_t> waiting;  // of the body, while there is no slot
@@ -111,9 +111,7 @@ class Http2Relay {
       relay_.on_interim_response(stream, fields);
     }
     void on_data(StreamId stream, ByteView bytes, bool end) override { relay_.on_response_data(stream, bytes, end); }
-    void on_trailers(StreamId stream, http::HeaderList fields) override {
-      relay_.on_response_trailers(stream, fields);
-    }
+    void on_trailers(StreamId stream, http::HeaderList fields) override { relay_.on_response_trailers(stream, fields); }
     void on_sent(StreamId stream, std::size_t bytes) override { relay_.on_request_sent(stream, bytes); }
     void on_reset(StreamId stream, Http2Error error) override { relay_.on_upstream_reset(stream, error); }
     void on_closed(StreamId stream) override { relay_.on_upstream_closed(stream); }
@@ -433,9 +431,9 @@ class Http2Relay {
   GuestEvents guest_events_{*this};
   UpstreamEvents upstream_events_{*this};
   Side guest_, upstream_;
-  std::unordered_map<StreamId, Passage> passages_;       // by the guest's stream
-  std::unordered_map<StreamId, StreamId> by_upstream_;   // the guest's stream
-  std::deque<StreamId> queue_;                           // wait for a slot
+  std::unordered_map<StreamId, Passage> passages_;      // by the guest's stream
+  std::unordered_map<StreamId, StreamId> by_upstream_;  // the guest's stream
+  std::deque<StreamId> queue_;                          // wait for a slot
   std::vector<Reset> to_reset_;
   bool upstream_gone_ = false;
 };

@@ -82,8 +82,13 @@ ByteView view(std::string_view text) {
 }
 
 HeaderList request(std::string_view path, std::string_view method = "GET") {
-  return {{":method", std::string(method)}, {":scheme", "https"}, {":authority", "a.example"},
-          {":path", std::string(path)}, {"x-order", "1"}, {"cookie", "a=b"}, {"cookie", "c=d"}};
+  return {{":method", std::string(method)},
+          {":scheme", "https"},
+          {":authority", "a.example"},
+          {":path", std::string(path)},
+          {"x-order", "1"},
+          {"cookie", "a=b"},
+          {"cookie", "c=d"}};
 }
 
 // Without what may not be indexed, which is for each hop to say.
@@ -252,7 +257,7 @@ TEST_F(Http2RelayTest, RefusesGrpcInItsOwnWords) {
 
 TEST_F(Http2RelayTest, OffersExtendedConnectWhereTheUpstreamDoes) {
   ASSERT_TRUE(until([&] { return client_.session.peer_takes_connect_protocol(); }));
-  HeaderList fields{{":method", "CONNECT"},       {":protocol", "websocket"}, {":scheme", "https"},
+  HeaderList fields{{":method", "CONNECT"},      {":protocol", "websocket"}, {":scheme", "https"},
                     {":authority", "a.example"}, {":path", "/chat"},         {"sec-websocket-version", "13"}};
   const StreamId asked = ask(fields, false);
   const StreamId served = next_request();

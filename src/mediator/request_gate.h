@@ -25,7 +25,7 @@ struct RequestStory {
       : method(request.method), host(request.authority.host), path(request.path) {}
 
   std::string method, host, path;
-  std::uint16_t status = 0;  // 0: none was sent
+  std::uint16_t status = 0;                   // 0: none was sent
   std::uint64_t bytes_out = 0, bytes_in = 0;  // of the bodies
   std::chrono::steady_clock::time_point began = std::chrono::steady_clock::now();
   std::string error;  // why it did not come to its end; empty where it did

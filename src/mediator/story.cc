@@ -17,6 +17,7 @@
 #include "mediator/mediation_records.h"
 #include "mediator/mediator.h"
 #include "mediator/spawn.h"
+#include "policy/host.h"
 
 namespace microagent::mediator {
 namespace {
@@ -206,7 +207,7 @@ asio::awaitable<tl::expected<FirstWords, Denial>> Mediator::look(FlowPtr flow, F
     co_await look.wake.async_wait(kAsTuple);
   }
   if (watched) upstream->reset(watched->release());
-  const bool too_silent = silent && !look.reader.waits_for_server() && must_know();
+  const bool too_silent = silent && !look.reader.waits_for_server() && must_know() && !policy_.policy().observe();
   look.reader.give_up();
   FirstWords words = look.reader.words();
   flow->look.reset();
@@ -261,6 +262,7 @@ void Mediator::deny(const FlowPtr& flow, Denial denied) {
 
 // A guest that spoke HTTP hears in HTTP why it is refused.
 void Mediator::deny_with_words(const FlowPtr& flow, Denial denied, const FirstWords& words) {
+  denied.name = policy::canonical_name(words.name).value_or("");
   if (flow->phase == Phase::gone || words.content != Content::http1) return deny(flow, std::move(denied));
   if (!write_denial(*flow, denied)) return refuse(flow, flow::Refusal::reset);
   auto stream = open_guest_stream(io_.get_executor());

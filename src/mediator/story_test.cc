@@ -190,6 +190,15 @@ TEST_F(StoryTest, WaitsForASilentGuestWhereNamesMatter) {
   EXPECT_EQ(records(1)[0]["reason"], "silent");
 }
 
+TEST_F(StoryTest, RefusesNoSilentGuestThatIsObserved) {
+  config_.egress.observe = true;
+  config_.look.silence_limit = std::chrono::milliseconds(50);
+  start();
+  peeked("127.0.0.1", server_.port());
+  EXPECT_TRUE(next_splice());
+  EXPECT_EQ(records(1)[0]["event"], "egress_allow");
+}
+
 TEST_F(StoryTest, DoesNotLookWhereNothingDependsOnIt) {
   config_.egress.deny.clear();
   start();

@@ -14,8 +14,8 @@ namespace microagent::mediator {
 
 enum class StreamEnd : std::uint8_t {
   none,
-  finished,   // the peer has said that it sends no more
-  cut_off,    // the peer is gone without saying so, as TLS wants it
+  finished,  // the peer has said that it sends no more
+  cut_off,   // the peer is gone without saying so, as TLS wants it
   timed_out,
   failed,
 };

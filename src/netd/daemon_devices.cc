@@ -53,9 +53,9 @@ Status Daemon::on_vsock_session() {
     return tell_device_failed(flow::Device::vsock, handled.error());
   }
   const bool started = vsock_->device.running();
-  const bool before = std::exchange(vsock_->started, started);
-  if (before && !started) vsock_->flows.reset();
-  if (before || !started) return {};
+  if (std::exchange(vsock_->started, started) || !started) return {};
+  // A guest that only stood still finds its streams as they were; a driver that begins anew knows none.
+  if (!vsock_->device.goes_on()) vsock_->flows.reset();
   return peers_.channel(Peer::supervisor).send(0, flow::DeviceStarted{flow::Device::vsock});
 }
 

@@ -77,18 +77,24 @@ class NetdProgramTest : public ::testing::Test {
     }
   }
 
-  // A stream from the guest through the mediator's verdict and back: all parts of netd work.
-  void expect_serving(std::uint32_t host_port) {
+  // A stream of the guest that the mediator splices; its host's end.
+  Fd open_stream(std::uint32_t host_port) {
     send(VsockOp::request, host_port);
     const auto open = netd.next(netd.mediator());
-    ASSERT_TRUE(open && open->as<flow::Open>());
-    EXPECT_EQ(open->as<flow::Open>()->destination.port, host_port);
     std::array<int, 2> ends{};
-    ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()), 0);
-    const Fd ours(ends[0]);
+    EXPECT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()), 0);
+    Fd ours(ends[0]);
     const Fd theirs(ends[1]);
-    ASSERT_TRUE(netd.mediator().send(open->header.flow, flow::Verdict{flow::Action::splice}, theirs.get()));
+    if (!open || !open->as<flow::Open>()) return ADD_FAILURE() << "nobody asks", Fd();
+    EXPECT_EQ(open->as<flow::Open>()->destination.port, host_port);
+    EXPECT_TRUE(netd.mediator().send(open->header.flow, flow::Verdict{flow::Action::splice}, theirs.get()));
     EXPECT_EQ(receive().op(), VsockOp::response);
+    return ours;
+  }
+
+  // A stream from the guest through the mediator's verdict and back: all parts of netd work.
+  void expect_serving(std::uint32_t host_port) {
+    const Fd ours = open_stream(host_port);
     ASSERT_EQ(::send(ours.get(), "pong", 4, 0), 4);
     EXPECT_EQ(receive().data, "pong");
     send(VsockOp::rw, host_port, "ping");
@@ -205,6 +211,39 @@ TEST_F(NetdProgramTest, SeveredForGood) {
   EXPECT_EQ(closed->as<flow::Closed>()->end, flow::End::killed);
   send(VsockOp::request, 1020);
   EXPECT_EQ(receive().op(), VsockOp::reset);
+}
+
+TEST_F(NetdProgramTest, KeepsTheStreamsOfAGuestThatStandsStill) {
+  start_vsock();
+  const Fd ours = open_stream(1020);
+  front->stop();
+  ASSERT_EQ(::send(ours.get(), "late", 4, 0), 4);
+  front->go_on();
+  expect_started(flow::Device::vsock);
+  EXPECT_EQ(receive().data, "late");
+
+  front->stop();
+  ASSERT_TRUE(netd.mediator().send(0, flow::Sever{}));
+  const auto closed = netd.next(netd.mediator());
+  ASSERT_TRUE(closed && closed->as<flow::Closed>());
+  EXPECT_EQ(closed->as<flow::Closed>()->end, flow::End::killed);
+  front->go_on();
+  expect_started(flow::Device::vsock);
+  EXPECT_EQ(receive().op(), VsockOp::reset) << "who goes on is told";
+}
+
+TEST_F(NetdProgramTest, ForgetsTheStreamsOfADriverThatBeginsAnew) {
+  start_vsock();
+  const Fd ours = open_stream(1020);
+  front->stop();
+  guest.emplace(NetdProcess::kCid);
+  const wire::VsockConfig config{NetdProcess::kCid};
+  guest->start(*front, virtio::VsockDevice::profile(config).features, 64);
+  const auto closed = netd.next(netd.mediator());
+  ASSERT_TRUE(closed && closed->as<flow::Closed>());
+  EXPECT_EQ(closed->as<flow::Closed>()->end, flow::End::guest_reset);
+  expect_started(flow::Device::vsock);
+  expect_serving(1021);
 }
 
 TEST_F(NetdProgramTest, EndsWithTheSupervisor) {

@@ -16,6 +16,7 @@ namespace {
 constexpr std::size_t kTcpChecksumOffset = 16;  // RFC 9293, 3.1
 constexpr std::array<std::uint8_t, 4> kNoAddress{};
 constexpr std::array<std::uint8_t, 4> kLoopback{127, 0, 0, 1};
+constexpr std::uint8_t kLoopbackNet = 127;
 
 std::uint32_t number_of(const std::array<std::uint8_t, 4>& octets) {
   be32 number;
@@ -25,13 +26,12 @@ std::uint32_t number_of(const std::array<std::uint8_t, 4>& octets) {
 
 Reach reach_of_ipv4(const std::array<std::uint8_t, 4>& octets, const Config& config) {
   if (octets == config.gateway_ip) return Reach::gateway;
-  if (octets == config.guest_ip || octets[0] == 0 || octets[0] == 127) return Reach::nowhere;
+  if (octets == config.guest_ip || octets == kNoAddress || octets[0] == kLoopbackNet) return Reach::nowhere;
   const std::uint32_t address = number_of(octets);
   const std::uint32_t hosts = config.prefix_length >= 32 ? 0 : ~std::uint32_t{0} >> config.prefix_length;
   const bool neighbour = (address & ~hosts) == (number_of(config.gateway_ip) & ~hosts);
   if (neighbour) return (address & hosts) == hosts ? Reach::everybody : Reach::absent;
-  if (address == ~std::uint32_t{0} || octets[0] >> 4 == 0xe) return Reach::everybody;
-  return octets[0] >> 4 == 0xf ? Reach::nowhere : Reach::elsewhere;
+  return address == ~std::uint32_t{0} || octets[0] >> 4 == 0xe ? Reach::everybody : Reach::elsewhere;
 }
 
 bool shares_prefix(const wire::IpAddress& a, const wire::IpAddress& b, unsigned bits) {
@@ -51,9 +51,11 @@ Reach reach_of_ipv6(const wire::IpAddress& address, const Config& config) {
   if (is_link_local6(address) || shares_prefix(address, gateway, std::min<unsigned>(config.prefix_length6, 128))) {
     return Reach::absent;
   }
-  // ::, ::1, and IPv4 in one of its disguises that no router knows.
-  constexpr wire::IpAddress kZero = {{}, wire::IpAddress::Family::ipv6};
-  return shares_prefix(address, kZero, 80) ? Reach::nowhere : Reach::elsewhere;
+  // ::, ::1, and IPv4-mapped addresses: hosts send them as IPv4 (RFC 4038, 4.2).
+  constexpr wire::IpAddress kNone = {{}, wire::IpAddress::Family::ipv6};
+  constexpr wire::IpAddress kMapped = {{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff}, wire::IpAddress::Family::ipv6};
+  const bool never_sent = shares_prefix(address, kNone, 127) || shares_prefix(address, kMapped, 96);
+  return never_sent ? Reach::nowhere : Reach::elsewhere;
 }
 
 std::optional<std::size_t> checksum_offset_of(std::uint8_t protocol) {

@@ -16,7 +16,7 @@ enum class Reach : std::uint8_t {
   elsewhere,  // through the gateway
   everybody,  // broadcast and multicast: only for the protocols that configure the guest
   absent,     // a neighbour that does not exist: the wire has two ends
-  nowhere,    // no packet may go there
+  nowhere,    // what no host puts on a wire: loopback, the unspecified address, the guest's own
 };
 Reach reach_of(const wire::IpAddress& destination, const Config& config);
 

@@ -158,10 +158,11 @@ TEST_F(IpInputTest, KnowsWhereAPacketMayGo) {
   EXPECT_EQ(reach_of(ip4(255, 255, 255, 255), config), Reach::everybody);
   EXPECT_EQ(reach_of(ip4(224, 0, 0, 251), config), Reach::everybody);
   EXPECT_EQ(reach_of(ip4(239, 255, 255, 250), config), Reach::everybody);
-  EXPECT_EQ(reach_of(ip4(240, 0, 0, 1), config), Reach::nowhere);
+  EXPECT_EQ(reach_of(ip4(240, 0, 0, 1), config), Reach::elsewhere) << "the guest's kernel sends it";
+  EXPECT_EQ(reach_of(ip4(0, 1, 2, 3), config), Reach::elsewhere) << "so it does this";
   EXPECT_EQ(reach_of(ip4(127, 0, 0, 1), config), Reach::nowhere);
   EXPECT_EQ(reach_of(ip4(0, 0, 0, 0), config), Reach::nowhere);
-  EXPECT_EQ(reach_of(ip4(0, 1, 2, 3), config), Reach::nowhere);
+  EXPECT_EQ(reach_of(ip4(127, 255, 255, 255), config), Reach::nowhere);
   EXPECT_EQ(reach_of(kGuest, config), Reach::nowhere);
   config.prefix_length = 32;
   EXPECT_EQ(reach_of(ip4(192, 168, 64, 3), config), Reach::elsewhere);

@@ -48,12 +48,11 @@ class Judge {
   Decision decide() {
     if (policy_.mode() == Mode::off) return decide_off();
     const bool quic = facts_.protocol == Protocol::udp && facts_.port == kHttpsPort;
-    if (quic) return denied(Reason::quic, Signal::quic_udp443, "quic: clients fall back to TCP");
-    Decision decision = decide_judged();
+    Decision decision = quic ? decide_quic() : decide_judged();
     if (!policy_.observe() || decision.allowed()) return decision;
     if (is_loopback(claim_.destination)) return decision;
     decision.would_deny = true;
-    decision.signal = claim_.signal;
+    if (decision.signal == Signal::denied) decision.signal = Signal::none;
     decision.verdict = way_through(false);
     return decision;
   }
@@ -66,6 +65,8 @@ class Judge {
     }
     return built_in(Verdict::splice, Reason::off, "mode off: nothing is judged");
   }
+
+  Decision decide_quic() const { return denied(Reason::quic, Signal::quic_udp443, "quic: clients fall back to TCP"); }
 
   Decision decide_judged() {
     if (claim_.invalid)

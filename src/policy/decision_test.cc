@@ -285,7 +285,11 @@ INSTANTIATE_TEST_SUITE_P(
             "splice not-listed: lockAllowlist: not listed [direct-ip-no-sni] (would deny)"},
         Row{"observe", datagrams(flow(kPublic, 123)), "splice not-listed: lockAllowlist: not listed (would deny)"},
         Row{"observe", flow("127.0.0.1", 80), "deny inside: inside: loopback 127.0.0.0/8 [denied]"},
-        Row{"observe", datagrams(flow(kPublic, 443)), "deny quic: quic: clients fall back to TCP [quic-udp443]"}));
+        Row{"observe", datagrams(flow(kPublic, 443)),
+            "splice quic: quic: clients fall back to TCP [quic-udp443] (would deny)"},
+        Row{"observe;allow a.com", datagrams(flow(kPublic, 443, kA)),
+            "splice quic: quic: clients fall back to TCP [quic-udp443] (would deny)"},
+        Row{"observe", datagrams(flow("127.0.0.1", 443)), "deny quic: quic: clients fall back to TCP [quic-udp443]"}));
 
 TEST(Decide, InterceptsForASwapOfABoundName) {
   Facts facts = named(kTls, "a.com", flow(kPublic, 443, kA));

@@ -48,6 +48,7 @@ void Vring::settle(const GuestMemory& memory, std::uint64_t features, bool chang
     ring_.stop();
   }
   if (!wanted || running() || !may_start(changed)) return;
+  started_at_ = base_;
   (void)ring_.start(memory, Ring::Setup{
                                 .size = static_cast<std::uint16_t>(size_),
                                 .base = base_,

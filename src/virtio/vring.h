@@ -18,6 +18,8 @@ class Vring {
   Ring& ring() { return ring_; }
   const Ring& ring() const { return ring_; }
   bool running() const { return ring_.running(); }
+  // Whether it was started at a place where a driver had been before: one that begins anew begins at 0.
+  bool goes_on() const { return started_at_ != 0; }
 
   void set_size(std::uint32_t size) { size_ = size; }
   void set_base(std::uint32_t base) { base_ = static_cast<std::uint16_t>(base); }
@@ -55,7 +57,7 @@ class Vring {
   RingFault new_fault_ = RingFault::none;
   Fd kick_, call_, error_;
   std::uint32_t size_ = 0;
-  std::uint16_t base_ = 0;
+  std::uint16_t base_ = 0, started_at_ = 0;
   std::uint64_t descriptors_ = 0, available_ = 0, used_ = 0;
   bool enabled_ = false;
 };

@@ -22,6 +22,10 @@ bool VsockDevice::running() const {
   return session_.queue(kReceiveQueue).running() && session_.queue(kTransmitQueue).running();
 }
 
+bool VsockDevice::goes_on() const {
+  return session_.queue(kReceiveQueue).goes_on() || session_.queue(kTransmitQueue).goes_on();
+}
+
 bool VsockDevice::next(VsockPacket& out) {
   Vring& queue = transmit_queue();
   queue.ring().disable_notifications();

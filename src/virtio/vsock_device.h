@@ -31,6 +31,8 @@ class VsockDevice {
   VsockDevice(VhostSession& session, std::uint64_t guest_cid) : session_(session), guest_cid_(guest_cid) {}
 
   bool running() const;
+  // Whether the driver went on where it was when its rings were started last, and did not begin anew.
+  bool goes_on() const;
   bool has_seqpacket() const { return (session_.features() & wire::kVsockSeqpacket) != 0; }
 
   // The guest's next packet; done() before the next. False when there is none.

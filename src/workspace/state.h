@@ -39,6 +39,7 @@ inline constexpr const char* kInitrdFile = "initrd";  // while the guest boots: 
 inline constexpr const char* kAuditFile = "egress.jsonl";
 inline constexpr const char* kUsageFile = "egress-usage.json";
 
+// `halted` is of the contract; nothing here enters it.
 enum class State { prepared, starting, running, stopping, stopped, halted, quarantined, failed };
 std::string_view to_string(State state);
 std::optional<State> state_from_string(std::string_view word);

@@ -36,6 +36,12 @@ tl::unexpected<Error> no_such_workspace(std::string_view name) {
               "`microagent list` shows those that exist");
 }
 
+tl::unexpected<Error> taken(std::string_view name, bool runs) {
+  return fail(ErrorKind::conflict,
+              fmt::format("there is a workspace \"{}\" already{}", name, runs ? ", and it is in use" : ""),
+              fmt::format("choose another name, or `microagent delete {}{}` first", runs ? "--force " : "", name));
+}
+
 }  // namespace
 
 fs::path Store::directory(std::string_view name) const { return root_ / "workspaces" / name; }
@@ -93,12 +99,9 @@ Result<Manifest> Store::load_manifest(std::string_view name) const {
 Status Store::create(const Manifest& manifest) const {
   if (Status named = check_name(manifest.name); !named) return named;
   const auto lock = try_lock(manifest.name);
+  if (exists(manifest.name)) return taken(manifest.name, !lock);
   if (!lock) return fail(lock.error());
   const fs::path place = directory(manifest.name);
-  if (exists(manifest.name)) {
-    return fail(ErrorKind::conflict, fmt::format("there is a workspace \"{}\" already", manifest.name),
-                fmt::format("choose another name, or `microagent delete {}` first", manifest.name));
-  }
 
   if (Status cleared = remove_tree(newcomer(place)); !cleared) return cleared;
   Status done = fill_newcomer(newcomer(place), manifest);

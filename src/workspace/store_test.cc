@@ -67,6 +67,16 @@ TEST_F(StoreTest, RefusesNamesThatLeadElsewhere) {
   EXPECT_FALSE(has_entries(store_.root() / "workspaces"));
 }
 
+TEST_F(StoreTest, SaysWhatToDoAboutATakenName) {
+  ASSERT_TRUE(store_.create(named("web")));
+  EXPECT_EQ(store_.create(named("web")).error().remediation, "choose another name, or `microagent delete web` first");
+  const auto running = store_.try_lock("web");
+  const Error error = store_.create(named("web")).error();
+  EXPECT_EQ(error.kind, ErrorKind::conflict);
+  EXPECT_EQ(error.message, "there is a workspace \"web\" already, and it is in use");
+  EXPECT_EQ(error.remediation, "choose another name, or `microagent delete --force web` first");
+}
+
 TEST_F(StoreTest, RemovesAndForgets) {
   ASSERT_TRUE(store_.create(named("web")));
   ASSERT_TRUE(store_.remove("web"));

@@ -14,14 +14,18 @@ PROGRAMS = {"supervisor": "microagent-supervisor", "netd": "microagent-netd", "m
 
 class Workspace:
     def __init__(self, microagent, name):
-        self.microagent, self.name = microagent, name
+        self.microagent, self.name, self.warnings = microagent, name, []
 
     @property
     def directory(self):
         return self.microagent.workspaces / self.name
 
-    def create(self, *flags, **options):
-        return self.microagent.json("create", self.name, *flags, **options)
+    def create(self, *flags, warnings=0, **options):
+        """Gives the record; `self.warnings` are the lines on standard error, of which there must be so many."""
+        outcome = self.microagent.run("--json", "create", self.name, *flags, **options)
+        self.warnings = outcome.err_text.splitlines()
+        assert len(self.warnings) == warnings, outcome
+        return outcome.json
 
     def start(self, **options):
         return self.microagent.json("start", self.name, timeout=START_TIMEOUT, **options)

@@ -98,6 +98,26 @@ void FrontEnd::start(GuestRam& ram, std::span<DriverQueue* const> queues, std::u
   if (pump_) pump_();
 }
 
+void FrontEnd::stop() {
+  bases_.clear();
+  for (std::uint32_t i = 0; i < kicks_.size(); ++i) {
+    const auto answer = ask(VhostRequest::get_vring_base, bytes_of(wire::VhostVringState{i, 0}));
+    MICROAGENT_CHECK(answer);
+    const auto state = wire::parse_vhost_vring_state(*answer);
+    MICROAGENT_CHECK(state);
+    bases_.push_back(state->value);
+  }
+}
+
+void FrontEnd::go_on() {
+  for (std::uint32_t i = 0; i < bases_.size(); ++i) {
+    send_state(VhostRequest::set_vring_base, i, bases_[i]);
+    const std::uint64_t word = wire::encode_vhost_vring_fd({static_cast<std::uint8_t>(i), true});
+    send_u64(VhostRequest::set_vring_kick, word, std::array{kicks_[i].get()});
+  }
+  if (pump_) pump_();
+}
+
 void FrontEnd::kick(std::size_t queue) { (void)::eventfd_write(kicks_[queue].get(), 1); }
 
 std::uint64_t FrontEnd::take_interrupts(std::size_t queue) {

@@ -35,6 +35,10 @@ class FrontEnd {
   // eventfds are kept by index.
   void start(GuestRam& ram, std::span<DriverQueue* const> queues, std::uint64_t features);
 
+  // What makes a guest stand still, and what lets it go on: the rings are halted, and started where they were.
+  void stop();
+  void go_on();
+
   void kick(std::size_t queue);
   // Takes the interrupts of a queue; how many came since the last time.
   std::uint64_t take_interrupts(std::size_t queue);
@@ -46,6 +50,7 @@ class FrontEnd {
   Fd socket_;
   std::function<void()> pump_;
   std::vector<Fd> kicks_, calls_;
+  std::vector<std::uint32_t> bases_;  // of a guest that stands still
 };
 
 }  // namespace microagent::virtio::testing
