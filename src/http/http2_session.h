@@ -129,7 +129,7 @@ class Http2Session {
   void announce_shutdown();
   // No new streams of the peer's; is_finished() holds when the open ones have ended.
   void goaway(Http2Error error);
-  // As goaway(), but the open streams end, too.
+  // As goaway(), but the open streams end, too, and not all of them are told.
   void terminate(Http2Error error);
   void ping(std::uint64_t token);
   // Server: takes extended CONNECT from now on (RFC 8441). It cannot be taken back.
