@@ -5,6 +5,7 @@ import stat
 import pytest
 
 from harness import python_guest
+from harness import secure_internet as secure
 
 # Programs that speak TLS, each with a library or a list of its own.
 PACKAGES = ("apt", "ca-certificates", "curl", "git", "nodejs", "openjdk-17-jre-headless", "openssl", "python3-requests",
@@ -120,6 +121,74 @@ def test_a_damaged_key_is_replaced_and_said_so(guest):
     assert kept_certificate(guest) != before
     assert guest.shell(f"cat {CERTIFICATE}") == kept_certificate(guest)
     assert "is replaced by a new one: there is no private key in it" in (guest.directory / "supervisor.log").read_text()
+
+
+# Real clients, each of another family.
+
+JAVA = "/usr/lib/jvm/java-17-openjdk-amd64/bin"
+URL = f"https://one.test:{secure.NGINX}/"
+PAGE = "hello from nginx"
+REFERENCE = "0123456789abcdef0123456789abcdef01234567\trefs/heads/main"
+CLIENTS = {
+    "curl, OpenSSL": (f"curl -sS {URL}", PAGE),
+    "openssl": (f"echo | openssl s_client -verify_return_error -connect one.test:{secure.NGINX} -servername one.test",
+                "Verify return code: 0 (ok)"),
+    "wget, GnuTLS": (f"/usr/bin/wget -qO- {URL}", PAGE),
+    "git, curl with GnuTLS": (f"git ls-remote {URL}repository", REFERENCE),
+    "apt, GnuTLS": (f"/usr/lib/apt/apt-helper -o APT::Sandbox::User=root download-file {URL} /tmp/page >/dev/null"
+                    " && cat /tmp/page", PAGE),
+    "python, urllib": (f"python3 -c 'import urllib.request as u; print(u.urlopen(\"{URL}\").read())'", PAGE),
+    "python, requests": (f"python3 -c 'import requests; print(requests.get(\"{URL}\").text)'", PAGE),
+    "node, fetch": (f"node -e 'fetch(\"{URL}\").then(page => page.text()).then(console.log)'", PAGE),
+    "node, https": (f"node -e 'require(\"https\").get(\"{URL}\", page => page.pipe(process.stdout))'", PAGE),
+    # The one client of the web that a JRE brings along.
+    "java": (f"{JAVA}/keytool -printcrl -file {URL}list.crl", "CN=root of the tests"),
+    "go": (f"rclone --config /dev/null copyurl --stdout {URL}", PAGE),
+}
+
+
+@pytest.fixture(scope="module")
+def upstream(world, scratch):
+    directory = scratch / "trusted"
+    made = secure.SecureInternet(world, directory)
+    repository = directory / "pages" / "repository"
+    for path, text in (("info/refs", REFERENCE + "\n"), ("HEAD", "ref: refs/heads/main\n")):
+        file = repository / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+        file.chmod(0o644)
+    for path in (repository, repository / "info"):
+        path.chmod(0o755)
+    revoked = directory / "pages" / "list.crl"
+    revoked.write_text(made.certificates.make_revocation_list())
+    revoked.chmod(0o644)
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def intercepted(guest, other, upstream, workspaces):
+    guest.stop()  # they are large
+    other.stop()
+    return workspaces("read", "--memory", MEMORY, "--egress", "mitm", "--egress-trust", str(upstream.root))
+
+
+@pytest.mark.parametrize("command, answer", CLIENTS.values(), ids=CLIENTS.keys())
+def test_a_client_believes_what_intercepts_it(intercepted, command, answer):
+    said = intercepted.exec("sh", "-c", f"({command}) 2>&1", code=None, timeout=180)
+    assert said.code == 0 and answer in said.text, said
+    with_ours = intercepted.shell(f"echo | openssl s_client -connect one.test:{secure.NGINX} -servername one.test"
+                                  " 2>/dev/null | openssl x509 -noout -issuer")
+    assert "microagent read" in with_ours, "it was not intercepted"
+
+
+def test_without_the_trust_file_the_server_is_not_believed(intercepted, workspaces):
+    intercepted.stop()
+    workspace = workspaces("wary", "--memory", MEMORY, "--egress", "mitm")
+    said = workspace.shell(f"curl -s --write-out '%{{http_code}}' {URL}")
+    assert said.endswith("502"), said
+    record = workspace.wait_for_record(event="egress_mitm_upstream_error")
+    assert record["fault"] in ("unknown-issuer", "self-signed"), record
 
 
 def test_files_of_trust_are_checked_before_anything_is_recorded(microagent, policy, scratch):

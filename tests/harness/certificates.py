@@ -36,6 +36,15 @@ class Certificates:
         self._make(name, "-x509", "-days", "30", "-subj", f"/CN={host}", "-addext", f"subjectAltName=DNS:{host}")
         return self._path(name, "crt"), self._path(name, "key")
 
+    def make_revocation_list(self):
+        """The root's list of what it has revoked: nothing."""
+        configuration = self.directory / "list.cnf"
+        (self.directory / "revoked.txt").touch()
+        configuration.write_text(f"[ca]\ndefault_ca=tests\n[tests]\ndatabase={self.directory}/revoked.txt\n"
+                                 "default_md=sha256\ndefault_crl_days=30\n")
+        return openssl("ca", "-gencrl", "-config", configuration, "-cert", self.root, "-keyfile",
+                       self._path("root", "key"))
+
     def fingerprint(self, name):
         return openssl("x509", "-in", self._path(name, "crt"), "-noout", "-fingerprint", "-sha256").strip()
 
