@@ -40,8 +40,7 @@ Status Daemon::on_net_session() {
     drop_net();
     return tell_device_failed(flow::Device::net, handled.error());
   }
-  const bool started = net_->device.running();
-  if (std::exchange(net_->started, started) || !started) return {};
+  if (!net_->link.began(net_->device.running())) return {};
   stack_->on_wire_room();
   return peers_.channel(Peer::supervisor).send(0, flow::DeviceStarted{flow::Device::net});
 }
@@ -52,8 +51,7 @@ Status Daemon::on_vsock_session() {
     drop_vsock();
     return tell_device_failed(flow::Device::vsock, handled.error());
   }
-  const bool started = vsock_->device.running();
-  if (std::exchange(vsock_->started, started) || !started) return {};
+  if (!vsock_->link.began(vsock_->device.running())) return {};
   // A guest that only stood still finds its streams as they were; a driver that begins anew knows none.
   if (!vsock_->device.goes_on()) vsock_->flows.reset();
   return peers_.channel(Peer::supervisor).send(0, flow::DeviceStarted{flow::Device::vsock});

@@ -1,5 +1,7 @@
 #include "netd/device_link.h"
 
+#include <utility>
+
 namespace microagent::netd {
 
 DeviceLink::DeviceLink(Fd socket, const virtio::DeviceProfile& profile, Poller& poller, Source session_source,
@@ -15,6 +17,12 @@ DeviceLink::~DeviceLink() {
 }
 
 bool DeviceLink::watch() { return poller_.watch(session_.fd(), EPOLLIN | EPOLLRDHUP, session_source_); }
+
+bool DeviceLink::began(bool running) {
+  const bool halted = std::exchange(halts_, session_.halts()) != session_.halts();
+  const bool ran = std::exchange(ran_, running);
+  return running && (!ran || halted);
+}
 
 bool DeviceLink::on_kick_added(std::size_t queue, int fd) { return poller_.watch(fd, EPOLLIN, kick_source_, queue); }
 

@@ -14,7 +14,6 @@ class NetPort final : public FrontEnd, private virtio::FrameSink {
 
   DeviceLink link;
   virtio::NetDevice device{link.session()};
-  bool started = false;
 
   std::size_t receive(netstack::Stack& stack, std::size_t budget) override;
   void flush() override { device.flush(); }

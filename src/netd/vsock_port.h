@@ -22,7 +22,6 @@ struct VsockPort {
   DeviceLink link;
   virtio::VsockDevice device;
   VsockFlows flows;
-  bool started = false;
 };
 
 }  // namespace microagent::netd

@@ -185,4 +185,10 @@ void VhostSession::settle(bool changed) {
   for (std::size_t i = 0; i < profile_.queue_count; ++i) queues_[i].settle(memory_, features_, changed);
 }
 
+std::uint64_t VhostSession::halts() const {
+  std::uint64_t count = 0;
+  for (std::size_t i = 0; i < queue_count(); ++i) count += queue(i).halts();
+  return count;
+}
+
 }  // namespace microagent::virtio

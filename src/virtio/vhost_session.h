@@ -49,6 +49,8 @@ class VhostSession {
 
   Vring& queue(std::size_t index) { return queues_[index]; }
   const Vring& queue(std::size_t index) const { return queues_[index]; }
+  // Of all queues: two looks that find the same number saw the same run of a device.
+  std::uint64_t halts() const;
   std::size_t queue_count() const { return profile_.queue_count; }
   std::uint64_t features() const { return features_; }
 

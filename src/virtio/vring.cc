@@ -72,6 +72,7 @@ std::uint16_t Vring::halt() {
   if (running() || ring_.fault() != RingFault::none) base_ = ring_.next_available();
   ring_.stop();
   kick_.reset();
+  ++halts_;
   return base_;
 }
 

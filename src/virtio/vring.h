@@ -21,6 +21,9 @@ class Vring {
   // Whether it was started at a place where a driver had been before: one that begins anew begins at 0.
   bool goes_on() const { return started_at_ != 0; }
 
+  // How often it was halted: a ring that was, and runs again, may do so for another driver.
+  std::uint64_t halts() const { return halts_; }
+
   void set_size(std::uint32_t size) { size_ = size; }
   void set_base(std::uint32_t base) { base_ = static_cast<std::uint16_t>(base); }
   void set_addresses(std::uint64_t descriptors, std::uint64_t available, std::uint64_t used);
@@ -59,6 +62,7 @@ class Vring {
   std::uint32_t size_ = 0;
   std::uint16_t base_ = 0, started_at_ = 0;
   std::uint64_t descriptors_ = 0, available_ = 0, used_ = 0;
+  std::uint64_t halts_ = 0;
   bool enabled_ = false;
 };
 
