@@ -31,11 +31,12 @@ class ExecSessionTest : public ::testing::Test {
   static void SetUpTestSuite() { ::prctl(PR_SET_CHILD_SUBREAPER, 1); }
   static void TearDownTestSuite() { ::prctl(PR_SET_CHILD_SUBREAPER, 0); }
 
-  // A process whose end a test waits for.
+  // A process whose end a test waits for; nothing where it is over, and its parent knows.
   static Fd watch_process(const std::string& pid) {
     return Fd(static_cast<int>(::syscall(SYS_pidfd_open, std::stoi(pid), 0)));
   }
   bool ends(const Fd& process) {
+    if (!process) return true;
     bool over = false;
     MICROAGENT_CHECK(guest_.loop.watch(process.get(), EPOLLIN, [&](std::uint32_t) { over = true; }).has_value());
     const bool result = guest_.until([&] { return over; });
