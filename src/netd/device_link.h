@@ -18,8 +18,8 @@ class DeviceLink final : public virtio::VhostEvents {
   // Begins to watch the front end's messages.
   bool watch();
   virtio::VhostSession& session() { return session_; }
-  // Whether the device, which runs or does not, has begun to since this was asked last. One that was halted meanwhile has
-  // begun anew, though nobody saw it stand still.
+  // Whether the device, which runs or does not, has begun to since this was asked last. One that was halted meanwhile
+  // has begun anew, though nobody saw it stand still.
   bool began(bool running);
 
   bool on_kick_added(std::size_t queue, int fd) override;
