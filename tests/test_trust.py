@@ -89,7 +89,7 @@ def test_the_guest_goes_on_trusting_what_it_did(guest):
 def test_programs_are_told_by_variables_and_the_workspace_has_the_last_word(guest):
     environment = dict(line.split("=", 1) for line in guest.exec("env").text.splitlines())
     for name in ("SSL_CERT_FILE", "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "GIT_SSL_CAINFO", "CARGO_HTTP_CAINFO",
-                 "AWS_CA_BUNDLE"):
+                 "AWS_CA_BUNDLE", "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH"):
         assert environment[name] == BUNDLE, name
     for name in ("NODE_EXTRA_CA_CERTS", "DENO_CERT"):
         assert environment[name] == CERTIFICATE, name

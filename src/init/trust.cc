@@ -179,7 +179,7 @@ Status install_trust(const std::string& root, const wire::Trust& trust) {
 Environment trust_environment(const std::string& root) {
   Environment environment;
   for (const char* name : {"SSL_CERT_FILE", "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "GIT_SSL_CAINFO", "PIP_CERT",
-                           "CARGO_HTTP_CAINFO", "AWS_CA_BUNDLE"}) {
+                           "CARGO_HTTP_CAINFO", "AWS_CA_BUNDLE", "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH"}) {
     environment.push_back(concat(name, "=", kBundle));
   }
   // These add to what the program brings along.

@@ -26,6 +26,8 @@ using Phase = LiveFlow::Phase;
 using policy::Content;
 
 constexpr std::string_view kHttp1 = "http/1.1", kHttp2 = "h2";
+// What gRPC offers before "h2", and its servers choose: HTTP/2 all the same.
+constexpr std::string_view kGrpc = "grpc-exp";
 constexpr std::uint16_t kMisdirected = 421;  // RFC 9110, 15.5.20
 
 Record upstream_error_record(const LiveFlow& flow, const std::string& error, const std::string& fault = {}) {
@@ -236,7 +238,9 @@ asio::awaitable<void> Mediator::relay(FlowPtr flow, Descriptor guest, StreamPtr 
 
 asio::awaitable<void> Mediator::relay_inside(FlowPtr flow, Stream& guest, Stream& upstream) {
   constexpr auto kScheme = http::Scheme::https;
-  if (flow->alpn == kHttp2) co_return co_await relay_as(flow, guest, upstream, kScheme, Content::http2);
+  if (flow->alpn == kHttp2 || flow->alpn == kGrpc) {
+    co_return co_await relay_as(flow, guest, upstream, kScheme, Content::http2);
+  }
   if (flow->alpn == kHttp1) co_return co_await relay_as(flow, guest, upstream, kScheme, Content::http1);
   if (!flow->alpn.empty()) co_return co_await relay_as(flow, guest, upstream, kScheme, Content::opaque);
   EarlyStream early_guest(guest), early_upstream(upstream);
