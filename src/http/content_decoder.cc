@@ -133,7 +133,11 @@ class ContentDecoder::Zstd final : public Engine {
 
   DecodeFault step(ByteView in, MutableBytes out, Step& step) override {
     if (whole_ && in.empty()) return DecodeFault::none;
-    ZSTD_inBuffer input{in.data(), in.size(), 0};
+    // Given a whole frame and room for it at once, the library takes a short cut that is stricter about the frame's
+    // size than its streams are. What a body is must not depend on the pieces in which it comes: no short cut, then.
+    const bool within_frame = begun_ && !whole_;
+    ZSTD_inBuffer input{in.data(), within_frame ? in.size() : std::min<std::size_t>(in.size(), 1), 0};
+    begun_ = begun_ || !in.empty();
     ZSTD_outBuffer output{out.data(), out.size(), 0};
     const std::size_t result = ZSTD_decompressStream(state_, &output, &input);
     step.taken = input.pos;
@@ -151,6 +155,7 @@ class ContentDecoder::Zstd final : public Engine {
 
  private:
   ZSTD_DStream* state_;
+  bool begun_ = false;
   bool whole_ = false;
 };
 
