@@ -218,6 +218,17 @@ def test_a_passthrough_host_shows_its_own_certificate(guest, upstream):
     assert fingerprint(guest, ONE, secure.NGINX) != own
 
 
+def test_mutual_tls_works_through_passthrough(guest, upstream):
+    """The guest's own certificate, which nobody else could show, for a server that wants it."""
+    certificate, key = upstream.certificates.make("client", client=True)
+    guest.exec("sh", "-c", "cat >/tmp/client.pem", stdin=certificate.read_bytes() + key.read_bytes())
+    words = ["--cert", "/tmp/client.pem", "--cacert", "/tmp/root.pem", url(secure.MUTUAL, host="two.test")]
+    guest.exec("sh", "-c", "cat >/tmp/root.pem", stdin=upstream.root.read_bytes())
+    assert curl(guest, *words) == "hello over TLS\n"
+    ended = guest.exec("curl", "-sS", *words[2:], code=None)
+    assert ended.code != 0 and "certificate" in ended.err_text, ended
+
+
 def test_a_client_that_trusts_nobody_else_is_recorded(guest):
     guest.exec("curl", "-sS", "--capath", "/nonexistent", "--cacert",
                "/usr/share/ca-certificates/mozilla/ISRG_Root_X1.crt", url(secure.NGINX), code=60)
