@@ -178,6 +178,9 @@ class Http1Relay {
       const http::ResponseMessage& response = reader.message();
       http::MessageFault fault = reader.fault();
       if (fault == http::MessageFault::none) fault = check_response(request, response);
+      if (response.status == 101 && !body_sent_) {  // the rest of the body would be the other protocol's first bytes
+        co_return co_await fail_upstream(request, true, json, "the upstream changed the protocol within the request");
+      }
       if (fault != http::MessageFault::none) {
         co_return co_await fail_upstream(request, true, json,
                                          "the upstream's response: " + std::string(to_string(fault)));

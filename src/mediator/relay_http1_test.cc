@@ -110,6 +110,19 @@ TEST_F(Http1RelayTest, ChangesTheProtocolAfterA101Only) {
   EXPECT_EQ(gate_.stories.at(0).status, 101);
 }
 
+// Else the rest of the body would be the other protocol's first bytes.
+TEST_F(Http1RelayTest, ChangesNoProtocolWithinARequest) {
+  const std::string head =
+      "POST /chat HTTP/1.1\r\nHost: a.example\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+      "Content-Length: 100\r\n\r\n";
+  say(guest_, head + "half");
+  expect(upstream_, head + "half");
+  say(upstream_, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n");
+  EXPECT_TRUE(until_end(guest_).starts_with("HTTP/1.1 502 "));
+  EXPECT_TRUE(is_done());
+  EXPECT_EQ(gate_.stories.at(0).status, 502);
+}
+
 TEST_F(Http1RelayTest, AnswersHeadWithoutABody) {
   say(guest_, "HEAD / HTTP/1.1\r\nHost: a.example\r\n\r\n");
   expect(upstream_, "HEAD / HTTP/1.1\r\nHost: a.example\r\n\r\n");

@@ -55,10 +55,9 @@ class Http2Relay {
 
   asio::awaitable<void> run() {
     using namespace asio::experimental::awaitable_operators;
-    co_await (serve(guest_) || serve(upstream_));
+    co_await (serve(guest_) || serve_upstream());
     for (auto& [id, passage] : passages_) end_early(passage, "the connection ended");
     end_streams();
-    guest_.session.goaway(Http2Error::no_error);
     upstream_.session.terminate(Http2Error::no_error);
     co_await (say_farewell(guest_) && say_farewell(upstream_));
   }
@@ -136,6 +135,25 @@ class Http2Relay {
     co_await (read(side) || write(side));
   }
 
+  // Servers end connections as soon as their last answer is out. The guest still gets all of what they said, however
+  // slowly it reads; then its own connection is over, too.
+  asio::awaitable<void> serve_upstream() {
+    co_await serve(upstream_);
+    upstream_gone_ = true;
+    queue_.clear();
+    for (auto& [id, passage] : passages_) end_early(passage, "the upstream's connection ended");
+    end_streams();
+    guest_.session.goaway(Http2Error::no_error);
+    wake_writers();
+    co_await forever();
+  }
+
+  // Until the other branch ends.
+  asio::awaitable<void> forever() {
+    asio::steady_timer timer(guest_.stream.descriptor().get_executor(), kNever);
+    co_await timer.async_wait(asio::as_tuple(asio::use_awaitable));
+  }
+
   asio::awaitable<void> read(Side& side) {
     std::vector<std::uint8_t> buffer(kPiece);
     for (;;) {
@@ -157,7 +175,8 @@ class Http2Relay {
       end_streams();
       if (taken > 0) {
         wake_writers();  // the partners have room, and the peers hear of it
-        if (!co_await side.stream.write_all(output, kNever)) co_return;
+        // A peer that takes no more may have said something before: its reader meets the end behind that.
+        if (!co_await side.stream.write_all(output, kNever)) co_return co_await forever();
         continue;
       }
       if (side.session.is_finished()) co_return;

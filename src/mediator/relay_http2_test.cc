@@ -30,7 +30,7 @@ class Peer final : public http::Http2Events {
 
   // What came is taken, what is to be sent is sent, as far as the socket has room.
   void turn() {
-    if (const auto some = arrived(socket_)) {
+    if (const auto some = reads ? arrived(socket_) : std::nullopt) {
       if (some->empty()) gone = true;
       if (!some->empty()) session.feed(*some, monotonic_ns());
     }
@@ -42,6 +42,8 @@ class Peer final : public http::Http2Events {
       if (output_.empty()) session.take_output(output_);
     }
   }
+
+  bool has_sent_all() const { return output_.empty() && !session.wants_write(); }
 
   void on_headers(StreamId stream, HeaderList fields, bool end) override {
     seen[stream].fields = std::move(fields);
@@ -70,7 +72,7 @@ class Peer final : public http::Http2Events {
   Http2Session session;
   std::map<StreamId, Seen> seen;
   StreamId last = 0;
-  bool consumes = true, gone = false, told_to_go = false;
+  bool consumes = true, reads = true, gone = false, told_to_go = false;
 
  private:
   Fd& socket_;
@@ -114,6 +116,27 @@ class Http2RelayTest : public RelayTest {
     const auto stream = client_.session.submit_request(fields, end);
     EXPECT_TRUE(stream);
     return stream.value_or(0);
+  }
+  void deliver_after_the_end(bool says_so) {
+    client_.consumes = client_.reads = false;
+    const std::string body(900 * 1024, 'x');
+    const StreamId asked = ask(request("/big"));
+    const StreamId served = next_request();
+    if (says_so) server_.session.goaway(Http2Error::no_error);
+    ASSERT_TRUE(server_.session.submit_response(served, {{":status", "200"}}, false));
+    ASSERT_TRUE(server_.session.send_data(served, view(body), true));
+    ASSERT_TRUE(until([&] { return server_.seen[served].closed && server_.has_sent_all(); }));
+    upstream_.reset();
+    int turns = 0;
+    ASSERT_TRUE(until([&] { return ++turns == 50; }));
+    client_.consumes = client_.reads = true;
+    ASSERT_TRUE(until([&] { return client_.seen[asked].closed; }));
+    EXPECT_EQ(client_.seen[asked].data.size(), body.size());
+    EXPECT_TRUE(client_.seen[asked].ended);
+    EXPECT_EQ(client_.seen[asked].reset, std::nullopt);
+    EXPECT_TRUE(until([&] { return client_.gone; }));
+    EXPECT_TRUE(is_done());
+    EXPECT_EQ(gate_.stories.at(0).error, "");
   }
   // The server's number of the request that came last.
   StreamId next_request(StreamId before = 0) {
@@ -276,6 +299,23 @@ TEST_F(Http2RelayTest, TellsTheGuestThatTheUpstreamIsGone) {
   EXPECT_TRUE(until([&] { return client_.told_to_go && client_.gone; }));
   EXPECT_TRUE(is_done());
   EXPECT_EQ(gate_.stories.size(), 1u);
+}
+
+// Servers end connections as soon as their last answer is out, whether or not the client has read it by then.
+TEST_F(Http2RelayTest, DeliversWholeResponsesOfAnUpstreamThatIsGone) { deliver_after_the_end(false); }
+TEST_F(Http2RelayTest, DeliversWholeResponsesOfAnUpstreamThatSaidItGoes) { deliver_after_the_end(true); }
+
+// Half an answer must not look like a whole one.
+TEST_F(Http2RelayTest, ResetsWhatAnUpstreamThatIsGoneDidNotFinish) {
+  const StreamId asked = ask(request("/big"));
+  const StreamId served = next_request();
+  ASSERT_TRUE(server_.session.submit_response(served, {{":status", "200"}}, false));
+  ASSERT_TRUE(server_.session.send_data(served, view("half"), false));
+  ASSERT_TRUE(until([&] { return client_.seen[asked].data == "half"; }));
+  upstream_.reset();
+  ASSERT_TRUE(until([&] { return client_.seen[asked].closed; }));
+  EXPECT_EQ(client_.seen[asked].reset, Http2Error::internal_error);
+  EXPECT_TRUE(is_done());
 }
 
 TEST_F(Http2RelayTest, EndsTheUpstreamWithTheGuest) {
