@@ -4,6 +4,7 @@
 // when it has left that queue: who reads slowly stops exactly who sends to him, and at most a window of a stream is
 // held here.
 
+#include <algorithm>
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/experimental/awaitable_operators.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -15,6 +16,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "http/body_reader.h"
 #include "http/http2_message.h"
 #include "http/http2_session.h"
 #include "http/refusal.h"
@@ -260,6 +262,9 @@ class Http2Relay {
     Passage* passage = find(stream);
     if (passage == nullptr) return;
     passage->guest_ended = true;
+    if (std::ranges::any_of(fields, [](const http::Header& field) { return http::is_head_only(field.name); })) {
+      return refuse_trailers(*passage);
+    }
     if (passage->upstream == 0) {
       passage->trailers = std::move(fields);
     } else if (!upstream_.session.send_trailers(passage->upstream, fields)) {
@@ -393,6 +398,13 @@ class Http2Relay {
   }
 
   // ---- ends
+
+  // The request is under way and cannot be refused as a whole any more.
+  void refuse_trailers(Passage& passage) {
+    passage.story.error = to_string(http::BodyFault::trailer_not_allowed);
+    gate_.refuse_malformed(passage.story.error, passage.json);
+    end_both(passage, Http2Error::protocol_error);
+  }
 
   void refuse_retryable(Passage& passage) {
     passage.story.error = "the upstream takes no more requests on this connection";

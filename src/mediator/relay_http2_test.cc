@@ -364,6 +364,19 @@ TEST_F(Http2RelayTest, DeliversAnAnswerBeforeItsRequestIsStopped) {
   EXPECT_EQ(gate_.stories[0].error, "");
 }
 
+// Servers that put trailers among the headers would act on them.
+TEST_F(Http2RelayTest, CarriesNoTrailersThatBelongInTheHead) {
+  const StreamId asked = ask(request("/put", "POST"), false);
+  const StreamId served = next_request();
+  ASSERT_TRUE(client_.session.send_trailers(asked, {{"authorization", "Basic eDp5"}}));
+  ASSERT_TRUE(until([&] { return client_.seen[asked].closed && server_.seen[served].closed; }));
+  EXPECT_EQ(client_.seen[asked].reset, Http2Error::protocol_error);
+  EXPECT_FALSE(server_.seen[served].ended);
+  EXPECT_EQ(gate_.faults.size(), 1u);
+  ASSERT_TRUE(until([&] { return gate_.stories.size() == 1; }));
+  EXPECT_EQ(gate_.stories[0].error, gate_.faults[0]);
+}
+
 TEST_F(Http2RelayTest, StopsARequestThatItRefused) {
   const StreamId asked = ask(request("/refused", "POST"), false);
   ASSERT_TRUE(until([&] { return client_.seen[asked].closed; }));
