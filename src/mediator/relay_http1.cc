@@ -151,9 +151,9 @@ class Http1Relay {
       const bool sent = co_await upstream_->write_all(guest_in_.bytes().first(count), kNever);
       guest_in_.take(count);
       if (body.fault() != http::BodyFault::none) co_return std::string(to_string(body.fault()));
+      body_sent_ = sent && body.done();
       if (!sent) break;
     }
-    body_sent_ = body.done();
     co_await forever();
     co_return std::string();
   }
