@@ -34,6 +34,7 @@ class Owner final : public Http2Events {
     (void)session_.submit_informational(stream, {{":status", "103"}});
     MICROAGENT_CHECK(session_.submit_response(stream, {{":status", "200"}, {"a", "b"}}, false));
     MICROAGENT_CHECK(session_.send_data(stream, kText, (habits_ & 2) != 0));
+    if ((habits_ & 8) != 0) session_.stop_request(stream, Http2Error::no_error);
   }
   void on_informational(StreamId stream, HeaderList) override { check_live(stream); }
   void on_data(StreamId stream, ByteView bytes, bool) override {

@@ -20,7 +20,8 @@ int hex_value(char c) {
   return small >= 'a' && small <= 'f' ? small - 'a' + 10 : -1;
 }
 
-// What a receiver would act on without having looked for it behind the body.
+}  // namespace
+
 bool is_head_only(std::string_view name) {
   constexpr std::string_view kNames[] = {
       "transfer-encoding",
@@ -46,8 +47,6 @@ bool is_head_only(std::string_view name) {
   };
   return std::ranges::any_of(kNames, [name](std::string_view other) { return same_word(name, other); });
 }
-
-}  // namespace
 
 std::string_view to_string(BodyFault fault) {
   switch (fault) {

@@ -26,6 +26,9 @@ enum class BodyFault : std::uint8_t {
 };
 std::string_view to_string(BodyFault fault);
 
+// What a receiver would act on without having looked for it behind the body: no trailer of any version of HTTP.
+bool is_head_only(std::string_view name);
+
 inline constexpr std::size_t kMaxChunkLine = 256;
 inline constexpr std::size_t kMaxTrailers = 16 * 1024;
 inline constexpr std::size_t kMaxTrailerLines = 64;

@@ -96,7 +96,8 @@ MessageFault check_request_framing(const RequestMessage& request) {
   if (const MessageFault fault = check_framing(request.headers, request.version); fault != MessageFault::none) {
     return fault;
   }
-  return upgrades_to_http(request.headers) ? MessageFault::http_upgrade : MessageFault::none;
+  const bool hides = upgrades_to_http(request.headers) || is_hiding_protocol(request.protocol);
+  return hides ? MessageFault::http_upgrade : MessageFault::none;
 }
 
 MessageFault check_response_framing(const ResponseMessage& response) {

@@ -46,6 +46,7 @@ struct Http2Limits {
   Http2Rate window_updates{2000, 500};         // beside those that the DATA sent explains
   std::uint32_t window_updates_per_data = 10;  // frame of ours
   std::uint32_t max_outbound_acks = 200;
+  std::uint32_t max_outbound = 4096;  // frames but DATA that wait to be sent
 };
 
 }  // namespace microagent::http

@@ -8,6 +8,7 @@
 
 #include "base/check.h"
 #include "http/http2_flood.h"
+#include "http/http2_stream.h"
 
 namespace microagent::http {
 namespace {
@@ -15,18 +16,7 @@ namespace {
 constexpr std::size_t kFieldOverhead = 32;  // RFC 9113, 6.5.2
 constexpr std::size_t kMaxSentBlock = 256 * 1024;
 constexpr unsigned kFramesInTurn = 2;
-
-std::vector<nghttp2_nv> as_nv(const HeaderList& fields) {
-  std::vector<nghttp2_nv> all;
-  all.reserve(fields.size());
-  for (const Header& field : fields) {
-    all.push_back({reinterpret_cast<std::uint8_t*>(const_cast<char*>(field.name.data())),
-                   reinterpret_cast<std::uint8_t*>(const_cast<char*>(field.value.data())), field.name.size(),
-                   field.value.size(),
-                   static_cast<std::uint8_t>(field.never_index ? NGHTTP2_NV_FLAG_NO_INDEX : NGHTTP2_NV_FLAG_NONE)});
-  }
-  return all;
-}
+constexpr unsigned kMaxInterim = 8;  // responses of a stream, waiting to be sent
 
 std::string_view text_of(const std::uint8_t* data, std::size_t size) {
   return {reinterpret_cast<const char*>(data), size};
@@ -40,25 +30,6 @@ Http2Limit limit_of(ssize_t error) {
     default: return Http2Limit::protocol;
   }
 }
-
-// Of one stream, until it is closed and all its data consumed.
-struct Stream {
-  HeaderList fields;  // that are coming in
-  std::size_t fields_size = 0;
-  std::vector<std::uint8_t> queue;  // to be sent, from queue_at on
-  std::size_t queue_at = 0;
-  std::size_t unconsumed = 0;
-  std::optional<HeaderList> trailers;
-  bool answered = false;  // its heads of ours are submitted
-  bool ends = false;      // nothing may be added to the queue
-  bool deferred = false;  // nghttp2 waits for more data
-  bool peer_ended = false, own_ended = false;
-  bool dropped = false;  // by reset()
-  bool closed = false;
-  unsigned frames_in_turn = 0;
-
-  std::size_t queued() const { return queue.size() - queue_at; }
-};
 
 }  // namespace
 
@@ -77,11 +48,13 @@ class Http2Session::Impl {
   bool send_trailers(StreamId id, const HeaderList& fields);
   void consume(StreamId id, std::size_t bytes);
   void reset(StreamId id, Http2Error error);
+  void stop_request(StreamId id, Http2Error error);
+  bool submit_interim(StreamId id, const HeaderList& fields);
   void goaway(Http2Error error);
   bool may_open() const;
 
   // A stream on which there may be actions; nullptr when there is none.
-  Stream* live(StreamId id) {
+  Http2Stream* live(StreamId id) {
     const auto at = streams_.find(id);
     return at == streams_.end() || at->second.closed || at->second.dropped ? nullptr : &at->second;
   }
@@ -90,7 +63,7 @@ class Http2Session::Impl {
   const Http2Limits limits_;
   Http2Events& events_;
   nghttp2_session* session_ = nullptr;
-  std::unordered_map<StreamId, Stream> streams_;
+  std::unordered_map<StreamId, Http2Stream> streams_;
   std::size_t open_ = 0;
   Http2Limit limit_ = Http2Limit::none;
   bool is_broken_ = false;
@@ -105,13 +78,14 @@ class Http2Session::Impl {
   void on_header_frame(StreamId id, bool end);
   void on_data(StreamId id, ByteView bytes);
   int on_frame_sent(const nghttp2_frame& frame);
+  void on_own_end(StreamId id, Http2Stream& stream);
   void on_headers_not_sent(const nghttp2_frame& frame);
   void on_stream_close(StreamId id, std::uint32_t code);
   ssize_t read_data(StreamId id, MutableBytes out, std::uint32_t& flags);
 
   void open(StreamId id);
   void close(StreamId id, Http2Error code);
-  void credit_all(StreamId id, Stream& stream);
+  void credit_all(StreamId id, Http2Stream& stream);
   int break_limit(Http2Limit limit);
   void end_all();
   bool resume_yielded();
@@ -220,6 +194,9 @@ bool Http2Session::Impl::feed(ByteView bytes, std::uint64_t now) {
   if (limit_ == Http2Limit::none) {
     const ssize_t taken = nghttp2_session_mem_recv(session_, bytes.data(), bytes.size());
     if (taken < 0 && limit_ == Http2Limit::none) limit_ = limit_of(taken);
+    // Resets of streams that were refused, for one, are counted by nobody else while the peer does not read.
+    const std::size_t waiting = nghttp2_session_get_outbound_queue_size(session_);
+    if (limit_ == Http2Limit::none && waiting > limits_.max_outbound) limit_ = Http2Limit::unread_output;
   }
   // nghttp2 has ended the connection by itself.
   if (limit_ == Http2Limit::none && nghttp2_session_want_read(session_) == 0 && !own_goaway_ && !peer_goaway_) {
@@ -292,7 +269,7 @@ int Http2Session::Impl::on_header(const nghttp2_frame& frame, std::string_view n
                                   bool never_index) {
   const auto at = streams_.find(frame.hd.stream_id);
   if (at == streams_.end()) return 0;
-  Stream& stream = at->second;
+  Http2Stream& stream = at->second;
   stream.fields_size += name.size() + value.size() + kFieldOverhead;
   if (stream.fields_size > limits_.max_header_list) return break_limit(Http2Limit::header_list);
   stream.fields.push_back({std::string(name), std::string(value), never_index});
@@ -305,7 +282,7 @@ void Http2Session::Impl::on_frame(const nghttp2_frame& frame) {
   switch (frame.hd.type) {
     case NGHTTP2_HEADERS: return on_header_frame(frame.hd.stream_id, end);
     case NGHTTP2_DATA:
-      if (Stream* stream = end ? live(frame.hd.stream_id) : nullptr) {
+      if (Http2Stream* stream = end ? live(frame.hd.stream_id) : nullptr) {
         stream->peer_ended = true;
         events_.on_data(frame.hd.stream_id, {}, true);
       }
@@ -328,7 +305,7 @@ void Http2Session::Impl::on_frame(const nghttp2_frame& frame) {
 }
 
 void Http2Session::Impl::on_header_frame(StreamId id, bool end) {
-  Stream* stream = live(id);
+  Http2Stream* stream = live(id);
   if (stream == nullptr) return;
   HeaderList fields = std::move(stream->fields);
   stream->fields = {};
@@ -341,7 +318,7 @@ void Http2Session::Impl::on_header_frame(StreamId id, bool end) {
 }
 
 void Http2Session::Impl::on_data(StreamId id, ByteView bytes) {
-  Stream* stream = live(id);
+  Http2Stream* stream = live(id);
   if (stream == nullptr) {
     nghttp2_session_consume(session_, id, bytes.size());
     return;
@@ -353,7 +330,7 @@ void Http2Session::Impl::on_data(StreamId id, ByteView bytes) {
 // ---- what goes out
 
 ssize_t Http2Session::Impl::read_data(StreamId id, MutableBytes out, std::uint32_t& flags) {
-  Stream* stream = live(id);
+  Http2Stream* stream = live(id);
   if (stream == nullptr) return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
   const std::size_t size = std::min(out.size(), stream->queued());
   if (size == 0 && !stream->ends) {
@@ -385,8 +362,9 @@ int Http2Session::Impl::on_frame_sent(const nghttp2_frame& frame) {
   const auto at = streams_.find(frame.hd.stream_id);
   const bool end = (frame.hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
   if (frame.hd.type == NGHTTP2_HEADERS || frame.hd.type == NGHTTP2_DATA) {
-    if (at != streams_.end() && end) at->second.own_ended = true;
+    if (at != streams_.end() && end) on_own_end(at->first, at->second);
   }
+  if (frame.hd.type == NGHTTP2_HEADERS && at != streams_.end() && at->second.interim > 0) --at->second.interim;
   if (frame.hd.type == NGHTTP2_DATA) {
     flood_.on_data_sent();
     if (frame.hd.length > 0 && live(frame.hd.stream_id) != nullptr) {
@@ -408,6 +386,11 @@ int Http2Session::Impl::on_frame_sent(const nghttp2_frame& frame) {
   return 0;
 }
 
+void Http2Session::Impl::on_own_end(StreamId id, Http2Stream& stream) {
+  stream.own_ended = true;
+  if (stream.stops && !stream.peer_ended) reset(id, *stream.stops);
+}
+
 // A request finds the connection going away; a response may be too long. Either must not be waited for.
 void Http2Session::Impl::on_headers_not_sent(const nghttp2_frame& frame) {
   const StreamId id = frame.hd.stream_id;
@@ -424,7 +407,7 @@ void Http2Session::Impl::on_stream_close(StreamId id, std::uint32_t code) {
 }
 
 void Http2Session::Impl::close(StreamId id, Http2Error code) {
-  Stream& stream = streams_.at(id);
+  Http2Stream& stream = streams_.at(id);
   const bool whole = code == Http2Error::no_error && stream.peer_ended && stream.own_ended;
   stream.closed = true;
   stream.queue = {};
@@ -438,7 +421,7 @@ void Http2Session::Impl::close(StreamId id, Http2Error code) {
   events_.on_closed(id);
 }
 
-void Http2Session::Impl::credit_all(StreamId id, Stream& stream) {
+void Http2Session::Impl::credit_all(StreamId id, Http2Stream& stream) {
   if (stream.unconsumed > 0) nghttp2_session_consume(session_, id, stream.unconsumed);
   stream.unconsumed = 0;
 }
@@ -453,7 +436,7 @@ std::optional<StreamId> Http2Session::Impl::submit_request(const HeaderList& fie
       nghttp2_submit_request(session_, nullptr, all.data(), all.size(), end ? nullptr : &body, nullptr);
   if (id < 0) return std::nullopt;
   open(id);
-  Stream& stream = streams_.at(id);
+  Http2Stream& stream = streams_.at(id);
   stream.answered = true;
   stream.ends = end;
   flood_.on_request_sent();
@@ -461,7 +444,7 @@ std::optional<StreamId> Http2Session::Impl::submit_request(const HeaderList& fie
 }
 
 bool Http2Session::Impl::submit_head(StreamId id, const HeaderList& fields, bool end) {
-  Stream* stream = live(id);
+  Http2Stream* stream = live(id);
   if (stream == nullptr || stream->answered || role_ != Role::server || !is_sendable(fields)) return false;
   const std::vector<nghttp2_nv> all = as_nv(fields);
   const nghttp2_data_provider body = provider();
@@ -474,8 +457,20 @@ bool Http2Session::Impl::submit_head(StreamId id, const HeaderList& fields, bool
   return true;
 }
 
+// There may be any number of them, and no window holds them back: a client that does not read them misses some.
+bool Http2Session::Impl::submit_interim(StreamId id, const HeaderList& fields) {
+  Http2Stream* stream = live(id);
+  if (stream == nullptr || stream->answered || role_ != Role::server || !is_sendable(fields)) return false;
+  if (stream->interim >= kMaxInterim) return true;
+  const std::vector<nghttp2_nv> all = as_nv(fields);
+  const auto flags = NGHTTP2_FLAG_NONE;
+  if (nghttp2_submit_headers(session_, flags, id, nullptr, all.data(), all.size(), nullptr) != 0) return false;
+  ++stream->interim;
+  return true;
+}
+
 bool Http2Session::Impl::send_data(StreamId id, ByteView bytes, bool end) {
-  Stream* stream = live(id);
+  Http2Stream* stream = live(id);
   if (stream == nullptr || !stream->answered || stream->ends || stream->queued() + bytes.size() > kMaxQueued) {
     return false;
   }
@@ -493,7 +488,7 @@ bool Http2Session::Impl::send_data(StreamId id, ByteView bytes, bool end) {
 }
 
 bool Http2Session::Impl::send_trailers(StreamId id, const HeaderList& fields) {
-  Stream* stream = live(id);
+  Http2Stream* stream = live(id);
   if (stream == nullptr || !stream->answered || stream->ends || !is_sendable(fields)) return false;
   if (!fields.empty()) stream->trailers = fields;
   return send_data(id, {}, true);
@@ -509,13 +504,20 @@ void Http2Session::Impl::consume(StreamId id, std::size_t bytes) {
 }
 
 void Http2Session::Impl::reset(StreamId id, Http2Error error) {
-  Stream* stream = live(id);
+  Http2Stream* stream = live(id);
   if (stream == nullptr) return;
   stream->dropped = true;
   stream->queue = {};
   stream->queue_at = 0;
   credit_all(id, *stream);
   nghttp2_submit_rst_stream(session_, NGHTTP2_FLAG_NONE, id, static_cast<std::uint32_t>(error));
+}
+
+void Http2Session::Impl::stop_request(StreamId id, Http2Error error) {
+  Http2Stream* stream = live(id);
+  if (stream == nullptr) return;
+  stream->stops = error;
+  if (stream->own_ended) on_own_end(id, *stream);
 }
 
 void Http2Session::Impl::goaway(Http2Error error) {
@@ -555,11 +557,7 @@ std::optional<StreamId> Http2Session::submit_request(const HeaderList& fields, b
   return impl_->submit_request(fields, end);
 }
 bool Http2Session::submit_informational(StreamId stream, const HeaderList& fields) {
-  const Stream* live = impl_->live(stream);
-  if (live == nullptr || live->answered || impl_->role_ != Role::server || !is_sendable(fields)) return false;
-  const std::vector<nghttp2_nv> all = as_nv(fields);
-  return nghttp2_submit_headers(impl_->session_, NGHTTP2_FLAG_NONE, stream, nullptr, all.data(), all.size(), nullptr) ==
-         0;
+  return impl_->submit_interim(stream, fields);
 }
 bool Http2Session::submit_response(StreamId stream, const HeaderList& fields, bool end) {
   return impl_->submit_head(stream, fields, end);
@@ -569,11 +567,12 @@ bool Http2Session::send_trailers(StreamId stream, const HeaderList& fields) {
   return impl_->send_trailers(stream, fields);
 }
 std::size_t Http2Session::queued(StreamId stream) const {
-  const Stream* live = impl_->live(stream);
+  const Http2Stream* live = impl_->live(stream);
   return live == nullptr ? 0 : live->queued();
 }
 void Http2Session::consume(StreamId stream, std::size_t bytes) { impl_->consume(stream, bytes); }
 void Http2Session::reset(StreamId stream, Http2Error error) { impl_->reset(stream, error); }
+void Http2Session::stop_request(StreamId stream, Http2Error error) { impl_->stop_request(stream, error); }
 void Http2Session::announce_shutdown() { nghttp2_submit_shutdown_notice(impl_->session_); }
 void Http2Session::goaway(Http2Error error) { impl_->goaway(error); }
 void Http2Session::terminate(Http2Error error) {

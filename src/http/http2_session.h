@@ -123,6 +123,10 @@ class Http2Session {
   // Drops what is queued. on_closed() follows at once or with the output; no on_reset().
   void reset(StreamId stream, Http2Error error);
 
+  // Server: takes no more of the request once the whole response is out (RFC 9113, 8.1). on_closed() follows; no
+  // on_reset(). Nothing changes for a request that is whole by then.
+  void stop_request(StreamId stream, Http2Error error);
+
   // ---- connection
 
   // Server: "no new streams, please", before a goaway() one round trip later. Streams that are open go on.

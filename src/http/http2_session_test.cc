@@ -395,6 +395,8 @@ TEST(Http2Flood, EveryKindIsEnded) {
          return i == 0 ? frame(NGHTTP2_HEADERS, 0, 1, {0x82}) : frame(NGHTTP2_CONTINUATION, 0, 1, {0x82});
        },
        Http2Limit::continuations, 40},
+      {"refused streams, unread",  // by a client that does not admit to know how many it may have
+       [](std::uint32_t i) { return request_frame(2 * i + 1); }, Http2Limit::unread_output, 5000, false},
       {"settings", [](std::uint32_t) { return frame(NGHTTP2_SETTINGS, 0, 0, {}); }, Http2Limit::settings, 100},
       {"pings", [](std::uint32_t) { return frame(NGHTTP2_PING, 0, 0, Http2Bytes(8)); }, Http2Limit::pings, 200},
       {"empty data", [](std::uint32_t i) { return i == 0 ? request_frame(1, false) : frame(NGHTTP2_DATA, 0, 1, {}); },

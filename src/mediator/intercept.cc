@@ -25,7 +25,7 @@ using namespace asio::experimental::awaitable_operators;
 using Phase = LiveFlow::Phase;
 using policy::Content;
 
-constexpr std::string_view kHttp1 = "http/1.1", kHttp2 = "h2";
+constexpr std::string_view kHttp1 = "http/1.1", kHttp10 = "http/1.0", kHttp2 = "h2";
 // What gRPC offers before "h2", and its servers choose: HTTP/2 all the same.
 constexpr std::string_view kGrpc = "grpc-exp";
 constexpr std::uint16_t kMisdirected = 421;  // RFC 9110, 15.5.20
@@ -95,10 +95,10 @@ class Mediator::Gate final : public RequestGate {
                            "names: a request must be for the host that the connection is for",
                            policy::Signal::name_destination_mismatch));
     }
-    const policy::Decision decision = policy::decide_request(mediator_.policy_.policy(), mediator_.surroundings_,
-                                                             flow_->facts, {request.method, request.path});
-    if (decision.allowed()) return std::nullopt;
-    return refuse(403, request, denial_of(decision));
+    const policy::Decision decision = mediator_.decide(*flow_, {request.method, request.path});
+    if (!decision.allowed()) return refuse(403, request, denial_of(decision));
+    flow_->requests.push_back({request.method, request.path});
+    return std::nullopt;
   }
 
   Refused refuse_malformed(const std::string& fault, bool json) override {
@@ -118,6 +118,12 @@ class Mediator::Gate final : public RequestGate {
 
   // Also called when the event loop destroys what it has not finished, and that is after the mediator's end.
   void record(const RequestStory& story) override {
+    const auto is_over = [&story](const policy::Request& request) {
+      return request.method == story.method && request.path == story.path;
+    };
+    if (const auto found = std::ranges::find_if(flow_->requests, is_over); found != flow_->requests.end()) {
+      flow_->requests.erase(found);
+    }
     if (!alive_.expired()) mediator_.recorder_.write(flow_->audit_flow, request_record(story));
   }
 
@@ -241,7 +247,9 @@ asio::awaitable<void> Mediator::relay_inside(FlowPtr flow, Stream& guest, Stream
   if (flow->alpn == kHttp2 || flow->alpn == kGrpc) {
     co_return co_await relay_as(flow, guest, upstream, kScheme, Content::http2);
   }
-  if (flow->alpn == kHttp1) co_return co_await relay_as(flow, guest, upstream, kScheme, Content::http1);
+  if (flow->alpn == kHttp1 || flow->alpn == kHttp10) {
+    co_return co_await relay_as(flow, guest, upstream, kScheme, Content::http1);
+  }
   if (!flow->alpn.empty()) co_return co_await relay_as(flow, guest, upstream, kScheme, Content::opaque);
   EarlyStream early_guest(guest), early_upstream(upstream);
   const Content content = co_await look_inside(early_guest, early_upstream);
@@ -254,9 +262,8 @@ asio::awaitable<void> Mediator::relay_as(FlowPtr flow, Stream& guest, Stream& up
   if (content == Content::http2) co_return co_await relay_http2(guest, upstream, scheme, gate);
   if (content == Content::http1) co_return co_await relay_http1(guest, upstream, scheme, gate);
   // There are no requests to read; a rule that needs them does not let this pass.
-  policy::Facts facts = flow->facts;
-  facts.content = Content::opaque;
-  const policy::Decision decision = policy::decide(policy_.policy(), surroundings_, facts);
+  flow->facts.content = Content::opaque;
+  const policy::Decision decision = decide(*flow);
   if (decision.allowed()) co_return co_await relay_bytes(guest, upstream);
   Denial denied = denial_of(decision);
   write_denial(*flow, denied);

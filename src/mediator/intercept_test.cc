@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "http/test_http2.h"
 #include "mediator/test_mediator.h"
 #include "tls/alert.h"
 #include "tls/testing/peers.h"
@@ -216,6 +217,23 @@ TEST_F(InterceptTest, LetsAServerSpeakFirstWithinTls) {
   expect(*upstream_, "EHLO a\r\n");
 }
 
+TEST_F(InterceptTest, ANewPolicyEndsWhatHasNoRequestsToRead) {
+  start();
+  begin({});
+  const auto context = tls::testing::make_server(good_);
+  serve(context.get());
+  take_splice();
+  ASSERT_TRUE(shake_hands());
+  write(*upstream_, "220 mail.example ESMTP\r\n");
+  expect(*guest_, "220 mail.example ESMTP\r\n");
+  policy::RuleText rule = policy::rule_text("", "--egress-policy");
+  rule.form = policy::RuleText::Form::host;
+  rule.destination = kName;
+  rule.methods = {"GET"};
+  config_.egress.allow.push_back(rule);
+  EXPECT_EQ(change_policy(config_.egress)["result"]["killed"], 1);
+}
+
 TEST_F(InterceptTest, RefusesARequestForAnotherHost) {
   start();
   begin({"http/1.1"});
@@ -297,6 +315,70 @@ TEST_F(InterceptTest, EndsTheUpstreamWithTheGuest) {
   expect(*upstream_, "GET / HTTP/1.1\r\nHost: good.example\r\n\r\n");
   close({.end = flow::End::killed});
   until_end(*upstream_);
+}
+
+TEST_F(InterceptTest, BlamesNoUpstreamForAGuestThatIsGone) {
+  start();
+  begin({"http/1.1"});
+  const auto context = tls::testing::make_server(good_);
+  serve(context.get());
+  take_splice();
+  ASSERT_TRUE(shake_hands());
+  const std::string request = "GET / HTTP/1.1\r\nHost: good.example\r\n\r\n";
+  write(*guest_, request);
+  expect(*upstream_, request);
+  const std::string half = "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf";
+  write(*upstream_, half);
+  expect(*guest_, half);
+  close({.end = flow::End::killed});
+  const auto all = records(4);
+  EXPECT_EQ(all[2]["event"], "egress_request");
+  EXPECT_EQ(all[2]["error"], "the guest's connection ended");
+  EXPECT_EQ(all[3]["event"], "egress_close");
+}
+
+// ALPN knows it, too, and it is no way around the gate.
+TEST_F(InterceptTest, ReadsRequestsOfHttp10ByName) {
+  start();
+  begin({"http/1.0"});
+  const auto context = tls::testing::make_server(good_);
+  serve(context.get());
+  take_splice();
+  ASSERT_TRUE(shake_hands());
+  write(*guest_, "GET / HTTP/1.0\r\nHost: other.example\r\n\r\n");
+  EXPECT_TRUE(until_end(*guest_).starts_with("HTTP/1.1 421 "));
+}
+
+// To rules it is what it would be over HTTP/1, which servers turn it into.
+TEST_F(InterceptTest, JudgesExtendedConnectAsTheRequestThatItIs) {
+  policy::RuleText rule = policy::rule_text("", "--egress-policy");
+  rule.form = policy::RuleText::Form::host;
+  rule.destination = kName;
+  rule.methods = {"GET"};
+  rule.paths = {"/admin"};
+  config_.egress.deny.push_back(rule);
+  start();
+  begin({"h2"});
+  const auto context = tls::testing::make_server(good_);
+  serve(context.get());
+  take_splice();
+  ASSERT_TRUE(shake_hands());
+  const http::Http2Bytes request = http::http2_request({{":method", "CONNECT"},
+                                                        {":protocol", "websocket"},
+                                                        {":scheme", "https"},
+                                                        {":authority", kName},
+                                                        {":path", "/admin"}});
+  const http::Http2Bytes offer = {0, NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL, 0, 0, 0, 1};
+  const http::Http2Bytes settings = http::frame(NGHTTP2_SETTINGS, 0, 0, offer);
+  EXPECT_EQ(upstream_->write(settings).value_or(0), settings.size());
+  std::string got;
+  ASSERT_TRUE(loop_.until([&] {
+    return read_into(*guest_, got) && got.find(std::string(offer.begin(), offer.end())) != std::string::npos;
+  }));
+  EXPECT_EQ(guest_->write(request).value_or(0), request.size());
+  const auto all = records(3);
+  EXPECT_EQ(all[2]["event"], "egress_deny");
+  EXPECT_EQ(all[2]["method"], "CONNECT");
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 // exceptions.
 
 #include <boost/asio/awaitable.hpp>
+#include <boost/asio/cancellation_state.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <chrono>
 
@@ -20,6 +21,11 @@ using Deadline = std::chrono::steady_clock::time_point;
 
 inline Deadline in(std::chrono::milliseconds duration) { return std::chrono::steady_clock::now() + duration; }
 inline constexpr Deadline kNever = Deadline::max();
+
+// A coroutine of which another, beside it, was faster: what it waited for has not failed.
+inline bool is_cancelled(const asio::cancellation_state& state) {
+  return state.cancelled() != asio::cancellation_type::none;
+}
 
 // Puts a descriptor under the event loop's care, nonblocking.
 Result<Descriptor> watch(const asio::any_io_executor& executor, Fd fd);

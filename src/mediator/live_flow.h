@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 #include <unordered_map>
+#include <vector>
 
 #include "dns/name_table.h"
 #include "flow/messages.h"
@@ -45,6 +46,7 @@ struct LiveFlow {
   bool admitted = false;   // counted by the caps
   std::unique_ptr<Look> look;
   std::unique_ptr<asio::steady_timer> relay;  // of a flow that is intercepted: expires when its relay must end
+  std::vector<policy::Request> requests;      // of such a flow, under way
   std::string leaf, alpn;                     // what its guest is shown
   bool asks_certificate = false;              // its upstream wants one of the guest's
   std::optional<flow::Closed> closed;         // how it ended, where its story was not told yet

@@ -71,6 +71,7 @@ class Mediator {
   void on_supervisor_message(const nlohmann::json& message, Fd fd);
   Result<nlohmann::json> change_policy(Fd file);
   std::size_t end_forbidden_flows();
+  bool is_forbidden(const LiveFlow& flow) const;
   nlohmann::json status() const;
   Result<nlohmann::json> quarantine();
   asio::awaitable<void> explain(std::uint64_t id, nlohmann::json question);
@@ -86,6 +87,7 @@ class Mediator {
   asio::awaitable<tl::expected<FirstWords, Denial>> look(FlowPtr flow, Fd* upstream);
   asio::awaitable<void> bind_name(FlowPtr flow);
   policy::Decision decide(const LiveFlow& flow) const;
+  policy::Decision decide(const LiveFlow& flow, policy::Request request) const;
   bool worth_a_look(const LiveFlow& flow) const;
 
   // The story of one flow whose requests are read (intercept.cc).

@@ -120,6 +120,7 @@ class Http1Relay {
 
   asio::awaitable<bool> carry(const http::RequestMessage& request, bool fresh, bool json) {
     const std::string head = encode_head(request);
+    answers_ = false;
     if (!co_await upstream_->write_all(view(head), kNever)) {
       co_return co_await fail_upstream(request, fresh, json, "the upstream took no request");
     }
@@ -130,31 +131,42 @@ class Http1Relay {
       again = co_await respond(request, fresh, json);
     } else {
       const auto first = co_await (respond(request, fresh, json) || break_on_failure(body));
-      if (first.index() == 0) again = std::get<0>(first);
+      if (first.index() == 0) {
+        again = std::get<0>(first);
+        if (!body_sent_ && story_.error.empty()) story_.error = "the response came before the whole request";
+      } else {
+        again = co_await fail_request(request, body, std::get<1>(first), json);
+      }
     }
     story_.bytes_out = body.payload_bytes();
     co_return again&& body_sent_;
   }
 
-  // Sends the body up, and returns only when the guest fails it: what the upstream has to say comes as its response.
-  asio::awaitable<void> break_on_failure(http::BodyReader& body) {
+  // Sends the body up, and returns only when the guest fails it, with what is wrong: what the upstream has to say comes
+  // as its response.
+  asio::awaitable<std::string> break_on_failure(http::BodyReader& body) {
     while (!body.done()) {
-      if (!co_await guest_in_.fill(kNever)) {
-        story_.error = "the guest did not send the whole body";
-        co_return;
-      }
+      if (!co_await guest_in_.fill(kNever)) co_return "the guest did not send the whole body";
       const std::size_t count = body.feed(guest_in_.bytes());
       const bool sent = co_await upstream_->write_all(guest_in_.bytes().first(count), kNever);
       guest_in_.take(count);
-      if (body.fault() != http::BodyFault::none) {
-        story_.error = to_string(body.fault());
-        gate_.refuse_malformed(story_.error, false);
-        co_return;
-      }
-      if (!sent) co_return co_await forever();
+      if (body.fault() != http::BodyFault::none) co_return std::string(to_string(body.fault()));
+      body_sent_ = sent && body.done();
+      if (!sent) break;
     }
-    body_sent_ = true;
     co_await forever();
+    co_return std::string();
+  }
+
+  // A body that is none is answered, too, where no answer has begun.
+  asio::awaitable<bool> fail_request(const http::RequestMessage& request, const http::BodyReader& body, std::string why,
+                                     bool json) {
+    story_.error = std::move(why);
+    if (body.fault() == http::BodyFault::none) co_return false;
+    const Refused refused = gate_.refuse_malformed(story_.error, json);
+    if (answers_) co_return false;
+    story_.status = refused.status;
+    co_return co_await refuse(request, refused, json);
   }
 
   // Until the other branch ends.
@@ -178,17 +190,17 @@ class Http1Relay {
       const http::ResponseMessage& response = reader.message();
       http::MessageFault fault = reader.fault();
       if (fault == http::MessageFault::none) fault = check_response(request, response);
-      if (response.status == 101 && !body_sent_) {  // the rest of the body would be the other protocol's first bytes
-        co_return co_await fail_upstream(request, true, json, "the upstream changed the protocol within the request");
-      }
+      // What is left of the body would be the first of the other protocol (RFC 9110, 7.8).
+      if (response.status == 101 && !body_sent_) fault = http::MessageFault::unasked_upgrade;
       if (fault != http::MessageFault::none) {
         co_return co_await fail_upstream(request, true, json,
                                          "the upstream's response: " + std::string(to_string(fault)));
       }
       const std::string head = encode_head(response);
+      answers_ = true;
       if (!co_await guest_.write_all(view(head), kNever)) co_return give_up("the guest took no response");
-      answered_ = true;
-      if (is_interim(response)) continue;
+      answers_ = !is_interim(response);
+      if (!answers_) continue;
       story_.status = response.status;
       co_return co_await finish(request, response);
     }
@@ -200,7 +212,6 @@ class Http1Relay {
     http::BodyReader body(framing);
     const bool whole = co_await pass_response(body);
     story_.bytes_in = body.payload_bytes();
-    answered_ = false;
     if (!whole) co_return false;
     if (keeps_alive(request, response)) co_return true;
     co_await guest_.finish();
@@ -211,6 +222,9 @@ class Http1Relay {
     while (!body.done()) {
       if (!co_await upstream_in_->fill(kNever)) {
         const bool in_order = upstream_in_->end() == StreamEnd::finished && body.on_end();
+        if (is_cancelled(co_await asio::this_coro::cancellation_state)) {
+          co_return give_up("the guest's connection ended");
+        }
         co_return in_order || give_up("the upstream's response was cut off");
       }
       const std::size_t count = body.feed(upstream_in_->bytes());
@@ -247,7 +261,7 @@ class Http1Relay {
   // that race and tries again; a first request that gets no answer is told why.
   asio::awaitable<bool> fail_upstream(const http::RequestMessage& request, bool tell, bool json, std::string why) {
     story_.error = why;
-    if (!tell || answered_) co_return false;
+    if (!tell || answers_) co_return false;
     const Refused refused = gate_.upstream_failed(why, json);
     story_.status = refused.status;
     co_return co_await refuse(request, refused, json);
@@ -279,7 +293,7 @@ class Http1Relay {
   http::RequestReader requests_;
   RequestStory story_;
   bool used_ = false;
-  bool answered_ = false;   // something of the response is out
+  bool answers_ = false;    // the guest hears, or has heard, a response that nothing may come between
   bool body_sent_ = false;  // the whole request is out
 };
 

@@ -88,6 +88,8 @@ TEST_F(Http1RelayTest, LetsAnEarlyAnswerEndTheRequest) {
   say(upstream_, "HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n");
   EXPECT_EQ(until_end(guest_), "HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n");
   EXPECT_TRUE(is_done());
+  EXPECT_EQ(gate_.stories.at(0).bytes_out, 4u);
+  EXPECT_EQ(gate_.stories.at(0).error, "the response came before the whole request");
 }
 
 TEST_F(Http1RelayTest, ChangesTheProtocolAfterA101Only) {
@@ -158,9 +160,22 @@ TEST_F(Http1RelayTest, RefusesWhatServersReadDifferently) {
 
 TEST_F(Http1RelayTest, EndsWhereABodyIsNoBody) {
   say(guest_, "POST / HTTP/1.1\r\nHost: a.example\r\nTransfer-Encoding: chunked\r\n\r\nnonsense\r\n");
+  EXPECT_TRUE(until_end(guest_).starts_with("HTTP/1.1 400 "));
   EXPECT_TRUE(is_done());
   EXPECT_EQ(gate_.faults.size(), 1u);
   EXPECT_NE(gate_.stories.at(0).error, "");
+  EXPECT_EQ(gate_.stories.at(0).status, 400);
+}
+
+// What the guest has heard by then cannot be taken back.
+TEST_F(Http1RelayTest, SaysNothingMoreWhereABodyGoesWrongWithinTheResponse) {
+  say(guest_, "POST / HTTP/1.1\r\nHost: a.example\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n");
+  const std::string answer = "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n";
+  say(upstream_, answer);
+  expect(guest_, answer);
+  say(guest_, "nonsense\r\n");
+  EXPECT_EQ(until_end(guest_), "");
+  EXPECT_TRUE(is_done());
 }
 
 TEST_F(Http1RelayTest, SaysThatTheUpstreamGaveNoAnswer) {

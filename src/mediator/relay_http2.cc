@@ -4,16 +4,19 @@
 // when it has left that queue: who reads slowly stops exactly who sends to him, and at most a window of a stream is
 // held here.
 
+#include <algorithm>
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/experimental/awaitable_operators.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <deque>
+#include <limits>
 #include <unordered_map>
 #include <utility>
 #include <vector>
 
 #include "base/clock.h"
+#include "http/body_reader.h"
 #include "http/http2_message.h"
 #include "http/http2_session.h"
 #include "http/refusal.h"
@@ -27,6 +30,7 @@ using http::Http2Session;
 using http::StreamId;
 
 constexpr std::size_t kPiece = 64 * 1024;
+constexpr std::size_t kAll = std::numeric_limits<std::size_t>::max();
 constexpr std::chrono::milliseconds kFarewell{2'000};  // to send what is left when one side is over
 
 // A request on its way. The guest's stream is its number.
@@ -36,7 +40,7 @@ struct Passage {
   StreamId upstream = 0;  // 0: it waits for a slot
   bool json = false;
   bool guest_ended = false;  // the whole request is here
-  bool response_begun = false;
+  bool response_begun = false, response_ended = false;
   bool guest_closed = false, upstream_closed = false;
   std::vector<std::uint8_t> waiting;  // of the body, while there is no slot
   http::HeaderList trailers;          // the same
@@ -53,18 +57,24 @@ class Http2Relay {
   Http2Relay(const Http2Relay&) = delete;
   Http2Relay& operator=(const Http2Relay&) = delete;
 
+  // Until the guest is done: what the upstream has said when it ends is still on its way then.
   asio::awaitable<void> run() {
     using namespace asio::experimental::awaitable_operators;
     co_await (serve(guest_) || serve_upstream());
-    for (auto& [id, passage] : passages_) end_early(passage, "the connection ended");
-    end_streams();
+    if (is_cancelled(co_await asio::this_coro::cancellation_state)) co_return;
+    if (const auto limit = guest_.session.hit_limit(); limit != http::Http2Limit::none) {
+      gate_.refuse_malformed(std::string(to_string(limit)), false);
+    }
     upstream_.session.terminate(Http2Error::no_error);
     co_await (say_farewell(guest_) && say_farewell(upstream_));
   }
 
   // Cancellation, too, ends here: every story is told.
   ~Http2Relay() {
-    for (auto& [id, passage] : passages_) record(passage);
+    for (auto& [id, passage] : passages_) {
+      if (passage.story.error.empty()) passage.story.error = "the guest's connection ended";
+      record(passage);
+    }
   }
 
  private:
@@ -76,6 +86,7 @@ class Http2Relay {
     Stream& stream;
     Http2Session session;
     asio::steady_timer wake;  // its writer waits here
+    bool writes = false;      // what is being written must be whole before anything follows it
   };
 
   class GuestEvents final : public http::Http2Events {
@@ -135,25 +146,20 @@ class Http2Relay {
     co_await (read(side) || write(side));
   }
 
-  // Servers end connections as soon as their last answer is out. The guest still gets all of what they said, however
-  // slowly it reads; then its own connection is over, too.
   asio::awaitable<void> serve_upstream() {
     co_await serve(upstream_);
-    upstream_gone_ = true;
-    queue_.clear();
-    for (auto& [id, passage] : passages_) end_early(passage, "the upstream's connection ended");
-    end_streams();
-    guest_.session.goaway(Http2Error::no_error);
-    wake_writers();
-    co_await forever();
+    if (is_cancelled(co_await asio::this_coro::cancellation_state)) co_return;
+    end_upstream();
+    co_await forever(upstream_);
   }
 
   // Until the other branch ends.
-  asio::awaitable<void> forever() {
-    asio::steady_timer timer(guest_.stream.descriptor().get_executor(), kNever);
+  static asio::awaitable<void> forever(Side& side) {
+    asio::steady_timer timer(side.stream.descriptor().get_executor(), kNever);
     co_await timer.async_wait(asio::as_tuple(asio::use_awaitable));
   }
 
+  // Until the peer is gone. One that broke the protocol is heard no more, but the writer still tells it so.
   asio::awaitable<void> read(Side& side) {
     std::vector<std::uint8_t> buffer(kPiece);
     for (;;) {
@@ -162,7 +168,9 @@ class Http2Relay {
       const bool goes_on = side.session.feed(ByteView(buffer).first(arrival.bytes), monotonic_ns());
       end_streams();
       wake_writers();
-      if (!goes_on) co_return;
+      if (goes_on) continue;
+      if (&side == &upstream_) end_upstream();
+      co_return co_await forever(side);
     }
   }
 
@@ -175,8 +183,9 @@ class Http2Relay {
       end_streams();
       if (taken > 0) {
         wake_writers();  // the partners have room, and the peers hear of it
-        // A peer that takes no more may have said something before: its reader meets the end behind that.
-        if (!co_await side.stream.write_all(output, kNever)) co_return co_await forever();
+        side.writes = true;
+        if (!co_await side.stream.write_all(output, kNever)) co_return;
+        side.writes = false;
         continue;
       }
       if (side.session.is_finished()) co_return;
@@ -202,6 +211,7 @@ class Http2Relay {
   }
 
   asio::awaitable<void> say_farewell(Side& side) {
+    if (side.writes) co_return;
     const Deadline deadline = in(kFarewell);
     std::vector<std::uint8_t> output;
     while (side.session.take_output(output) > 0) {
@@ -252,6 +262,9 @@ class Http2Relay {
     Passage* passage = find(stream);
     if (passage == nullptr) return;
     passage->guest_ended = true;
+    if (std::ranges::any_of(fields, [](const http::Header& field) { return http::is_head_only(field.name); })) {
+      return refuse_trailers(*passage);
+    }
     if (passage->upstream == 0) {
       passage->trailers = std::move(fields);
     } else if (!upstream_.session.send_trailers(passage->upstream, fields)) {
@@ -313,6 +326,7 @@ class Http2Relay {
       return fail(*passage, "the upstream's response: " + std::string(to_string(fault)));
     }
     passage->response_begun = true;
+    passage->response_ended = end;
     passage->story.status = response.status;
     if (!guest_.session.submit_response(passage->guest, fields, end)) {
       end_later(upstream_, stream, Http2Error::cancel);
@@ -331,12 +345,14 @@ class Http2Relay {
     Passage* passage = find_upstream(stream);
     if (passage == nullptr) return upstream_.session.consume(stream, bytes.size());
     passage->story.bytes_in += bytes.size();
+    passage->response_ended = passage->response_ended || end;
     if (!guest_.session.send_data(passage->guest, bytes, end)) upstream_.session.consume(stream, bytes.size());
   }
 
   void on_response_trailers(StreamId stream, const http::HeaderList& fields) {
     Passage* passage = find_upstream(stream);
     if (passage == nullptr) return;
+    passage->response_ended = true;
     if (!guest_.session.send_trailers(passage->guest, fields)) end_both(*passage, Http2Error::internal_error);
   }
 
@@ -345,12 +361,15 @@ class Http2Relay {
     if (passage != nullptr) guest_.session.consume(passage->guest, bytes);
   }
 
-  // A server that has answered may tell the client to keep the rest of its request (RFC 9113, 8.1).
+  // A server that has answered may tell the client to keep the rest of its request (RFC 9113, 8.1): the answer must
+  // reach the guest first. One that has not must not make half an answer look like a whole one.
   void on_upstream_reset(StreamId stream, Http2Error error) {
     Passage* passage = find_upstream(stream);
     if (passage == nullptr) return;
-    if (error != Http2Error::no_error) passage->story.error = "the upstream reset the stream";
-    if (!passage->guest_closed) end_later(guest_, passage->guest, error);
+    if (passage->response_ended) return guest_.session.stop_request(passage->guest, error);
+    passage->story.error = "the upstream reset the stream";
+    if (passage->guest_closed) return;
+    end_later(guest_, passage->guest, error == Http2Error::no_error ? Http2Error::internal_error : error);
   }
 
   void on_upstream_closed(StreamId stream) {
@@ -366,7 +385,8 @@ class Http2Relay {
     upstream_gone_ = true;
     guest_.session.announce_shutdown();
     for (auto& [id, passage] : passages_) {
-      if (passage.upstream == 0 || passage.upstream > last) refuse_retryable(passage);
+      const bool is_taken = passage.upstream != 0 && passage.upstream <= last;
+      if (!is_taken && !passage.response_begun) refuse_retryable(passage);
     }
     queue_.clear();
     guest_.session.goaway(Http2Error::no_error);
@@ -378,6 +398,13 @@ class Http2Relay {
   }
 
   // ---- ends
+
+  // The request is under way and cannot be refused as a whole any more.
+  void refuse_trailers(Passage& passage) {
+    passage.story.error = to_string(http::BodyFault::trailer_not_allowed);
+    gate_.refuse_malformed(passage.story.error, passage.json);
+    end_both(passage, Http2Error::protocol_error);
+  }
 
   void refuse_retryable(Passage& passage) {
     passage.story.error = "the upstream takes no more requests on this connection";
@@ -394,14 +421,30 @@ class Http2Relay {
     const Refused refused = gate_.upstream_failed(why, passage.json);
     passage.story.status = refused.status;
     if (!passage.response_begun) {
-      passage.response_begun = true;
+      passage.response_begun = passage.response_ended = true;
       return answer(passage.guest, passage.request, refused, passage.json);
     }
     end_both(passage, Http2Error::internal_error);
   }
 
-  void end_early(Passage& passage, const char* why) {
-    if (passage.guest_closed || passage.upstream_closed) return;
+  // The guest's streams go on to their ends: with what is here of their responses where that is all, or with an error.
+  void end_upstream() {
+    if (std::exchange(upstream_ended_, true)) return;
+    upstream_gone_ = true;
+    const http::Http2Limit limit = upstream_.session.hit_limit();
+    const std::string why = limit == http::Http2Limit::none ? "the upstream ended the connection"
+                                                            : "the upstream's HTTP/2: " + std::string(to_string(limit));
+    for (auto& [id, passage] : passages_) end_early(passage, why);
+    queue_.clear();
+    end_streams();
+    guest_.session.goaway(Http2Error::no_error);
+    wake_writers();
+  }
+
+  void end_early(Passage& passage, const std::string& why) {
+    passage.upstream_closed = true;
+    if (passage.guest_closed) return;
+    if (passage.response_ended) return guest_.session.stop_request(passage.guest, Http2Error::no_error);
     if (!passage.response_begun) return fail(passage, why);
     passage.story.error = why;
     end_both(passage, Http2Error::internal_error);
@@ -423,6 +466,7 @@ class Http2Relay {
       const ByteView body(reinterpret_cast<const std::uint8_t*>(own.body.data()), own.body.size());
       if (!empty && !guest_.session.send_data(stream, body, true)) return;
     }
+    guest_.session.stop_request(stream, Http2Error::no_error);
   }
 
   // Both of its streams are over.
@@ -430,6 +474,9 @@ class Http2Relay {
     const bool upstream_done = passage.upstream == 0 || passage.upstream_closed;
     if (!passage.guest_closed || !upstream_done) return;
     record(passage);
+    // What will never leave the partner's queue is nobody's any more: the rest of the connection needs its window.
+    guest_.session.consume(passage.guest, kAll);
+    upstream_.session.consume(passage.upstream, kAll);
     by_upstream_.erase(passage.upstream);
     passages_.erase(passage.guest);
   }
@@ -454,7 +501,8 @@ class Http2Relay {
   std::unordered_map<StreamId, StreamId> by_upstream_;  // the guest's stream
   std::deque<StreamId> queue_;                          // wait for a slot
   std::vector<Reset> to_reset_;
-  bool upstream_gone_ = false;
+  bool upstream_gone_ = false;  // it takes no more requests
+  bool upstream_ended_ = false;
 };
 
 }  // namespace

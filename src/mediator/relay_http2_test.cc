@@ -1,9 +1,11 @@
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <map>
 
 #include "base/clock.h"
 #include "http/http2_session.h"
+#include "http/test_http2.h"
 #include "mediator/test_relay.h"
 
 namespace microagent::mediator {
@@ -43,7 +45,8 @@ class Peer final : public http::Http2Events {
     }
   }
 
-  bool has_sent_all() const { return output_.empty() && !session.wants_write(); }
+  // Everything is in the socket.
+  bool has_sent() const { return output_.empty() && !session.wants_write(); }
 
   void on_headers(StreamId stream, HeaderList fields, bool end) override {
     seen[stream].fields = std::move(fields);
@@ -117,6 +120,13 @@ class Http2RelayTest : public RelayTest {
     EXPECT_TRUE(stream);
     return stream.value_or(0);
   }
+  // The server's number of the request that came last.
+  StreamId next_request(StreamId before = 0) {
+    EXPECT_TRUE(until([&] { return server_.last > before; }));
+    return server_.last;
+  }
+  std::string status(StreamId stream) { return std::string(header_value(client_.seen[stream].fields, ":status")); }
+
   void deliver_after_the_end(bool says_so) {
     client_.consumes = client_.reads = false;
     const std::string body(900 * 1024, 'x');
@@ -125,7 +135,7 @@ class Http2RelayTest : public RelayTest {
     if (says_so) server_.session.goaway(Http2Error::no_error);
     ASSERT_TRUE(server_.session.submit_response(served, {{":status", "200"}}, false));
     ASSERT_TRUE(server_.session.send_data(served, view(body), true));
-    ASSERT_TRUE(until([&] { return server_.seen[served].closed && server_.has_sent_all(); }));
+    ASSERT_TRUE(until([&] { return server_.seen[served].closed && server_.has_sent(); }));
     upstream_.reset();
     int turns = 0;
     ASSERT_TRUE(until([&] { return ++turns == 50; }));
@@ -138,12 +148,6 @@ class Http2RelayTest : public RelayTest {
     EXPECT_TRUE(is_done());
     EXPECT_EQ(gate_.stories.at(0).error, "");
   }
-  // The server's number of the request that came last.
-  StreamId next_request(StreamId before = 0) {
-    EXPECT_TRUE(until([&] { return server_.last > before; }));
-    return server_.last;
-  }
-  std::string status(StreamId stream) { return std::string(header_value(client_.seen[stream].fields, ":status")); }
 
   Peer client_{Http2Session::Role::client, guest_};
   Peer server_{Http2Session::Role::server, upstream_, true};
@@ -301,6 +305,29 @@ TEST_F(Http2RelayTest, TellsTheGuestThatTheUpstreamIsGone) {
   EXPECT_EQ(gate_.stories.size(), 1u);
 }
 
+TEST_F(Http2RelayTest, EndsTheUpstreamWithTheGuest) {
+  const StreamId asked = ask(request("/one"));
+  next_request();
+  EXPECT_GT(asked, 0);
+  guest_.reset();
+  EXPECT_TRUE(until([&] { return server_.gone; }));
+  EXPECT_TRUE(is_done());
+  // Nobody blames the upstream.
+  EXPECT_TRUE(gate_.failures.empty());
+  ASSERT_EQ(gate_.stories.size(), 1u);
+  EXPECT_EQ(gate_.stories[0].status, 0);
+  EXPECT_EQ(gate_.stories[0].error, "the guest's connection ended");
+}
+
+TEST_F(Http2RelayTest, RecordsAGuestThatBreaksTheProtocol) {
+  ask(request("/one"));
+  next_request();
+  put(guest_, http::frame(NGHTTP2_DATA, 0, 0, {1, 2, 3}));
+  EXPECT_TRUE(until([&] { return client_.told_to_go && client_.gone; }));
+  EXPECT_TRUE(is_done());
+  EXPECT_EQ(gate_.faults, std::vector<std::string>{"an HTTP/2 protocol error"});
+}
+
 // Servers end connections as soon as their last answer is out, whether or not the client has read it by then.
 TEST_F(Http2RelayTest, DeliversWholeResponsesOfAnUpstreamThatIsGone) { deliver_after_the_end(false); }
 TEST_F(Http2RelayTest, DeliversWholeResponsesOfAnUpstreamThatSaidItGoes) { deliver_after_the_end(true); }
@@ -318,13 +345,44 @@ TEST_F(Http2RelayTest, ResetsWhatAnUpstreamThatIsGoneDidNotFinish) {
   EXPECT_TRUE(is_done());
 }
 
-TEST_F(Http2RelayTest, EndsTheUpstreamWithTheGuest) {
-  const StreamId asked = ask(request("/one"));
-  next_request();
-  EXPECT_GT(asked, 0);
-  guest_.reset();
-  EXPECT_TRUE(until([&] { return server_.gone; }));
-  EXPECT_TRUE(is_done());
+// RFC 9113, 8.1; gRPC servers end calls so whose client still has something to say.
+TEST_F(Http2RelayTest, DeliversAnAnswerBeforeItsRequestIsStopped) {
+  const StreamId asked = ask(request("/pkg.Service/Put", "POST"), false);
+  const StreamId served = next_request();
+  ASSERT_TRUE(server_.session.submit_response(served, {{":status", "200"}}, false));
+  ASSERT_TRUE(server_.session.send_data(served, view("enough"), false));
+  ASSERT_TRUE(server_.session.send_trailers(served, {{"grpc-status", "8"}}));
+  server_.turn();  // all of it lies in the relay's socket, with the reset behind it
+  server_.session.reset(served, Http2Error::no_error);
+  server_.turn();
+  ASSERT_TRUE(until([&] { return client_.seen[asked].closed; }));
+  EXPECT_EQ(status(asked), "200");
+  EXPECT_EQ(client_.seen[asked].data, "enough");
+  EXPECT_EQ(client_.seen[asked].trailers, (HeaderList{{"grpc-status", "8"}}));
+  EXPECT_EQ(client_.seen[asked].reset, Http2Error::no_error);
+  ASSERT_TRUE(until([&] { return gate_.stories.size() == 1; }));
+  EXPECT_EQ(gate_.stories[0].error, "");
+}
+
+// Servers that put trailers among the headers would act on them.
+TEST_F(Http2RelayTest, CarriesNoTrailersThatBelongInTheHead) {
+  const StreamId asked = ask(request("/put", "POST"), false);
+  const StreamId served = next_request();
+  ASSERT_TRUE(client_.session.send_trailers(asked, {{"authorization", "Basic eDp5"}}));
+  ASSERT_TRUE(until([&] { return client_.seen[asked].closed && server_.seen[served].closed; }));
+  EXPECT_EQ(client_.seen[asked].reset, Http2Error::protocol_error);
+  EXPECT_FALSE(server_.seen[served].ended);
+  EXPECT_EQ(gate_.faults.size(), 1u);
+  ASSERT_TRUE(until([&] { return gate_.stories.size() == 1; }));
+  EXPECT_EQ(gate_.stories[0].error, gate_.faults[0]);
+}
+
+TEST_F(Http2RelayTest, StopsARequestThatItRefused) {
+  const StreamId asked = ask(request("/refused", "POST"), false);
+  ASSERT_TRUE(until([&] { return client_.seen[asked].closed; }));
+  EXPECT_EQ(client_.seen[asked].data, "no\n");
+  EXPECT_TRUE(client_.seen[asked].ended);
+  EXPECT_EQ(client_.seen[asked].reset, Http2Error::no_error);
 }
 
 TEST_F(Http2RelayTest, LetsTheGuestTryElsewhereWhatAGoingUpstreamDidNotTake) {
@@ -338,20 +396,44 @@ TEST_F(Http2RelayTest, LetsTheGuestTryElsewhereWhatAGoingUpstreamDidNotTake) {
   EXPECT_TRUE(until([&] { return client_.gone; }));
 }
 
+// Streams of a guest that does not read and then resets them, whether the upstream's answers are whole or not: more
+// than a connection's window in all, so that what was dropped must have been given back.
 TEST_F(Http2RelayTest, GivesBackTheWindowOfStreamsThatWereReset) {
   client_.consumes = false;
-  // More than a connection's window in all: what was dropped must have been given back.
-  const std::string piece(512 * 1024, 'x');
+  const std::string piece(900 * 1024, 'x');
   StreamId served = 0;
-  for (int round = 0; round < 24; ++round) {
+  for (unsigned round = 0; round < 32; ++round) {
+    const bool whole = round % 2 == 0;
     const StreamId asked = ask(request("/big"));
     served = next_request(served);
+    client_.reads = false;
     ASSERT_TRUE(server_.session.submit_response(served, {{":status", "200"}}, false));
-    ASSERT_TRUE(server_.session.send_data(served, view(piece), false));
-    ASSERT_TRUE(until([&] { return client_.seen[asked].data.size() >= 60'000; })) << round;
+    ASSERT_TRUE(server_.session.send_data(served, view(piece), whole));
+    ASSERT_TRUE(until([&] { return server_.session.queued(served) == 0 && server_.has_sent(); })) << round;
     client_.session.reset(asked, Http2Error::cancel);
-    ASSERT_TRUE(until([&] { return server_.seen[served].closed; })) << round;
+    ASSERT_TRUE(until([&] { return gate_.stories.size() == round + 1; })) << round;
+    client_.reads = true;
   }
+}
+
+// No window holds responses back that come before the final one.
+TEST_F(Http2RelayTest, DoesNotPileUpInterimResponses) {
+  const StreamId asked = ask(request("/hints"));
+  const StreamId served = next_request();
+  client_.reads = false;
+  const HeaderList hint{{":status", "103"}, {"x-hint", std::string(16 * 1024, 'h')}};
+  constexpr int kHints = 400;
+  for (int count = 0; count < kHints; ++count) {
+    ASSERT_TRUE(server_.session.submit_informational(served, hint));
+    ASSERT_TRUE(until([&] { return server_.has_sent(); }));
+  }
+  ASSERT_TRUE(server_.session.submit_response(served, {{":status", "204"}}, true));
+  ASSERT_TRUE(until([&] { return server_.seen[served].closed; }));
+  client_.reads = true;
+  ASSERT_TRUE(until([&] { return client_.seen[asked].closed; }));
+  EXPECT_EQ(status(asked), "204");
+  EXPECT_GE(client_.seen[asked].informational.size(), 1u);
+  EXPECT_LT(client_.seen[asked].informational.size(), 200u);
 }
 
 }  // namespace

@@ -109,13 +109,19 @@ std::size_t Mediator::end_forbidden_flows() {
   std::size_t killed = 0;
   for (const auto& [id, flow] : flows_) {
     if (flow->phase != Phase::settled || flow->audit_flow == 0 || flow->mediation) continue;
-    const policy::Decision decision = decide(*flow);
-    const bool unread = decision.verdict == policy::Verdict::intercept && !flow->relay;
-    if (decision.allowed() && !unread) continue;
+    if (!is_forbidden(*flow)) continue;
     netd_->kill(id);
     ++killed;
   }
   return killed;
+}
+
+// With the requests that are under way on it: one that goes on for hours is not asked again.
+bool Mediator::is_forbidden(const LiveFlow& flow) const {
+  const policy::Decision decision = decide(flow);
+  if (!decision.allowed()) return true;
+  if (decision.verdict == policy::Verdict::intercept && !flow.relay) return true;  // it goes unread
+  return !std::ranges::all_of(flow.requests, [&](const auto& request) { return decide(flow, request).allowed(); });
 }
 
 Json Mediator::status() const {

@@ -1,14 +1,10 @@
 // What people change and ask while a workspace runs.
 
-#include <sys/mman.h>
 #include <unistd.h>
-
-#include <cstring>
 
 #include "dns/test_messages.h"
 #include "mediator/authority_file.h"
 #include "mediator/test_mediator.h"
-#include "policy/policy_json.h"
 #include "wire/agent.h"
 
 namespace microagent::mediator {
@@ -18,47 +14,6 @@ using Json = nlohmann::json;
 
 class RequestsTest : public MediatorTest {
  protected:
-  void send_request(Json request, int passed = -1) {
-    request["type"] = "request";
-    request["id"] = ++last_request_;
-    std::string text = request.dump();
-    iovec part{text.data(), text.size()};
-    alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int))> control{};
-    msghdr message{};
-    message.msg_iov = &part;
-    message.msg_iovlen = 1;
-    if (passed >= 0) {
-      message.msg_control = control.data();
-      message.msg_controllen = control.size();
-      cmsghdr* rights = CMSG_FIRSTHDR(&message);
-      rights->cmsg_level = SOL_SOCKET;
-      rights->cmsg_type = SCM_RIGHTS;
-      rights->cmsg_len = CMSG_LEN(sizeof(int));
-      std::memcpy(CMSG_DATA(rights), &passed, sizeof passed);
-    }
-    ASSERT_EQ(::sendmsg(supervisor_.get(), &message, MSG_NOSIGNAL), static_cast<ssize_t>(text.size()));
-  }
-
-  Json answer() {
-    const Json answer = Json::parse(next_report());
-    EXPECT_EQ(answer["type"], "answer");
-    EXPECT_EQ(answer["id"], last_request_);
-    return answer;
-  }
-
-  Json ask(Json request) {
-    send_request(std::move(request));
-    return answer();
-  }
-
-  Json change_policy(const std::string& content) {
-    const Fd file(::memfd_create("policy", MFD_CLOEXEC));
-    EXPECT_EQ(::write(file.get(), content.data(), content.size()), static_cast<ssize_t>(content.size()));
-    send_request({{"ask", "policy"}}, file.get());
-    return answer();
-  }
-  Json change_policy(const policy::PolicyText& text) { return change_policy(policy::to_json(text).dump()); }
-
   // The agent's stream of a guest that has greeted.
   Fd greeted() {
     Fd guest = spliced(Protocol::vsock, vsock_endpoint(wire::kHostCid, wire::kAgentHostPort));
@@ -79,7 +34,6 @@ class RequestsTest : public MediatorTest {
 
   std::filesystem::path authority_file() const { return directory_.audit_file().parent_path() / kAuthorityFile; }
 
-  std::uint64_t last_request_ = 0;
   LoopbackSocket server_{SOCK_STREAM};
 };
 
@@ -106,6 +60,31 @@ TEST_F(RequestsTest, ANewPolicyEndsTheFlowsItForbidsAndNoOthers) {
   EXPECT_EQ(all[2]["added"][0], "deny 127.0.0.1:" + std::to_string(server_.port()));
   EXPECT_EQ(all[2]["removed"].size(), 0U);
   EXPECT_EQ(all[3]["end"], "killed");
+}
+
+// One that goes on for hours is not asked again.
+TEST_F(RequestsTest, ANewPolicyEndsARequestThatItForbids) {
+  policy::RuleText rule = policy::rule_text("", "--egress-policy");
+  rule.form = policy::RuleText::Form::host;
+  rule.destination = "127.0.0.1";
+  rule.paths = {"/stream", "/other"};
+  config_.egress.allow = {rule};
+  start();
+  peeked("127.0.0.1", server_.port());
+  Fd upstream;
+  ASSERT_TRUE(loop_.until([&] { return (upstream = server_.accept()).get() >= 0; }));
+  const std::string request = "GET /stream HTTP/1.1\r\nHost: 127.0.0.1:" + std::to_string(server_.port()) + "\r\n\r\n";
+  say(request);
+  const Answer splice = next_answer();
+  ASSERT_EQ(splice.action, Action::splice);
+  put(splice.fd, bytes(request));
+  ASSERT_TRUE(loop_.until([&] { return arrived(upstream) == bytes(request); }));
+
+  config_.egress.allow[0].paths = {"/stream"};
+  EXPECT_EQ(change_policy(config_.egress)["result"]["killed"], 0);
+  config_.egress.allow[0].paths = {"/other"};
+  EXPECT_EQ(change_policy(config_.egress)["result"]["killed"], 1);
+  EXPECT_TRUE(until([&] { return killed_ == std::vector{last_flow_}; }));
 }
 
 TEST_F(RequestsTest, TellsAGuestOfAnAuthorityOnceAnythingIsIntercepted) {

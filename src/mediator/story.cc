@@ -227,6 +227,13 @@ policy::Decision Mediator::decide(const LiveFlow& flow) const {
   return policy::decide(policy_.policy(), surroundings_, flow.facts);
 }
 
+// HTTP/2's CONNECT with a protocol is what GET with an upgrade is to HTTP/1, and many servers turn it into that
+// (RFC 8441, 5). There is no other CONNECT here.
+policy::Decision Mediator::decide(const LiveFlow& flow, policy::Request request) const {
+  if (request.method == "CONNECT") request.method = "GET";
+  return policy::decide_request(policy_.policy(), surroundings_, flow.facts, request);
+}
+
 // Where names do not matter a look costs a way to netd and back and changes nothing but the record. On the ports of the
 // web it is worth that: one address serves many names there, and the record should say which.
 bool Mediator::worth_a_look(const LiveFlow& flow) const {

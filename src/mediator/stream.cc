@@ -3,6 +3,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <boost/asio/post.hpp>
+#include <boost/asio/use_awaitable.hpp>
 #include <cerrno>
 #include <utility>
 
@@ -11,18 +14,23 @@ namespace {
 
 constexpr std::chrono::milliseconds kFarewell{5'000};  // for the last bytes of TLS
 
+constexpr std::size_t kTurn = 1024 * 1024;
+constexpr std::size_t kLeast = 4096;  // what a read costs, however little it brings
+
 class PlainStream final : public Stream {
  public:
   explicit PlainStream(Descriptor descriptor) : descriptor_(std::move(descriptor)) {}
 
   asio::awaitable<Arrival> read_some(MutableBytes into, Deadline deadline) override {
+    if (turn_.is_over()) co_await asio::post(descriptor_.get_executor(), asio::use_awaitable);
     for (;;) {
       const ssize_t count = ::read(descriptor_.native_handle(), into.data(), into.size());
-      if (count > 0) co_return Arrival{static_cast<std::size_t>(count), StreamEnd::none};
+      if (count > 0) co_return turn_.counted(static_cast<std::size_t>(count));
       if (count == 0) co_return Arrival{0, StreamEnd::finished};
       if (errno == EINTR) continue;
       if (errno == ECONNRESET) co_return Arrival{0, StreamEnd::cut_off};
       if (errno != EAGAIN && errno != EWOULDBLOCK) co_return Arrival{0, StreamEnd::failed};
+      turn_.begin();
       const Wait wait = co_await wait_readable(descriptor_, deadline);
       if (wait == Wait::timed_out) co_return Arrival{0, StreamEnd::timed_out};
       if (wait == Wait::failed) co_return Arrival{0, StreamEnd::failed};
@@ -42,6 +50,7 @@ class PlainStream final : public Stream {
 
  private:
   Descriptor descriptor_;
+  Turn turn_;
 };
 
 StreamEnd end_of(tls::Stop stop) {
@@ -53,6 +62,17 @@ StreamEnd end_of(tls::Stop stop) {
 }
 
 }  // namespace
+
+bool Turn::is_over() {
+  if (taken_ < kTurn) return false;
+  taken_ = 0;
+  return true;
+}
+
+Arrival Turn::counted(std::size_t bytes) {
+  taken_ += std::max(bytes, kLeast);
+  return {bytes, StreamEnd::none};
+}
 
 StreamPtr plain_stream(Descriptor descriptor) { return std::make_unique<PlainStream>(std::move(descriptor)); }
 
@@ -78,13 +98,15 @@ asio::awaitable<std::string> TlsStream::handshake(Deadline deadline) {
 
 // Fills `into` as far as whole records are there: one write at the other end for many of them.
 asio::awaitable<Arrival> TlsStream::read_some(MutableBytes into, Deadline deadline) {
+  if (turn_.is_over()) co_await asio::post(descriptor_.get_executor(), asio::use_awaitable);
   std::size_t taken = 0;
   for (;;) {
     const auto count = connection_.read(into.subspan(taken));
     if (count) taken += *count;
-    if (taken == into.size() || (!count && taken > 0)) co_return Arrival{taken, StreamEnd::none};
+    if (taken == into.size() || (!count && taken > 0)) co_return turn_.counted(taken);
     if (count) continue;
     if (!count.error().waits()) co_return Arrival{0, end_of(count.error().stop)};
+    turn_.begin();
     const Wait wait = co_await wait_for(count.error().stop, deadline);
     if (wait == Wait::timed_out) co_return Arrival{0, StreamEnd::timed_out};
     if (wait == Wait::failed) co_return Arrival{0, StreamEnd::failed};

@@ -25,6 +25,17 @@ struct Arrival {
   StreamEnd end = StreamEnd::none;
 };
 
+// A peer that is faster than we are never makes its reader wait. The other flows must have their turn all the same.
+class Turn {
+ public:
+  bool is_over();  // and another begins
+  Arrival counted(std::size_t bytes);
+  void begin() { taken_ = 0; }
+
+ private:
+  std::size_t taken_ = 0;
+};
+
 // One coroutine at a time may read and another may write. A read that is cancelled has taken nothing.
 class Stream {
  public:
@@ -66,6 +77,7 @@ class TlsStream final : public Stream {
   Descriptor descriptor_;
   tls::Connection connection_;  // on the descriptor's number
   std::uint8_t alert_ = 0;
+  Turn turn_;
 };
 
 }  // namespace microagent::mediator

@@ -2,6 +2,11 @@
 
 // A mediator with make-believe ends of netd and the supervisor, and a resolver on loopback.
 
+#include <sys/mman.h>
+#include <sys/socket.h>
+
+#include <array>
+#include <cstring>
 #include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -15,6 +20,7 @@
 #include "mediator/mediator.h"
 #include "mediator/test_directory.h"
 #include "mediator/test_loop.h"
+#include "policy/policy_json.h"
 
 namespace microagent::mediator {
 
@@ -143,6 +149,48 @@ class MediatorTest : public testing::Test {
     return directory_.records();
   }
 
+  // What people ask, by way of the supervisor.
+  void send_request(nlohmann::json request, int passed = -1) {
+    request["type"] = "request";
+    request["id"] = ++last_request_;
+    std::string text = request.dump();
+    iovec part{text.data(), text.size()};
+    alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int))> control{};
+    msghdr message{};
+    message.msg_iov = &part;
+    message.msg_iovlen = 1;
+    if (passed >= 0) {
+      message.msg_control = control.data();
+      message.msg_controllen = control.size();
+      cmsghdr* rights = CMSG_FIRSTHDR(&message);
+      rights->cmsg_level = SOL_SOCKET;
+      rights->cmsg_type = SCM_RIGHTS;
+      rights->cmsg_len = CMSG_LEN(sizeof(int));
+      std::memcpy(CMSG_DATA(rights), &passed, sizeof passed);
+    }
+    ASSERT_EQ(::sendmsg(supervisor_.get(), &message, MSG_NOSIGNAL), static_cast<ssize_t>(text.size()));
+  }
+
+  nlohmann::json answer() {
+    const nlohmann::json answer = nlohmann::json::parse(next_report());
+    EXPECT_EQ(answer["type"], "answer");
+    EXPECT_EQ(answer["id"], last_request_);
+    return answer;
+  }
+
+  nlohmann::json ask(nlohmann::json request) {
+    send_request(std::move(request));
+    return answer();
+  }
+
+  nlohmann::json change_policy(const std::string& content) {
+    const Fd file(::memfd_create("policy", MFD_CLOEXEC));
+    EXPECT_EQ(::write(file.get(), content.data(), content.size()), static_cast<ssize_t>(content.size()));
+    send_request({{"ask", "policy"}}, file.get());
+    return answer();
+  }
+  nlohmann::json change_policy(const policy::PolicyText& text) { return change_policy(policy::to_json(text).dump()); }
+
   bool ended() {
     return loop_.until([&] {
       loop_.io.run_one_for(std::chrono::milliseconds(1));
@@ -161,6 +209,7 @@ class MediatorTest : public testing::Test {
   std::map<flow::BudgetId, flow::Limits> limits_;
   std::vector<flow::FlowId> killed_;
   bool severed_ = false;
+  std::uint64_t last_request_ = 0;
 };
 
 }  // namespace microagent::mediator

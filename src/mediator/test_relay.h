@@ -93,8 +93,8 @@ class RelayTest : public testing::Test {
     return loop_.until([&] { return done_; });
   }
 
+  TestGate gate_;  // outlives the coroutines that the loop destroys, which tell it their stories
   TestLoop loop_;
-  TestGate gate_;
   Fd guest_, upstream_;
   StreamPtr relays_guest_, relays_upstream_;
   bool done_ = false;

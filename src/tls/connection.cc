@@ -5,6 +5,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 #include "tls/connection_state.h"
 
@@ -50,7 +51,10 @@ Trouble trouble(Connection::State& state, int result) {
     case SSL_ERROR_WANT_READ: return {Stop::want_read, {}};
     case SSL_ERROR_WANT_WRITE: return {Stop::want_write, {}};
     case SSL_ERROR_ZERO_RETURN: return {Stop::ended, {}};
-    case SSL_ERROR_SYSCALL: state.end = system_trouble(state, error_number); break;
+    case SSL_ERROR_SYSCALL:
+      state.end = system_trouble(state, error_number);
+      state.socket_failed = true;
+      break;
     default: state.end = protocol_trouble(state); break;
   }
   return *state.end;
@@ -132,13 +136,18 @@ Outcome<std::size_t> Connection::read(MutableBytes into) {
 }
 
 Outcome<std::size_t> Connection::write(ByteView bytes) {
+  if (state_->write_end) return tl::unexpected(*state_->write_end);
+  if (state_->end) return tl::unexpected(*state_->end);
   std::size_t count = 0;
-  return run(*state_, [&](SSL* ssl) { return SSL_write_ex(ssl, bytes.data(), bytes.size(), &count); }).map([&] {
-    return count;
-  });
+  const auto done = run(*state_, [&](SSL* ssl) { return SSL_write_ex(ssl, bytes.data(), bytes.size(), &count); });
+  if (done) return count;
+  // A peer that hung up may have answered before.
+  if (state_->socket_failed) state_->write_end = std::exchange(state_->end, std::nullopt);
+  return tl::unexpected(done.error());
 }
 
 Outcome<void> Connection::close_notify() {
+  if (state_->write_end) return tl::unexpected(*state_->write_end);
   // 0 says that the peer has not closed its side yet, which is no concern of this one.
   return run(*state_, [](SSL* ssl) {
     const int result = SSL_shutdown(ssl);

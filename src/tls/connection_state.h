@@ -14,8 +14,10 @@ namespace microagent::tls {
 
 struct Connection::State {
   Socket socket;
-  SslPtr ssl;                  // before what its BIO uses is gone
-  std::optional<Trouble> end;  // after which OpenSSL must not be asked again
+  SslPtr ssl;                        // before what its BIO uses is gone
+  std::optional<Trouble> end;        // after which OpenSSL must not be asked again
+  std::optional<Trouble> write_end;  // the peer takes no more, but what it said before can be read
+  bool socket_failed = false;        // which is not TLS's fault
 
   std::string alpn;  // of a server: the one protocol to choose
 

@@ -147,6 +147,25 @@ TEST_P(Server, SurvivesAWriteToAPeerThatIsGone) {
   EXPECT_THAT(wrote.error().text, HasSubstr("pipe"));
 }
 
+// Who refuses a long request answers and hangs up while it is still on its way.
+TEST_P(Server, ReadsWhatAPeerSaidBeforeItWasGone) {
+  Pair pair;
+  Connection server = server_.accept(pair.far.get(), authority_.issue("a.example").value(), "").value();
+  Connection client = testing::call(any_client_.get(), pair.near.get(), "a.example");
+  ASSERT_TRUE(testing::shake_hands(client, server).done());
+  const std::string words = "no", request(64 * 1024, 'x');
+  ASSERT_TRUE(client.write(ByteView(reinterpret_cast<const std::uint8_t*>(words.data()), words.size())));
+  pair.near.reset();
+  const ByteView more(reinterpret_cast<const std::uint8_t*>(request.data()), request.size());
+  ASSERT_EQ(server.write(more).error().stop, Stop::failed);
+  std::array<std::uint8_t, 16> heard{};
+  ASSERT_EQ(server.read(heard).value_or(0), words.size());
+  EXPECT_EQ(heard[0], 'n');
+  EXPECT_FALSE(server.read(heard).has_value());
+  EXPECT_EQ(server.write(more).error().stop, Stop::failed);
+  EXPECT_FALSE(server.close_notify().has_value());
+}
+
 TEST_P(Server, TakesAHandshakeByteByByte) {
   Pair to_client, to_server;
   Connection server = server_.accept(to_server.far.get(), authority_.issue("a.example").value(), "").value();
