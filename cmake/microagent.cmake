@@ -27,7 +27,7 @@ endif()
 set(MICROAGENT_NO_EXCEPTIONS base wire archive flow virtio netstack netd init)
 
 # The folders that know Boost.Asio.
-set(MICROAGENT_ASYNC mediator supervisor tls http credentials)
+set(MICROAGENT_ASYNC aio mediator supervisor tls http credentials)
 
 function(microagent_flags target folder)
   target_link_libraries(${target} PUBLIC microagent_options)

@@ -12,7 +12,6 @@
 #include "base/check.h"
 #include "mediator/dns_service.h"
 #include "mediator/io.h"
-#include "mediator/spawn.h"
 
 namespace microagent::mediator {
 namespace {

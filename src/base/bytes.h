@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <cstring>
 #include <span>
+#include <string_view>
 #include <type_traits>
 
 namespace microagent {
@@ -55,6 +56,11 @@ template <typename T>
   requires std::is_trivially_copyable_v<T>
 ByteView bytes_of(const T& object) {
   return {reinterpret_cast<const std::uint8_t*>(&object), sizeof(T)};
+}
+
+// The bytes of a text, where it lies.
+inline ByteView text_bytes(std::string_view text) {
+  return {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()};
 }
 
 // Reads from a span without ever leaving it. A read that does not fit fails and consumes nothing.

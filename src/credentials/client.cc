@@ -59,16 +59,16 @@ void Client::refuse(std::size_t swap, std::uint64_t version) {
 
 asio::awaitable<void> Client::ask(std::shared_ptr<State> state, std::size_t swap, std::uint64_t refused) {
   const Ask question{static_cast<std::uint32_t>(swap), 0, refused};
-  if (co_await send_all(state->socket, bytes_of(question))) co_return;
+  if (co_await write_all(state->socket, bytes_of(question), kNever)) co_return;
   give_up(*state, "the process that holds the credentials has ended");
 }
 
 asio::awaitable<void> Client::receive(std::shared_ptr<State> state) {
   Secret packet(kMaxAnswer + 1);
   for (;;) {
-    const std::size_t size = co_await read_some(state->socket, as_bytes(packet.bytes()));
+    const std::size_t size = co_await read_some(state->socket, mutable_bytes(packet.bytes()), kNever);
     if (size == 0) co_return give_up(*state, "the process that holds the credentials has ended");
-    auto answer = parse_answer(as_bytes(packet.view().substr(0, size)));
+    auto answer = parse_answer(text_bytes(packet.view().substr(0, size)));
     if (!answer || answer->swap >= state->entries.size()) {
       co_return give_up(*state, "the process that holds the credentials does not say what it should");
     }

@@ -33,7 +33,7 @@ class Line {
   }
 
   asio::awaitable<bool> write(ByteView bytes) {
-    if (!connection_) co_return co_await send_all(descriptor_, bytes);
+    if (!connection_) co_return co_await write_all(descriptor_, bytes, kNever);
     while (!bytes.empty()) {
       const auto count = connection_->write(bytes);
       if (count) bytes = bytes.subspan(*count);
@@ -44,7 +44,7 @@ class Line {
 
   // Nothing when it failed or was cut off; 0 at its end.
   asio::awaitable<std::optional<std::size_t>> read(MutableBytes into) {
-    if (!connection_) co_return co_await read_some(descriptor_, into);
+    if (!connection_) co_return co_await read_some(descriptor_, into, kNever);
     for (;;) {
       const auto count = connection_->read(into);
       if (count) co_return *count;
@@ -59,7 +59,9 @@ class Line {
   }
 
   asio::awaitable<bool> wait(tls::Stop stop) {
-    return wait_for(descriptor_, stop == tls::Stop::want_write ? Descriptor::wait_write : Descriptor::wait_read);
+    const bool writes = stop == tls::Stop::want_write;
+    const Wait wait = co_await (writes ? wait_writable(descriptor_, kNever) : wait_readable(descriptor_, kNever));
+    co_return wait == Wait::ready;
   }
 
   Descriptor descriptor_;
@@ -119,7 +121,7 @@ class NetFetcher final : public Fetcher {
     if (!line) co_return fail(line.error());
     if (const std::string why = co_await (*line)->shake_hands(); !why.empty()) co_return failed(why);
     const Secret text = encode(request);
-    if (!co_await (*line)->write(as_bytes(text.view()))) co_return failed("it did not take the request");
+    if (!co_await (*line)->write(text_bytes(text.view()))) co_return failed("it did not take the request");
     co_return co_await receive(**line, request);
   }
 
@@ -167,7 +169,7 @@ class NetFetcher final : public Fetcher {
     bool ended = false;
     const auto more = [&]() -> asio::awaitable<bool> {
       if (size == buffer.size()) co_return false;
-      const auto count = co_await line.read(as_bytes(buffer.bytes()).subspan(size));
+      const auto count = co_await line.read(mutable_bytes(buffer.bytes()).subspan(size));
       if (!count) co_return false;
       ended = *count == 0;
       size += *count;
@@ -178,7 +180,7 @@ class NetFetcher final : public Fetcher {
     while (head.state() == http::HeadReader::State::incomplete) {
       const std::size_t before = size;
       if (!co_await more() || ended) co_return failed("it ended the connection without an answer");
-      head_size += head.feed(as_bytes(buffer.view().substr(before, size - before)));
+      head_size += head.feed(text_bytes(buffer.view().substr(before, size - before)));
       if (head.state() == http::HeadReader::State::complete && http::is_interim(head.message())) {
         co_return failed("it answered in a way that was not asked for");
       }
@@ -193,7 +195,7 @@ class NetFetcher final : public Fetcher {
     std::size_t read = head_size;
     std::vector<std::pair<std::size_t, std::size_t>> payload;
     while (!body.done()) {
-      const auto piece = body.next(as_bytes(buffer.view().substr(read, size - read)));
+      const auto piece = body.next(text_bytes(buffer.view().substr(read, size - read)));
       if (body.fault() != http::BodyFault::none) co_return failed("its answer is malformed");
       if (piece.size > 0) {
         if (piece.payload) payload.emplace_back(read, piece.size);

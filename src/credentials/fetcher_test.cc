@@ -31,30 +31,30 @@ class FetcherTest : public testing::Test {
     std::optional<tls::Connection> tls;
     if (tls_ != nullptr) tls.emplace(tls::testing::serve(tls_, descriptor.native_handle()));
     const auto wait = [&](const tls::Trouble& trouble) {
-      return wait_for(descriptor,
-                      trouble.stop == tls::Stop::want_write ? Descriptor::wait_write : Descriptor::wait_read);
+      return trouble.stop == tls::Stop::want_write ? wait_writable(descriptor, kNever)
+                                                   : wait_readable(descriptor, kNever);
     };
     while (tls) {
       const auto done = tls->handshake();
       if (done) break;
-      if (!done.error().waits() || !co_await wait(done.error())) co_return;
+      if (!done.error().waits() || co_await wait(done.error()) != Wait::ready) co_return;
     }
     std::array<std::uint8_t, 4096> piece{};
     while (request_.find(until_) == std::string::npos) {
       std::size_t count = 0;
       if (tls) {
         const auto read = tls->read(piece);
-        if (!read && (!read.error().waits() || !co_await wait(read.error()))) co_return;
+        if (!read && (!read.error().waits() || co_await wait(read.error()) != Wait::ready)) co_return;
         if (read) count = *read;
       } else {
-        count = co_await read_some(descriptor, piece);
+        count = co_await read_some(descriptor, piece, kNever);
         if (count == 0) co_return;
       }
       request_.append(reinterpret_cast<const char*>(piece.data()), count);
     }
-    if (!tls) co_await send_all(descriptor, as_bytes(std::string_view(answer_)));
-    else if (tls->write(as_bytes(std::string_view(answer_)))) static_cast<void>(tls->close_notify());
-    if (silent_) co_await wait_for(descriptor, Descriptor::wait_read);
+    if (!tls) co_await write_all(descriptor, text_bytes(answer_), kNever);
+    else if (tls->write(text_bytes(answer_))) static_cast<void>(tls->close_notify());
+    if (silent_) co_await wait_readable(descriptor, kNever);
   }
 
   Result<FetchResponse> fetch(std::string form, std::chrono::milliseconds patience = std::chrono::seconds(20)) {

@@ -110,7 +110,7 @@ asio::awaitable<Output> collect(Descriptor output, Descriptor pidfd) {
   Secret buffer(kMaxSecret + 2);
   std::size_t size = 0;
   while (size < buffer.size()) {
-    const std::size_t count = co_await read_some(output, as_bytes(buffer.bytes()).subspan(size));
+    const std::size_t count = co_await read_some(output, mutable_bytes(buffer.bytes()).subspan(size), kNever);
     if (count == 0) break;
     size += count;
   }
@@ -118,7 +118,7 @@ asio::awaitable<Output> collect(Descriptor output, Descriptor pidfd) {
   collected.too_long = size == buffer.size();
   buffer.cut(size);
   collected.text = std::move(buffer);
-  if (!collected.too_long) co_await wait_for(pidfd, Descriptor::wait_read);
+  if (!collected.too_long) co_await wait_readable(pidfd, kNever);
   co_return collected;
 }
 

@@ -31,7 +31,7 @@ class Server {
   asio::awaitable<void> serve() {
     std::array<std::uint8_t, sizeof(Ask) + 1> packet{};
     for (;;) {
-      const std::size_t size = co_await read_some(socket_, packet);
+      const std::size_t size = co_await read_some(socket_, packet, kNever);
       const auto ask = parse_ask(ByteView(packet).first(size));
       if (!ask) break;
       asio::co_spawn(io_, answer(*ask), [](const std::exception_ptr& thrown) {
@@ -45,7 +45,7 @@ class Server {
   asio::awaitable<void> answer(Ask ask) {
     const auto credential = co_await keeper_.obtain(ask.swap, ask.refused);
     const Secret packet = encode_answer(ask.swap, credential);
-    if (!co_await send_all(socket_, as_bytes(packet.view()))) io_.stop();
+    if (!co_await write_all(socket_, text_bytes(packet.view()), kNever)) io_.stop();
   }
 
   asio::io_context& io_;

@@ -112,7 +112,7 @@ void SecretMask::finish(std::vector<std::uint8_t>& out) {
 std::string mask_secrets(const std::shared_ptr<const SecretForms>& forms, std::string_view text) {
   SecretMask mask(forms);
   std::vector<std::uint8_t> out;
-  mask.feed({reinterpret_cast<const std::uint8_t*>(text.data()), text.size()}, out);
+  mask.feed(text_bytes(text), out);
   mask.finish(out);
   return {out.begin(), out.end()};
 }

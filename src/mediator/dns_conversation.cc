@@ -11,7 +11,7 @@
 #include <deque>
 #include <memory>
 
-#include "mediator/spawn.h"
+#include "mediator/io.h"
 
 namespace microagent::mediator {
 namespace {
@@ -127,7 +127,7 @@ asio::awaitable<void> converse(Descriptor socket, dns::Transport transport, Answ
   const auto conversation = std::make_shared<Conversation>(std::move(socket), transport, std::move(answer));
   for (bool goes_on = true; goes_on;) {
     while (!has_room(*conversation)) {
-      co_await conversation->progress.async_wait(asio::as_tuple(asio::use_awaitable));
+      co_await conversation->progress.async_wait(kAsTuple);
     }
     const bool datagrams = transport == dns::Transport::udp;
     goes_on = co_await (datagrams ? take_more_datagrams(conversation) : take_framed(conversation));

@@ -13,8 +13,8 @@
 #include "dns/names.h"
 #include "mediator/dns_conversation.h"
 #include "mediator/explanation.h"
+#include "mediator/io.h"
 #include "mediator/resolver_exchange.h"
-#include "mediator/spawn.h"
 
 namespace microagent::mediator {
 namespace {
@@ -162,7 +162,7 @@ asio::awaitable<bool> DnsService::take_turn() {
   if (waiting_.size() >= kMaxWaiting) co_return false;
   asio::steady_timer turn(executor_, in(dns::kLookupCeiling));
   const auto place = waiting_.insert(waiting_.end(), &turn);
-  const auto [ended] = co_await turn.async_wait(asio::as_tuple(asio::use_awaitable));
+  const auto [ended] = co_await turn.async_wait(kAsTuple);
   if (ended) co_return true;  // leave_turn() has taken us off the list and given us its place
   waiting_.erase(place);
   co_return false;

@@ -6,7 +6,7 @@
 #include <array>
 #include <cerrno>
 
-#include "mediator/spawn.h"
+#include "mediator/io.h"
 
 namespace microagent::mediator {
 namespace {

@@ -28,8 +28,7 @@ asio::awaitable<void> part_from(Descriptor& stream) {
 }
 
 asio::awaitable<void> serve_answer(Descriptor stream, std::string answer) {
-  const ByteView bytes(reinterpret_cast<const std::uint8_t*>(answer.data()), answer.size());
-  if (!co_await write_all(stream, bytes, in(kPatience))) co_return;
+  if (!co_await write_all(stream, text_bytes(answer), in(kPatience))) co_return;
   co_await part_from(stream);
 }
 

@@ -19,7 +19,6 @@
 namespace microagent::mediator {
 namespace {
 
-constexpr auto kAsTuple = asio::as_tuple(asio::use_awaitable);
 using Dialled = tl::expected<Fd, DialError>;
 
 // A Unix listener whose queue is full gives no sign when it no longer is.

@@ -13,9 +13,9 @@
 #include "mediator/endpoint.h"
 #include "mediator/explanation.h"
 #include "mediator/guest_http.h"
+#include "mediator/io.h"
 #include "mediator/mediator.h"
 #include "mediator/relay.h"
-#include "mediator/spawn.h"
 #include "policy/host.h"
 
 namespace microagent::mediator {
@@ -273,7 +273,7 @@ asio::awaitable<void> Mediator::relay_as(FlowPtr flow, Stream& guest, Stream& up
 asio::awaitable<void> Mediator::wait_until_gone(FlowPtr flow) {
   if (!flow->relay) flow->relay = std::make_unique<asio::steady_timer>(io_.get_executor(), kNever);
   while (flow->relay->expiry() > std::chrono::steady_clock::now()) {
-    co_await flow->relay->async_wait(asio::as_tuple(asio::use_awaitable));
+    co_await flow->relay->async_wait(kAsTuple);
   }
 }
 

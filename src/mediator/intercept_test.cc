@@ -91,8 +91,7 @@ class InterceptTest : public MediatorTest {
   }
 
   void write(tls::Connection& connection, std::string_view text) {
-    const ByteView bytes(reinterpret_cast<const std::uint8_t*>(text.data()), text.size());
-    EXPECT_EQ(connection.write(bytes).value_or(0), text.size());
+    EXPECT_EQ(connection.write(text_bytes(text)).value_or(0), text.size());
   }
   void expect(tls::Connection& connection, std::string_view text) {
     std::string all;

@@ -8,7 +8,7 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
-#include "mediator/spawn.h"
+#include "mediator/io.h"
 
 namespace microagent::mediator {
 namespace {
@@ -77,7 +77,6 @@ void MediationChannel::release(bool failed) {
 }
 
 asio::awaitable<void> MediationChannel::look_after() {
-  constexpr auto kAsTuple = asio::as_tuple(asio::use_awaitable);
   asio::steady_timer rest(executor_);
   for (std::chrono::milliseconds retry = kFirstRetry;;) {
     // Closed as soon as it stands.

@@ -8,8 +8,8 @@
 
 #include "base/log.h"
 #include "mediator/authority_file.h"
+#include "mediator/io.h"
 #include "mediator/mediation_records.h"
-#include "mediator/spawn.h"
 #include "wire/agent.h"
 
 namespace microagent::mediator {
@@ -144,7 +144,7 @@ asio::awaitable<void> Mediator::write_counts() {
   asio::steady_timer timer(io_);
   for (;;) {
     timer.expires_after(Recorder::kSweep);
-    co_await timer.async_wait(asio::as_tuple(asio::use_awaitable));
+    co_await timer.async_wait(kAsTuple);
     recorder_.write_counts(std::chrono::steady_clock::now());
   }
 }

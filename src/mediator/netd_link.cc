@@ -7,7 +7,7 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <cerrno>
 
-#include "mediator/spawn.h"
+#include "mediator/io.h"
 
 namespace microagent::mediator {
 namespace {

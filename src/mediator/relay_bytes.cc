@@ -27,9 +27,7 @@ asio::awaitable<bool> pump(Stream& from, Stream& to) {
 // Returns only when the direction is broken; a direction that ended in order leaves the end to the other one.
 asio::awaitable<void> break_on_failure(Stream& from, Stream& to, int& open) {
   if (!co_await pump(from, to)) co_return;
-  if (--open == 0) co_return;
-  asio::steady_timer forever(from.descriptor().get_executor(), kNever);
-  co_await forever.async_wait(asio::as_tuple(asio::use_awaitable));
+  if (--open > 0) co_await forever();
 }
 
 }  // namespace

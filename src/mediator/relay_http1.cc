@@ -24,10 +24,6 @@ using namespace asio::experimental::awaitable_operators;
 constexpr std::size_t kPiece = 64 * 1024;
 constexpr std::chrono::milliseconds kHeadTimeout{60'000};  // from a head's first byte to its last
 
-ByteView view(std::string_view text) {
-  return ByteView(reinterpret_cast<const std::uint8_t*>(text.data()), text.size());
-}
-
 // What a stream has given and nobody has taken.
 class Inflow {
  public:
@@ -121,7 +117,7 @@ class Http1Relay {
   asio::awaitable<bool> carry(const http::RequestMessage& request, bool fresh, bool json) {
     const std::string head = encode_head(request);
     answers_ = false;
-    if (!co_await upstream_->write_all(view(head), kNever)) {
+    if (!co_await upstream_->write_all(text_bytes(head), kNever)) {
       co_return co_await fail_upstream(request, fresh, json, "the upstream took no request");
     }
     http::BodyReader body(request_framing(request));
@@ -169,12 +165,6 @@ class Http1Relay {
     co_return co_await refuse(request, refused, json);
   }
 
-  // Until the other branch ends.
-  asio::awaitable<void> forever() {
-    asio::steady_timer timer(guest_.descriptor().get_executor(), kNever);
-    co_await timer.async_wait(asio::as_tuple(asio::use_awaitable));
-  }
-
   // All responses to one request: as many interim ones as there are, and the final one.
   asio::awaitable<bool> respond(const http::RequestMessage& request, bool fresh, bool json) {
     for (;;) {
@@ -198,7 +188,7 @@ class Http1Relay {
       }
       const std::string head = encode_head(response);
       answers_ = true;
-      if (!co_await guest_.write_all(view(head), kNever)) co_return give_up("the guest took no response");
+      if (!co_await guest_.write_all(text_bytes(head), kNever)) co_return give_up("the guest took no response");
       answers_ = !is_interim(response);
       if (!answers_) continue;
       story_.status = response.status;
@@ -270,7 +260,7 @@ class Http1Relay {
   asio::awaitable<bool> refuse(http::RequestMessage request, Refused refused, bool json, bool keep = false) {
     const http::OwnResponse own = own_response(request, refused.status, json, std::move(refused.body), keep);
     const std::string answer = encode_head(own.head) + own.body;
-    if (!co_await guest_.write_all(view(answer), kNever)) co_return false;
+    if (!co_await guest_.write_all(text_bytes(answer), kNever)) co_return false;
     if (keep) co_return true;
     co_await guest_.finish();
     co_return false;

@@ -150,13 +150,7 @@ class Http2Relay {
     co_await serve(upstream_);
     if (is_cancelled(co_await asio::this_coro::cancellation_state)) co_return;
     end_upstream();
-    co_await forever(upstream_);
-  }
-
-  // Until the other branch ends.
-  static asio::awaitable<void> forever(Side& side) {
-    asio::steady_timer timer(side.stream.descriptor().get_executor(), kNever);
-    co_await timer.async_wait(asio::as_tuple(asio::use_awaitable));
+    co_await forever();
   }
 
   // Until the peer is gone. One that broke the protocol is heard no more, but the writer still tells it so.
@@ -170,7 +164,7 @@ class Http2Relay {
       wake_writers();
       if (goes_on) continue;
       if (&side == &upstream_) end_upstream();
-      co_return co_await forever(side);
+      co_return co_await forever();
     }
   }
 
@@ -190,7 +184,7 @@ class Http2Relay {
       }
       if (side.session.is_finished()) co_return;
       side.wake.expires_at(kNever);
-      co_await side.wake.async_wait(asio::as_tuple(asio::use_awaitable));
+      co_await side.wake.async_wait(kAsTuple);
     }
   }
 
@@ -463,8 +457,7 @@ class Http2Relay {
       const http::OwnResponse own = own_response(asked, refused.status, json, refused.body);
       const bool empty = own.body.empty();
       if (!guest_.session.submit_response(stream, http2_fields(own.head), empty)) return;
-      const ByteView body(reinterpret_cast<const std::uint8_t*>(own.body.data()), own.body.size());
-      if (!empty && !guest_.session.send_data(stream, body, true)) return;
+      if (!empty && !guest_.session.send_data(stream, text_bytes(own.body), true)) return;
     }
     guest_.session.stop_request(stream, Http2Error::no_error);
   }

@@ -82,10 +82,6 @@ class Peer final : public http::Http2Events {
   std::vector<std::uint8_t> output_;
 };
 
-ByteView view(std::string_view text) {
-  return ByteView(reinterpret_cast<const std::uint8_t*>(text.data()), text.size());
-}
-
 HeaderList request(std::string_view path, std::string_view method = "GET") {
   return {{":method", std::string(method)},
           {":scheme", "https"},
@@ -134,7 +130,7 @@ class Http2RelayTest : public RelayTest {
     const StreamId served = next_request();
     if (says_so) server_.session.goaway(Http2Error::no_error);
     ASSERT_TRUE(server_.session.submit_response(served, {{":status", "200"}}, false));
-    ASSERT_TRUE(server_.session.send_data(served, view(body), true));
+    ASSERT_TRUE(server_.session.send_data(served, text_bytes(body), true));
     ASSERT_TRUE(until([&] { return server_.seen[served].closed && server_.has_sent(); }));
     upstream_.reset();
     int turns = 0;
@@ -161,7 +157,7 @@ TEST_F(Http2RelayTest, CarriesARequestAndItsResponse) {
   const HeaderList answer{{":status", "200"}, {"x-one", "1"}, {"content-type", "text/plain"}};
   ASSERT_TRUE(server_.session.submit_informational(served, {{":status", "103"}, {"link", "</a>"}}));
   ASSERT_TRUE(server_.session.submit_response(served, answer, false));
-  ASSERT_TRUE(server_.session.send_data(served, view("hello"), false));
+  ASSERT_TRUE(server_.session.send_data(served, text_bytes("hello"), false));
   ASSERT_TRUE(server_.session.send_trailers(served, {{"grpc-status", "0"}}));
   ASSERT_TRUE(until([&] { return client_.seen[asked].closed; }));
   EXPECT_EQ(client_.seen[asked].informational.size(), 1u);
@@ -179,9 +175,9 @@ TEST_F(Http2RelayTest, StreamsBothWaysAtOnce) {
   const StreamId served = next_request();
   ASSERT_TRUE(server_.session.submit_response(served, {{":status", "200"}}, false));
   for (int turn = 1; turn <= 5; ++turn) {
-    ASSERT_TRUE(client_.session.send_data(asked, view("ping"), false));
+    ASSERT_TRUE(client_.session.send_data(asked, text_bytes("ping"), false));
     ASSERT_TRUE(until([&] { return server_.seen[served].data.size() == 4u * static_cast<unsigned>(turn); }));
-    ASSERT_TRUE(server_.session.send_data(served, view("pong"), false));
+    ASSERT_TRUE(server_.session.send_data(served, text_bytes("pong"), false));
     ASSERT_TRUE(until([&] { return client_.seen[asked].data.size() == 4u * static_cast<unsigned>(turn); }));
   }
   ASSERT_TRUE(client_.session.send_data(asked, {}, true));
@@ -199,7 +195,7 @@ TEST_F(Http2RelayTest, CarriesManyStreamsAtOnce) {
       if (std::exchange(answered[stream], true)) continue;
       const std::string path(header_value(seen.fields, ":path"));
       EXPECT_TRUE(server_.session.submit_response(stream, {{":status", "200"}}, false));
-      EXPECT_TRUE(server_.session.send_data(stream, view(path), true));
+      EXPECT_TRUE(server_.session.send_data(stream, text_bytes(path), true));
     }
     return std::ranges::all_of(asked, [&](StreamId stream) { return client_.seen[stream].closed; });
   }));
@@ -220,7 +216,7 @@ TEST_F(Http2RelayTest, StopsTheUpstreamWhereTheGuestDoesNotRead) {
   // Nothing moves any more long before all is sent.
   ASSERT_TRUE(until([&] {
     if (given < kAll && server_.session.queued(served) < piece.size()) {
-      EXPECT_TRUE(server_.session.send_data(served, view(piece), false));
+      EXPECT_TRUE(server_.session.send_data(served, text_bytes(piece), false));
       given += piece.size();
     }
     const std::size_t now = client_.seen[asked].data.size() + given;
@@ -239,7 +235,7 @@ TEST_F(Http2RelayTest, StopsTheUpstreamWhereTheGuestDoesNotRead) {
   ASSERT_TRUE(until([&] {
     if (given < kAll && server_.session.queued(served) < piece.size()) {
       given += piece.size();
-      EXPECT_TRUE(server_.session.send_data(served, view(piece), given == kAll));
+      EXPECT_TRUE(server_.session.send_data(served, text_bytes(piece), given == kAll));
     }
     return client_.seen[asked].closed;
   }));
@@ -290,7 +286,7 @@ TEST_F(Http2RelayTest, OffersExtendedConnectWhereTheUpstreamDoes) {
   const StreamId served = next_request();
   EXPECT_EQ(header_value(server_.seen[served].fields, ":protocol"), "websocket");
   ASSERT_TRUE(server_.session.submit_response(served, {{":status", "200"}}, false));
-  ASSERT_TRUE(client_.session.send_data(asked, view("frame"), false));
+  ASSERT_TRUE(client_.session.send_data(asked, text_bytes("frame"), false));
   EXPECT_TRUE(until([&] { return server_.seen[served].data == "frame"; }));
 }
 
@@ -337,7 +333,7 @@ TEST_F(Http2RelayTest, ResetsWhatAnUpstreamThatIsGoneDidNotFinish) {
   const StreamId asked = ask(request("/big"));
   const StreamId served = next_request();
   ASSERT_TRUE(server_.session.submit_response(served, {{":status", "200"}}, false));
-  ASSERT_TRUE(server_.session.send_data(served, view("half"), false));
+  ASSERT_TRUE(server_.session.send_data(served, text_bytes("half"), false));
   ASSERT_TRUE(until([&] { return client_.seen[asked].data == "half"; }));
   upstream_.reset();
   ASSERT_TRUE(until([&] { return client_.seen[asked].closed; }));
@@ -350,7 +346,7 @@ TEST_F(Http2RelayTest, DeliversAnAnswerBeforeItsRequestIsStopped) {
   const StreamId asked = ask(request("/pkg.Service/Put", "POST"), false);
   const StreamId served = next_request();
   ASSERT_TRUE(server_.session.submit_response(served, {{":status", "200"}}, false));
-  ASSERT_TRUE(server_.session.send_data(served, view("enough"), false));
+  ASSERT_TRUE(server_.session.send_data(served, text_bytes("enough"), false));
   ASSERT_TRUE(server_.session.send_trailers(served, {{"grpc-status", "8"}}));
   server_.turn();  // all of it lies in the relay's socket, with the reset behind it
   server_.session.reset(served, Http2Error::no_error);
@@ -408,7 +404,7 @@ TEST_F(Http2RelayTest, GivesBackTheWindowOfStreamsThatWereReset) {
     served = next_request(served);
     client_.reads = false;
     ASSERT_TRUE(server_.session.submit_response(served, {{":status", "200"}}, false));
-    ASSERT_TRUE(server_.session.send_data(served, view(piece), whole));
+    ASSERT_TRUE(server_.session.send_data(served, text_bytes(piece), whole));
     ASSERT_TRUE(until([&] { return server_.session.queued(served) == 0 && server_.has_sent(); })) << round;
     client_.session.reset(asked, Http2Error::cancel);
     ASSERT_TRUE(until([&] { return gate_.stories.size() == round + 1; })) << round;

@@ -7,8 +7,8 @@
 
 #include "base/log.h"
 #include "mediator/endpoint.h"
+#include "mediator/io.h"
 #include "mediator/mediator.h"
-#include "mediator/spawn.h"
 #include "policy/host.h"
 #include "policy/policy_json.h"
 

@@ -14,7 +14,7 @@
 #include <utility>
 
 #include "mediator/agent_protocol.h"
-#include "mediator/spawn.h"
+#include "mediator/io.h"
 #include "wire/agent.h"
 
 namespace microagent::mediator {
@@ -76,7 +76,7 @@ asio::awaitable<void> ResultFetch::fetch_while_wanted() {
   while (std::exchange(wanted_, false)) {
     report_(co_await fetch());
     pause.expires_after(kSpacing);
-    co_await pause.async_wait(asio::as_tuple(asio::use_awaitable));
+    co_await pause.async_wait(kAsTuple);
   }
   fetching_ = false;
 }

@@ -14,9 +14,9 @@
 #include "mediator/dial.h"
 #include "mediator/endpoint.h"
 #include "mediator/guest_http.h"
+#include "mediator/io.h"
 #include "mediator/mediation_records.h"
 #include "mediator/mediator.h"
-#include "mediator/spawn.h"
 #include "policy/host.h"
 
 namespace microagent::mediator {
@@ -176,7 +176,6 @@ asio::awaitable<void> Mediator::explain_at_syn(FlowPtr flow, Denial denied) {
 }
 
 asio::awaitable<tl::expected<FirstWords, Denial>> Mediator::look(FlowPtr flow, Fd* upstream) {
-  constexpr auto kAsTuple = asio::as_tuple(asio::use_awaitable);
   flow->look = std::make_unique<Look>(io_.get_executor());
   flow->phase = Phase::looking;
   Look& look = *flow->look;

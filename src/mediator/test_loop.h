@@ -17,7 +17,7 @@
 #include <utility>
 #include <vector>
 
-#include "mediator/spawn.h"
+#include "mediator/io.h"
 #include "policy/address.h"
 
 namespace microagent::mediator {

@@ -138,9 +138,7 @@ class MediatorTest : public testing::Test {
   void say(ByteView bytes, bool ended = false) {
     ASSERT_TRUE(netd_->send(last_flow_, flow::FirstBytes{.ended = ended}, -1, bytes));
   }
-  void say(std::string_view text, bool ended = false) {
-    say(ByteView(reinterpret_cast<const std::uint8_t*>(text.data()), text.size()), ended);
-  }
+  void say(std::string_view text, bool ended = false) { say(text_bytes(text), ended); }
   void close(flow::Closed closed = {.end = flow::End::finished}) { ASSERT_TRUE(netd_->send(last_flow_, closed)); }
 
   // What is in the audit log once it holds `count` records.

@@ -71,10 +71,7 @@ void Daemon::drop_vsock() {
 
 Status Daemon::tell_device_failed(flow::Device device, const Error& error) {
   log_warning("device {}: {}", device == flow::Device::net ? "net" : "vsock", error.message);
-  const std::string& text = error.message;
-  return peers_.channel(Peer::supervisor)
-      .send(0, flow::DeviceFailed{device}, -1,
-            ByteView(reinterpret_cast<const std::uint8_t*>(text.data()), text.size()));
+  return peers_.channel(Peer::supervisor).send(0, flow::DeviceFailed{device}, -1, text_bytes(error.message));
 }
 
 // A ring that its driver broke is stopped and stays so; the others go on. Each stop is one line, and a ring must be set

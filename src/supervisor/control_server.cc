@@ -128,7 +128,7 @@ asio::awaitable<void> ControlServer::answer(Descriptor& connection, std::string 
     result = co_await carry_out(*request);
   }
   const std::string reply = encode_control_result(result);
-  co_await send_all(connection, reply, in(kReplyPatience));
+  co_await write_all(connection, text_bytes(reply), in(kReplyPatience));
 }
 
 asio::awaitable<Result<Json>> ControlServer::carry_out(const ControlRequest& request) {

@@ -92,7 +92,7 @@ asio::awaitable<void> Machine::watch_monitor() {
     }
     for (const vm::QmpEvent& event : *events) on_event(event);
     const std::string output = session_.take_output();
-    if (!co_await send_all(monitor_, output, in(kMonitorPatience))) break;
+    if (!co_await write_all(monitor_, text_bytes(output), in(kMonitorPatience))) break;
   }
   monitor_over_ = true;
   changes_.notify();
@@ -105,7 +105,7 @@ asio::awaitable<bool> Machine::freeze() {
   frozen_.reset();
   session_.execute("stop");
   const std::string output = session_.take_output();
-  if (!co_await send_all(monitor_, output, deadline)) co_return false;
+  if (!co_await write_all(monitor_, text_bytes(output), deadline)) co_return false;
   co_await changes_.until([this] { return frozen_ || monitor_over_; }, deadline);
   co_return frozen_.value_or(false);
 }

@@ -52,7 +52,7 @@ asio::awaitable<void> Supervisor::live() {
 asio::awaitable<void> Supervisor::heed_signals() {
   asio::signal_set signals(io_, SIGTERM, SIGINT);
   for (;;) {
-    const auto [error, number] = co_await signals.async_wait(asio::as_tuple(asio::use_awaitable));
+    const auto [error, number] = co_await signals.async_wait(kAsTuple);
     if (error) co_return;
     log_info("signal {}: stopping", number);
     ask({.timeout = kDefaultStopTimeout});

@@ -1,19 +1,18 @@
-#include "mediator/io.h"
+#include "aio/io.h"
 
 #include <fcntl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/co_spawn.hpp>
 #include <boost/asio/experimental/awaitable_operators.hpp>
 #include <boost/asio/steady_timer.hpp>
-#include <boost/asio/use_awaitable.hpp>
+#include <boost/asio/this_coro.hpp>
 #include <cerrno>
+#include <exception>
 
-namespace microagent::mediator {
+namespace microagent::aio {
 namespace {
-
-constexpr auto kAsTuple = asio::as_tuple(asio::use_awaitable);
 
 bool would_block(int error) { return error == EAGAIN || error == EWOULDBLOCK; }
 
@@ -83,4 +82,15 @@ asio::awaitable<bool> write_all(Descriptor& descriptor, ByteView bytes, Deadline
   co_return true;
 }
 
-}  // namespace microagent::mediator
+asio::awaitable<void> forever() {
+  asio::steady_timer timer(co_await asio::this_coro::executor, kNever);
+  co_await timer.async_wait(kAsTuple);
+}
+
+void spawn(const asio::any_io_executor& executor, asio::awaitable<void> coroutine) {
+  asio::co_spawn(executor, std::move(coroutine), [](const std::exception_ptr& thrown) {
+    if (thrown) std::rethrow_exception(thrown);
+  });
+}
+
+}  // namespace microagent::aio
