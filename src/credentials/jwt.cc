@@ -1,6 +1,5 @@
 #include "credentials/jwt.h"
 
-#include <openssl/bio.h>
 #include <openssl/ec.h>
 #include <openssl/ecdsa.h>
 #include <openssl/err.h>
@@ -14,20 +13,14 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "tls/openssl.h"
+
 namespace microagent::credentials {
 namespace {
 
 using Algorithm = policy::Swap::Algorithm;
 
-template <auto kFree>
-struct Freed {
-  template <typename T>
-  void operator()(T* pointer) const {
-    kFree(pointer);
-  }
-};
-using KeyPtr = std::unique_ptr<EVP_PKEY, Freed<EVP_PKEY_free>>;
-using BioPtr = std::unique_ptr<BIO, Freed<BIO_free>>;
+using tls::BioPtr, tls::Freed, tls::KeyPtr;
 using DigestPtr = std::unique_ptr<EVP_MD_CTX, Freed<EVP_MD_CTX_free>>;
 using SignaturePtr = std::unique_ptr<ECDSA_SIG, Freed<ECDSA_SIG_free>>;
 
@@ -38,7 +31,7 @@ constexpr int kP256Bytes = 32;
 int no_password(char*, int, int, void*) { return 0; }
 
 Result<KeyPtr> read_key(const Secret& pem, Algorithm algorithm) {
-  const BioPtr bio(BIO_new_mem_buf(pem.view().data(), static_cast<int>(pem.size())));
+  const BioPtr bio = tls::reading(pem.view());
   KeyPtr key(bio ? PEM_read_bio_PrivateKey(bio.get(), nullptr, no_password, nullptr) : nullptr);
   ERR_clear_error();
   if (!key) return fail(ErrorKind::permanent, "the signing key is no private key in PEM format without a password");
