@@ -5,13 +5,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <array>
 #include <cerrno>
 #include <cstdio>
 #include <optional>
 
 #include "base/fd.h"
 #include "base/log.h"
+#include "mediator/whole_file.h"
 
 namespace microagent::mediator {
 namespace {
@@ -27,41 +27,18 @@ Status check_file(const Fd& fd) {
   return {};
 }
 
-Result<std::string> read_whole(const Fd& fd) {
-  std::string content;
-  std::array<char, 4096> chunk{};
-  for (;;) {
-    const ssize_t count = ::read(fd.get(), chunk.data(), chunk.size());
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) return fail_errno(errno, "it cannot be read");
-    if (count == 0) return content;
-    content.append(chunk.data(), static_cast<std::size_t>(count));
-    if (content.size() > kMaxFile) return fail(ErrorKind::permanent, "it is too long");
-  }
-}
-
 // Nothing: there is no file.
 Result<std::optional<tls::Authority>> read_authority(const std::filesystem::path& file) {
   const Fd fd(::open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
   if (!fd && errno == ENOENT) return std::nullopt;
   if (!fd) return fail_errno(errno, "it cannot be opened");
   if (Status good = check_file(fd); !good) return fail(good.error());
-  const auto content = read_whole(fd);
+  const auto content = read_whole(fd, kMaxFile, "it cannot be read");
   if (!content) return fail(content.error());
+  if (content->size() > kMaxFile) return fail(ErrorKind::permanent, "it is too long");
   auto authority = tls::Authority::parse(*content);
   if (!authority) return fail(authority.error());
   return std::optional<tls::Authority>(std::move(*authority));
-}
-
-Status write_whole(const Fd& fd, std::string_view content, const std::string& name) {
-  while (!content.empty()) {
-    const ssize_t count = ::write(fd.get(), content.data(), content.size());
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) return fail_errno(errno, fmt::format("cannot write {}", name));
-    content.remove_prefix(static_cast<std::size_t>(count));
-  }
-  if (::fsync(fd.get()) != 0) return fail_errno(errno, fmt::format("cannot write {}", name));
-  return {};
 }
 
 // The name is there with all of the content or not at all.
@@ -70,7 +47,9 @@ Status write_authority(const std::filesystem::path& file, const tls::Authority& 
   if (::unlink(fresh.c_str()) != 0 && errno != ENOENT) return fail_errno(errno, fmt::format("cannot remove {}", fresh));
   const Fd fd(::open(fresh.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600));
   if (!fd) return fail_errno(errno, fmt::format("cannot open {}", fresh));
-  if (Status written = write_whole(fd, authority.pem(), fresh); !written) return written;
+  const std::string failing = fmt::format("cannot write {}", fresh);
+  if (Status written = write_whole(fd, authority.pem(), failing); !written) return written;
+  if (::fsync(fd.get()) != 0) return fail_errno(errno, failing);
   if (::rename(fresh.c_str(), file.c_str()) == 0) return {};
   return fail_errno(errno, fmt::format("cannot replace {}", file.string()));
 }

@@ -2,14 +2,13 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <unistd.h>
 
-#include <array>
 #include <cerrno>
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
 #include "base/fd.h"
+#include "mediator/whole_file.h"
 
 namespace microagent::mediator {
 namespace {
@@ -23,37 +22,15 @@ tl::unexpected<Error> foreign(const std::filesystem::path& file) {
               "move it away, or start with --reset-caps");
 }
 
-Result<std::string> read_whole(const Fd& fd, const std::filesystem::path& file) {
-  std::string content;
-  std::array<char, 16 * 1024> chunk{};
-  for (;;) {
-    const ssize_t count = ::read(fd.get(), chunk.data(), chunk.size());
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) return fail_errno(errno, fmt::format("cannot read {}", file.string()));
-    if (count == 0) return content;
-    content.append(chunk.data(), static_cast<std::size_t>(count));
-    if (content.size() > kMaxFile) return foreign(file);
-  }
-}
-
-Status write_whole(const Fd& fd, std::string_view content, const std::string& name) {
-  while (!content.empty()) {
-    const ssize_t count = ::write(fd.get(), content.data(), content.size());
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) return fail_errno(errno, fmt::format("cannot write {}", name));
-    content.remove_prefix(static_cast<std::size_t>(count));
-  }
-  return {};
-}
-
 }  // namespace
 
 Result<ChargedBytes> read_usage(const std::filesystem::path& file) {
   const Fd fd(::open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
   if (!fd && errno == ENOENT) return ChargedBytes();
   if (!fd) return fail_errno(errno, fmt::format("cannot open {}", file.string()));
-  const auto content = read_whole(fd, file);
+  const auto content = read_whole(fd, kMaxFile, fmt::format("cannot read {}", file.string()));
   if (!content) return fail(content.error());
+  if (content->size() > kMaxFile) return foreign(file);
   const Json json = Json::parse(*content, nullptr, false);
   if (!json.is_object() || json.size() != 2 || json.value("version", Json()) != Json(1)) return foreign(file);
   const auto bytes = json.find("bytes");
@@ -73,7 +50,8 @@ Status write_usage(const std::filesystem::path& file, const ChargedBytes& charge
   const std::string fresh = file.string() + ".new";
   const Fd fd(::open(fresh.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600));
   if (!fd) return fail_errno(errno, fmt::format("cannot open {}", fresh));
-  if (Status written = write_whole(fd, json.dump() + "\n", fresh); !written) return written;
+  if (Status written = write_whole(fd, json.dump() + "\n", fmt::format("cannot write {}", fresh)); !written)
+    return written;
   if (::rename(fresh.c_str(), file.c_str()) != 0)
     return fail_errno(errno, fmt::format("cannot replace {}", file.string()));
   return {};
