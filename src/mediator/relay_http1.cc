@@ -14,6 +14,7 @@
 #include "http/body_reader.h"
 #include "http/head_reader.h"
 #include "http/refusal.h"
+#include "mediator/inflow.h"
 #include "mediator/relay.h"
 
 namespace microagent::mediator {
@@ -21,35 +22,7 @@ namespace {
 
 using namespace asio::experimental::awaitable_operators;
 
-constexpr std::size_t kPiece = 64 * 1024;
 constexpr std::chrono::milliseconds kHeadTimeout{60'000};  // from a head's first byte to its last
-
-// What a stream has given and nobody has taken.
-class Inflow {
- public:
-  explicit Inflow(Stream& stream) : stream_(stream), buffer_(kPiece) {}
-
-  ByteView bytes() const { return ByteView(buffer_).subspan(first_, last_ - first_); }
-  void take(std::size_t count) { first_ += count; }
-
-  // Waits for bytes where there are none; none: the stream is over, and end() says how.
-  asio::awaitable<bool> fill(Deadline deadline) {
-    if (first_ < last_) co_return true;
-    const Arrival arrival = co_await stream_.read_some(buffer_, deadline);
-    first_ = 0;
-    last_ = arrival.bytes;
-    end_ = arrival.end;
-    co_return arrival.bytes > 0;
-  }
-
-  StreamEnd end() const { return end_; }
-
- private:
-  Stream& stream_;
-  std::vector<std::uint8_t> buffer_;
-  std::size_t first_ = 0, last_ = 0;
-  StreamEnd end_ = StreamEnd::none;
-};
 
 class Http1Relay {
  public:
@@ -229,22 +202,8 @@ class Http1Relay {
 
   // After a 101 the connection is the other protocol's.
   asio::awaitable<bool> tunnel() {
-    int open = 2;
-    co_await (pump(guest_in_, *upstream_, story_.bytes_out, open) ||
-              pump(*upstream_in_, guest_, story_.bytes_in, open));
+    co_await carry_bytes(guest_in_, *upstream_in_, story_.bytes_out, story_.bytes_in);
     co_return false;
-  }
-
-  asio::awaitable<void> pump(Inflow& from, Stream& to, std::uint64_t& count, int& open) {
-    while (co_await from.fill(kNever)) {
-      const std::size_t size = from.bytes().size();
-      if (!co_await to.write_all(from.bytes(), kNever)) co_return;
-      from.take(size);
-      count += size;
-    }
-    if (from.end() != StreamEnd::finished) co_return;
-    co_await to.finish();
-    if (--open > 0) co_await forever();
   }
 
   // A connection that was used before may have been closed while the request was under way. The guest's client knows
