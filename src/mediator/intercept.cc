@@ -191,6 +191,7 @@ void Mediator::tell_upstream_failure(FlowPtr flow, UpstreamFailure failure, std:
   auto stream = open_guest_stream(io_.get_executor());
   if (!stream) return refuse(flow, flow::Refusal::reset);
   leave_caps(*flow, 0);
+  flow->relay = std::make_unique<asio::steady_timer>(io_.get_executor(), kNever);
   splice(flow, std::move(stream->guests));
   spawn(io_.get_executor(),
         tell_why(std::move(flow), std::move(stream->ours), std::move(failure), std::move(name), offers(words, kHttp1)));
@@ -271,7 +272,6 @@ asio::awaitable<void> Mediator::relay_as(FlowPtr flow, Stream& guest, Stream& up
 
 // A guest that is gone has nothing more to hear; what it sent last may still go up.
 asio::awaitable<void> Mediator::wait_until_gone(FlowPtr flow) {
-  if (!flow->relay) flow->relay = std::make_unique<asio::steady_timer>(io_.get_executor(), kNever);
   while (flow->relay->expiry() > std::chrono::steady_clock::now()) {
     co_await flow->relay->async_wait(kAsTuple);
   }

@@ -90,6 +90,16 @@ class InterceptTest : public MediatorTest {
     return done;
   }
 
+  // All of that, with an upstream that is to be believed.
+  void connect(std::vector<std::string> alpn) {
+    start();
+    begin(std::move(alpn));
+    upstream_context_ = tls::testing::make_server(good_);
+    serve(upstream_context_.get());
+    take_splice();
+    ASSERT_TRUE(shake_hands());
+  }
+
   void write(tls::Connection& connection, std::string_view text) {
     EXPECT_EQ(connection.write(text_bytes(text)).value_or(0), text.size());
   }
@@ -108,18 +118,13 @@ class InterceptTest : public MediatorTest {
   Identity good_ = tls::testing::make({.names = "DNS:good.example"}, &root_);
   LoopbackSocket server_{SOCK_STREAM};
   Fd accepted_, guests_;
-  tls::SslContextPtr client_context_;
+  tls::SslContextPtr client_context_, upstream_context_;
   std::optional<tls::Connection> upstream_, guest_;
   std::vector<std::string> alpn_;
 };
 
 TEST_F(InterceptTest, ReadsRequestsWithinTls) {
-  start();
-  begin({"http/1.1"});
-  const auto context = tls::testing::make_server(good_);
-  serve(context.get());
-  take_splice();
-  ASSERT_TRUE(shake_hands());
+  connect({"http/1.1"});
   const std::string request = "GET /a HTTP/1.1\r\nHost: good.example\r\n\r\n";
   write(*guest_, request);
   expect(*upstream_, request);
@@ -204,12 +209,7 @@ TEST_F(InterceptTest, MirrorsTheUpstreamsProtocol) {
 }
 
 TEST_F(InterceptTest, LetsAServerSpeakFirstWithinTls) {
-  start();
-  begin({});
-  const auto context = tls::testing::make_server(good_);
-  serve(context.get());
-  take_splice();
-  ASSERT_TRUE(shake_hands());
+  connect({});
   write(*upstream_, "220 mail.example ESMTP\r\n");
   expect(*guest_, "220 mail.example ESMTP\r\n");
   write(*guest_, "EHLO a\r\n");
@@ -217,12 +217,7 @@ TEST_F(InterceptTest, LetsAServerSpeakFirstWithinTls) {
 }
 
 TEST_F(InterceptTest, ANewPolicyEndsWhatHasNoRequestsToRead) {
-  start();
-  begin({});
-  const auto context = tls::testing::make_server(good_);
-  serve(context.get());
-  take_splice();
-  ASSERT_TRUE(shake_hands());
+  connect({});
   write(*upstream_, "220 mail.example ESMTP\r\n");
   expect(*guest_, "220 mail.example ESMTP\r\n");
   policy::RuleText rule = policy::rule_text("", "--egress-policy");
@@ -234,12 +229,7 @@ TEST_F(InterceptTest, ANewPolicyEndsWhatHasNoRequestsToRead) {
 }
 
 TEST_F(InterceptTest, RefusesARequestForAnotherHost) {
-  start();
-  begin({"http/1.1"});
-  const auto context = tls::testing::make_server(good_);
-  serve(context.get());
-  take_splice();
-  ASSERT_TRUE(shake_hands());
+  connect({"http/1.1"});
   write(*guest_, "GET / HTTP/1.1\r\nHost: other.example\r\n\r\n");
   std::string got;
   ASSERT_TRUE(loop_.until([&] {
@@ -260,12 +250,7 @@ TEST_F(InterceptTest, JudgesEveryRequestByItsMethodAndPath) {
   rule.paths = {"/v1/*"};
   config_.egress.mode = policy::Mode::broker;
   config_.egress.allow.push_back(rule);
-  start();
-  begin({"http/1.1"});
-  const auto context = tls::testing::make_server(good_);
-  serve(context.get());
-  take_splice();
-  ASSERT_TRUE(shake_hands());
+  connect({"http/1.1"});
   const std::string allowed = "GET /v1/models HTTP/1.1\r\nHost: good.example\r\n\r\n";
   write(*guest_, allowed);
   expect(*upstream_, allowed);
@@ -304,12 +289,7 @@ TEST_F(InterceptTest, RecordsAGuestThatDoesNotTrustTheAuthority) {
 }
 
 TEST_F(InterceptTest, EndsTheUpstreamWithTheGuest) {
-  start();
-  begin({"http/1.1"});
-  const auto context = tls::testing::make_server(good_);
-  serve(context.get());
-  take_splice();
-  ASSERT_TRUE(shake_hands());
+  connect({"http/1.1"});
   write(*guest_, "GET / HTTP/1.1\r\nHost: good.example\r\n\r\n");
   expect(*upstream_, "GET / HTTP/1.1\r\nHost: good.example\r\n\r\n");
   close({.end = flow::End::killed});
@@ -317,12 +297,7 @@ TEST_F(InterceptTest, EndsTheUpstreamWithTheGuest) {
 }
 
 TEST_F(InterceptTest, BlamesNoUpstreamForAGuestThatIsGone) {
-  start();
-  begin({"http/1.1"});
-  const auto context = tls::testing::make_server(good_);
-  serve(context.get());
-  take_splice();
-  ASSERT_TRUE(shake_hands());
+  connect({"http/1.1"});
   const std::string request = "GET / HTTP/1.1\r\nHost: good.example\r\n\r\n";
   write(*guest_, request);
   expect(*upstream_, request);
@@ -338,12 +313,7 @@ TEST_F(InterceptTest, BlamesNoUpstreamForAGuestThatIsGone) {
 
 // ALPN knows it, too, and it is no way around the gate.
 TEST_F(InterceptTest, ReadsRequestsOfHttp10ByName) {
-  start();
-  begin({"http/1.0"});
-  const auto context = tls::testing::make_server(good_);
-  serve(context.get());
-  take_splice();
-  ASSERT_TRUE(shake_hands());
+  connect({"http/1.0"});
   write(*guest_, "GET / HTTP/1.0\r\nHost: other.example\r\n\r\n");
   EXPECT_TRUE(until_end(*guest_).starts_with("HTTP/1.1 421 "));
 }
@@ -356,12 +326,7 @@ TEST_F(InterceptTest, JudgesExtendedConnectAsTheRequestThatItIs) {
   rule.methods = {"GET"};
   rule.paths = {"/admin"};
   config_.egress.deny.push_back(rule);
-  start();
-  begin({"h2"});
-  const auto context = tls::testing::make_server(good_);
-  serve(context.get());
-  take_splice();
-  ASSERT_TRUE(shake_hands());
+  connect({"h2"});
   const http::Http2Bytes request = http::http2_request({{":method", "CONNECT"},
                                                         {":protocol", "websocket"},
                                                         {":scheme", "https"},
