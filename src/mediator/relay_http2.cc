@@ -1,8 +1,8 @@
 // HTTP/2 between a guest and its upstream: two connections of their own, whose streams are paired one to one.
 //
 // What a stream of one side brings goes into the queue of its partner, and is consumed, so that the sender may send on,
-// when it has left that queue: who reads slowly stops exactly who sends to him, and at most a window of a stream is
-// held here.
+// when it has left that queue: who reads slowly stops who sends to him, and at most a window of a stream is held here.
+// Streams that nobody reads use up the window of their connection, and then the others on it stand still, too.
 
 #include <algorithm>
 #include <boost/asio/as_tuple.hpp>
