@@ -25,7 +25,4 @@ struct Assertion {
 // RSA key of 2048 bits or more (RS256), or of one on P-256 (ES256). Errors hold nothing of the key.
 Result<Secret> sign_jwt(const Assertion& assertion, const Secret& key);
 
-// RFC 4648, 5, without padding.
-std::string base64url(std::string_view bytes);
-
 }  // namespace microagent::credentials

@@ -127,13 +127,5 @@ TEST(Jwt, WantsTheRightKey) {
               testing::AllOf(HasSubstr("no private key"), testing::Not(HasSubstr("s3cret"))));
 }
 
-TEST(Base64Url, IsThatOfTheRfc) {
-  EXPECT_EQ(base64url(""), "");
-  EXPECT_EQ(base64url("f"), "Zg");
-  EXPECT_EQ(base64url("fo"), "Zm8");
-  EXPECT_EQ(base64url("foo"), "Zm9v");
-  EXPECT_EQ(base64url("\xff\xef\xbe"), "_---");
-}
-
 }  // namespace
 }  // namespace microagent::credentials

@@ -2,14 +2,12 @@
 
 #include <algorithm>
 
+#include "base/base64.h"
 #include "http/grammar.h"
 #include "http/secret_mask.h"
 
 namespace microagent::http {
 namespace {
-
-constexpr std::string_view kStandard = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-constexpr std::string_view kUrlSafe = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
 // The characters that are the secret's alone when `before` bytes stand in front of it in a group of three.
 std::string base64_within(std::string_view secret, std::size_t before, std::string_view alphabet) {
@@ -64,7 +62,7 @@ std::string json_escaped(std::string_view secret, bool slash, bool careful) {
 
 std::vector<std::string> secret_forms(std::string_view secret) {
   std::vector<std::string> forms{std::string(secret)};
-  for (const std::string_view alphabet : {kStandard, kUrlSafe}) {
+  for (const std::string_view alphabet : {kBase64, kBase64Url}) {
     for (std::size_t before = 0; before < 3; ++before) forms.push_back(base64_within(secret, before, alphabet));
   }
   for (const bool upper : {true, false}) {

@@ -4,6 +4,7 @@
 
 #include <random>
 
+#include "base/base64.h"
 #include "http/test_text.h"
 
 namespace microagent::http {
@@ -25,21 +26,6 @@ std::string masked(const std::shared_ptr<const SecretForms>& forms, std::string_
   }
   mask.finish(out);
   return {out.begin(), out.end()};
-}
-
-std::string base64(std::string_view text) {
-  constexpr std::string_view kAlphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  std::string out;
-  for (std::size_t at = 0; at < text.size(); at += 3) {
-    std::uint32_t group = 0;
-    for (std::size_t i = 0; i < 3; ++i) {
-      group = group << 8 | (at + i < text.size() ? static_cast<unsigned char>(text[at + i]) : 0U);
-    }
-    for (std::size_t i = 0; i < 4; ++i) {
-      out.push_back(i <= text.size() - at ? kAlphabet[group >> (18 - 6 * i) & 63] : '=');
-    }
-  }
-  return out;
 }
 
 TEST(SecretMask, CoversASecretInAnyPieces) {
