@@ -9,7 +9,7 @@ build := $(if $(filter dev,$(PRESET)),build,build-$(PRESET))
 guest := $(build)/share/microagent/guest
 ninja := ninja -C $(build) -j $(JOBS)
 
-.PHONY: all setup configure guest test demo bench bench-net fuzz docs lint install clean help
+.PHONY: all setup configure guest test demo bench bench-net bench-tls fuzz docs lint install clean help
 
 all: configure                ## build the programs into build/bin
 	@$(ninja) programs
@@ -44,6 +44,11 @@ bench-net: configure guest    ## measure netd on a tap, side by side with the ke
 	@$(ninja) programs netpipe netecho
 	@MICROAGENT_BUILD=$(build) bench/net.py
 	@MICROAGENT_BUILD=$(build) bench/net_guest.py
+
+bench-tls: configure          ## measure TLS interception, side by side with HAProxy, nginx and mitmproxy
+	@tools/setup haproxy nginx-light mitmproxy wrk nghttp2-client
+	@$(ninja) tls_front
+	@MICROAGENT_BUILD=$(build) bench/tls.py
 
 fuzz: setup                   ## run each fuzz target for FUZZ_SECONDS
 	@tools/fuzz --seconds $(FUZZ_SECONDS)

@@ -33,12 +33,14 @@ def show(samples, contender):
     return f"{samples.median(contender):,.1f} ±{samples.spread(contender) * 100:.0f} %"
 
 
-def render(quantities, contenders, ours, theirs):
-    """Aligned columns: a row for each quantity, a column for each contender, and by how much ours is better."""
-    rows = [["", "unit", *contenders, f"{ours} is better by"]]
+def render(quantities, contenders, ours, *theirs):
+    """Aligned columns: a row for each quantity, a column for each contender, and by how much ours is better than each
+    of `theirs`."""
+    titles = [f"{ours} is better by"] if len(theirs) == 1 else [f"than {peer}" for peer in theirs]
+    rows = [["", "unit", *contenders, *titles]]
     for samples in quantities:
-        both = ours in samples.values and theirs in samples.values
-        ratio = f"{samples.ratio(ours, theirs):.2f} x" if both else "-"
-        rows.append([samples.name, samples.unit, *(show(samples, contender) for contender in contenders), ratio])
+        ratios = [f"{samples.ratio(ours, peer):.2f} x" if {ours, peer} <= samples.values.keys() else "-"
+                  for peer in theirs]
+        rows.append([samples.name, samples.unit, *(show(samples, contender) for contender in contenders), *ratios])
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows)

@@ -1,0 +1,205 @@
+// tls_front PORT UPSTREAM_PORT NAME ROOT DIRECTORY: the mediator's interception at TCP port PORT of loopback, for
+// measurements (bench/tls.py): both handshakes, the relays, each request judged and written down. In a workspace netd
+// brings the flows, and their first bytes say for whom they are; here every connection is for NAME, which is at
+// UPSTREAM_PORT of loopback and verified by the certificates of the file ROOT. A connection begins with the versions
+// of HTTP that its client offers, as in the mediator. The audit log goes into DIRECTORY, and so does authority.pem,
+// whom clients are to trust.
+
+#include <arpa/inet.h>
+#include <netinet/tcp.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+
+#include <array>
+#include <boost/asio/io_context.hpp>
+#include <cstdio>
+#include <cstdlib>
+#include <fstream>
+#include <iterator>
+
+#include "base/check.h"
+#include "mediator/dial.h"
+#include "mediator/first_words.h"
+#include "mediator/guest_http.h"
+#include "mediator/interceptor.h"
+#include "mediator/live_policy.h"
+#include "mediator/recorder.h"
+#include "mediator/relay.h"
+
+namespace microagent::mediator {
+namespace {
+
+struct Setting {
+  std::uint16_t port = 0, upstream = 0;
+  std::string name, root;
+  std::filesystem::path directory;
+};
+
+sockaddr_in loopback(std::uint16_t port) {
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(port);
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  return address;
+}
+
+class Front {
+ public:
+  Front(asio::io_context& io, Setting setting, Interceptor interceptor, LivePolicy policy, audit::Writer log)
+      : io_(io),
+        setting_(std::move(setting)),
+        interceptor_(std::move(interceptor)),
+        policy_(std::move(policy)),
+        recorder_(std::move(log)) {}
+
+  asio::awaitable<void> listen() {
+    Fd socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+    const sockaddr_in address = loopback(setting_.port);
+    const int on = 1;
+    MICROAGENT_CHECK(::setsockopt(socket.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0);
+    MICROAGENT_CHECK(::bind(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0);
+    MICROAGENT_CHECK(::listen(socket.get(), 1024) == 0);
+    auto watched = watch(io_.get_executor(), std::move(socket));
+    MICROAGENT_CHECK(watched);
+    for (;;) {
+      Fd client(::accept4(watched->native_handle(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+      if (client) {
+        MICROAGENT_CHECK(::setsockopt(client.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) == 0);
+        spawn(io_.get_executor(), serve(std::move(client)));
+        continue;
+      }
+      if (co_await wait_readable(*watched, kNever) != Wait::ready) co_return;
+    }
+  }
+
+ private:
+  // As the mediator's own, which is of its flows.
+  class Gate final : public RequestGate {
+   public:
+    Gate(Front& front, std::uint64_t flow) : front_(front), flow_(flow) {}
+
+    std::optional<Refused> admit(http::RequestMessage& request) override {
+      const auto decision = policy::decide_request(front_.policy_.policy(), front_.surroundings_, front_.facts_,
+                                                   {request.method, request.path});
+      if (decision.allowed()) return std::nullopt;
+      return Refused{403, decision.text, decision.text};
+    }
+    Refused refuse_malformed(const std::string& fault, bool) override { return {400, fault, fault}; }
+    Refused upstream_failed(const std::string& why, bool) override { return {502, why, why}; }
+    void record(const RequestStory& story) override {
+      Record record{audit::Event::request, audit::Fields::object()};
+      const auto took = std::chrono::steady_clock::now() - story.began;
+      record.fields["method"] = story.method;
+      record.fields["host"] = story.host;
+      record.fields["path"] = story.path;
+      record.fields["status"] = story.status;
+      record.fields["bytesOut"] = story.bytes_out;
+      record.fields["bytesIn"] = story.bytes_in;
+      record.fields["durationMs"] = std::chrono::duration_cast<std::chrono::milliseconds>(took).count();
+      if (!story.error.empty()) record.fields["error"] = story.error;
+      front_.recorder_.write(flow_, record);
+    }
+
+   private:
+    Front& front_;
+    std::uint64_t flow_;
+  };
+
+  // What the client offers, from its ClientHello, which stays where it is.
+  static asio::awaitable<std::vector<std::string>> offered(Descriptor& client) {
+    std::array<std::uint8_t, 16'384> bytes;
+    for (ssize_t before = 0;;) {
+      if (co_await wait_readable(client, in(kHandshakeTimeout)) != Wait::ready) co_return std::vector<std::string>();
+      const ssize_t count = ::recv(client.native_handle(), bytes.data(), bytes.size(), MSG_PEEK | MSG_DONTWAIT);
+      if (count <= before) co_return std::vector<std::string>();
+      WordsReader reader;
+      reader.feed(ByteView(bytes).first(static_cast<std::size_t>(count)));
+      if (reader.settled()) co_return reader.words().alpn;
+      before = count;
+    }
+  }
+
+  asio::awaitable<void> serve(Fd socket) {
+    auto client = watch(io_.get_executor(), std::move(socket));
+    if (!client) co_return;
+    std::vector<std::string> alpn = co_await offered(*client);
+    auto dialled = co_await dial({flow::Protocol::tcp, facts_.destination, setting_.upstream}, in(kDialTimeout));
+    if (!dialled) co_return;
+    auto watched = watch(io_.get_executor(), std::move(*dialled));
+    if (!watched) co_return;
+    auto upstream = co_await interceptor_.connect(std::move(*watched), setting_.name, "127.0.0.1", std::move(alpn));
+    if (!upstream) co_return report(upstream.error().text);
+    const std::uint64_t flow = recorder_.new_flow();
+    recorder_.write(flow, record_of(audit::Event::allow));
+    const std::string protocol((*upstream)->connection().alpn());
+    auto guest = co_await interceptor_.accept(std::move(*client), setting_.name, protocol);
+    if (guest) {
+      Gate gate(*this, flow);
+      co_await (protocol == "h2" ? relay_http2(**guest, **upstream, http::Scheme::https, gate)
+                                 : relay_http1(**guest, **upstream, http::Scheme::https, gate));
+      upstream->reset();
+      co_await part_from((*guest)->descriptor());
+    } else {
+      report(guest.error().text);
+    }
+    recorder_.write(flow, record_of(audit::Event::close));
+  }
+
+  Record record_of(audit::Event event) const {
+    Record record{event, audit::Fields::object()};
+    record.fields["host"] = setting_.name;
+    record.fields["dst"] = "127.0.0.1";
+    record.fields["proto"] = "tcp";
+    return record;
+  }
+
+  static void report(const std::string& why) { std::fprintf(stderr, "tls_front: %s\n", why.c_str()); }
+
+  asio::io_context& io_;
+  Setting setting_;
+  Interceptor interceptor_;
+  LivePolicy policy_;
+  Recorder recorder_;
+  policy::Surroundings surroundings_;
+  policy::Facts facts_{.destination = policy::Address::ipv4({127, 0, 0, 1}),
+                       .port = setting_.upstream,
+                       .bound_names = {setting_.name},
+                       .content = policy::Content::tls,
+                       .name = setting_.name};
+};
+
+int run(Setting setting) {
+  rlimit files{};
+  MICROAGENT_CHECK(::getrlimit(RLIMIT_NOFILE, &files) == 0);
+  files.rlim_cur = files.rlim_max;
+  MICROAGENT_CHECK(::setrlimit(RLIMIT_NOFILE, &files) == 0);
+  asio::io_context io(1);
+  auto authority = tls::Authority::make("bench");
+  MICROAGENT_CHECK(authority);
+  std::ofstream(setting.directory / "authority.pem") << authority->certificate_pem();
+  std::ifstream root(setting.root);
+  const std::string trusted((std::istreambuf_iterator<char>(root)), {});
+  auto interceptor = Interceptor::make(std::move(*authority), {.system = {}, .extra = {trusted}});
+  policy::PolicyText text;
+  text.mode = policy::Mode::mitm;
+  text.allow.push_back(policy::rule_text(setting.name));
+  auto policy = LivePolicy::make(text);
+  auto log = audit::Writer::open(setting.directory / "egress.jsonl", "bench");
+  MICROAGENT_CHECK(interceptor && policy && log);
+  Front front(io, std::move(setting), std::move(*interceptor), std::move(*policy), std::move(*log));
+  spawn(io.get_executor(), front.listen());
+  io.run();
+  return 0;
+}
+
+}  // namespace
+}  // namespace microagent::mediator
+
+int main(int argc, char** argv) {
+  if (argc != 6) {
+    std::fputs("usage: tls_front PORT UPSTREAM_PORT NAME ROOT DIRECTORY\n", stderr);
+    return 2;
+  }
+  const auto number = [&](int at) { return static_cast<std::uint16_t>(std::strtoul(argv[at], nullptr, 10)); };
+  return microagent::mediator::run({number(1), number(2), argv[3], argv[4], argv[5]});
+}
