@@ -26,6 +26,24 @@ std::string base64(std::string_view bytes) {
   return text;
 }
 
+std::optional<std::string> decode_base64(std::string_view text) {
+  for (int padding = 0; padding < 2 && text.ends_with('='); ++padding) text.remove_suffix(1);
+  if (text.size() % 4 == 1) return std::nullopt;
+  std::string bytes;
+  std::uint32_t bits = 0;
+  unsigned count = 0;
+  for (const char c : text) {
+    const std::size_t value = kBase64.find(c);
+    if (value == kBase64.npos) return std::nullopt;
+    bits = bits << 6 | static_cast<std::uint32_t>(value);
+    count += 6;
+    if (count < 8) continue;
+    count -= 8;
+    bytes.push_back(static_cast<char>(bits >> count & 0xff));
+  }
+  return bytes;
+}
+
 std::string base64url(std::string_view bytes) { return encode(bytes, kBase64Url); }
 
 }  // namespace microagent

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -10,6 +11,8 @@ inline constexpr std::string_view kBase64Url = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdef
 
 // RFC 4648, 4, with padding.
 std::string base64(std::string_view bytes);
+// Undone: with or without padding; nothing for what is none.
+std::optional<std::string> decode_base64(std::string_view text);
 // RFC 4648, 5, without padding.
 std::string base64url(std::string_view bytes);
 

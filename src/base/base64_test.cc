@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <string>
+
 namespace microagent {
 namespace {
 
@@ -25,6 +27,16 @@ TEST(Base64, EncodesForUrlsWithoutPadding) {
   EXPECT_EQ(base64url("foob"), "Zm9vYg");
   EXPECT_EQ(base64("\xfb\xff\xfe"), "+//+");
   EXPECT_EQ(base64url("\xfb\xff\xfe"), "-__-");
+}
+
+TEST(Base64, IsUndone) {
+  for (const std::string text : {"", "f", "fo", "foo", "foob", "\xfb\xff\xfe"}) {
+    EXPECT_EQ(decode_base64(base64(text)), text);
+  }
+  EXPECT_EQ(decode_base64("Zm8"), "fo");
+  for (const char* text : {"Z", "Zg===", "Zm9v!A==", "Zm 8=", "Zm9vY"}) {
+    EXPECT_EQ(decode_base64(text), std::nullopt) << text;
+  }
 }
 
 }  // namespace

@@ -96,9 +96,12 @@ void SecretMask::feed(ByteView bytes, std::vector<std::uint8_t>& out) {
     const std::uint32_t match = forms_->nodes_[node_].match;
     if (match == 0) continue;
     ++masked_;
-    std::fill_n(out.begin() + static_cast<std::ptrdiff_t>(begin + skip + i + 1 - match), match, kMaskCharacter);
+    const std::size_t end = begin + skip + i + 1;
+    const std::size_t here = std::min<std::size_t>(match, end - begin);  // the rest of it is gone
+    std::fill_n(out.begin() + static_cast<std::ptrdiff_t>(end - here), here, kMaskCharacter);
   }
-  const std::size_t keep = forms_->nodes_[node_].depth;
+  const std::size_t depth = forms_->nodes_[node_].depth;
+  const std::size_t keep = depth < hold_from_ ? 0 : std::min(depth, out.size() - begin);
   held_.assign(out.end() - static_cast<std::ptrdiff_t>(keep), out.end());
   out.resize(out.size() - keep);
 }
@@ -107,6 +110,15 @@ void SecretMask::finish(std::vector<std::uint8_t>& out) {
   out.insert(out.end(), held_.begin(), held_.end());
   held_.clear();
   node_ = 0;
+}
+
+bool SecretForms::stand_in(std::string_view text) const {
+  std::uint32_t node = 0;
+  for (const char c : text) {
+    node = next(node, static_cast<std::uint8_t>(c));
+    if (nodes_[node].match != 0) return true;
+  }
+  return false;
 }
 
 std::string mask_secrets(const std::shared_ptr<const SecretForms>& forms, std::string_view text) {

@@ -34,6 +34,7 @@ class SecretForms {
   SecretForms& operator=(const SecretForms&) = delete;
 
   bool empty() const { return nodes_.size() == 1; }
+  bool stand_in(std::string_view text) const;  // any of them
   std::size_t longest() const { return longest_; }
 
  private:
@@ -60,7 +61,10 @@ class SecretForms {
 
 class SecretMask {
  public:
-  explicit SecretMask(std::shared_ptr<const SecretForms> forms) : forms_(std::move(forms)) {}
+  // What is shorter than `hold_from` is not held back at the end of a piece, though it begins a secret: that much of it
+  // may get through. In a conversation a message that ends by chance as a secret begins would else wait for its answer.
+  explicit SecretMask(std::shared_ptr<const SecretForms> forms, std::size_t hold_from = 1)
+      : forms_(std::move(forms)), hold_from_(hold_from) {}
 
   // Appends what can be no part of a secret any more, masked. What may be the beginning of one is held back, less than
   // the longest form.
@@ -73,6 +77,7 @@ class SecretMask {
 
  private:
   std::shared_ptr<const SecretForms> forms_;
+  std::size_t hold_from_;
   std::uint32_t node_ = 0;
   std::vector<std::uint8_t> held_;
   std::uint64_t masked_ = 0;

@@ -37,14 +37,6 @@ bool is_unreserved(std::string_view text) {
   return is_token(text) && text.find_first_of("!#$%&'*+^`|") == std::string_view::npos;
 }
 
-// Headers that say where a message ends or whom it is for, or that belong to the connection.
-bool is_kept_header(std::string_view name) {
-  constexpr std::array<std::string_view, 12> kKept{"host",   "connection",       "content-length", "transfer-encoding",
-                                                   "te",     "trailer",          "keep-alive",     "upgrade",
-                                                   "expect", "content-encoding", "content-type",   "proxy-connection"};
-  return std::ranges::find(kKept, to_lower_ascii(name)) != kKept.end();
-}
-
 std::optional<SwapDomain> parse_domain(std::string_view text) {
   SwapDomain domain;
   domain.suffix = text.starts_with('.');
@@ -180,7 +172,7 @@ class SwapParser {
   void read_header() {
     Placement& placement = swap_.placement;
     placement.header = fields_.text("header").value_or("Authorization");
-    if (!is_token(placement.header) || is_kept_header(placement.header)) {
+    if (!is_token(placement.header) || !may_hold_secret(placement.header)) {
       fields_.reject("header", "is no header that a secret can stand in", "write its name, such as Authorization");
     }
     const bool fixed = swap_.type == Swap::Type::fixed;
@@ -216,6 +208,13 @@ bool SwapDomain::matches(std::string_view canonical) const {
 
 std::string_view to_string(Swap::Type type) {
   return std::ranges::find(kTypes, type, [](const auto& known) { return known.second; })->first;
+}
+
+bool may_hold_secret(std::string_view header) {
+  constexpr std::array<std::string_view, 12> kKept{"host",   "connection",       "content-length", "transfer-encoding",
+                                                   "te",     "trailer",          "keep-alive",     "upgrade",
+                                                   "expect", "content-encoding", "content-type",   "proxy-connection"};
+  return std::ranges::find(kKept, to_lower_ascii(header)) == kKept.end();
 }
 
 std::optional<std::string> claim_variable(std::string_view value) {

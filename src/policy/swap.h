@@ -74,6 +74,9 @@ struct Swap {
 
 std::string_view to_string(Swap::Type type);  // "static", "oauth2-cc", "jwt-bearer"
 
+// Not for headers that say where a message ends or whom it is for, or that belong to the connection.
+bool may_hold_secret(std::string_view header);
+
 // The variable of a claim that is "${NAME}" as a whole.
 std::optional<std::string> claim_variable(std::string_view value);
 

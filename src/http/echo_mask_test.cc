@@ -1,0 +1,144 @@
+#include "http/echo_mask.h"
+
+#include <brotli/encode.h>
+#include <gtest/gtest.h>
+#include <zlib.h>
+#include <zstd.h>
+
+#include "http/test_text.h"
+
+namespace microagent::http {
+namespace {
+
+constexpr std::string_view kSecret = "sk-0123456789abcdef";
+const std::string kStars(kSecret.size(), kMaskCharacter);
+
+SecretFormsPtr forms() { return std::make_shared<const SecretForms>(std::vector<std::string>{std::string(kSecret)}); }
+
+std::string encoded(std::string_view coding, std::string_view text) {
+  std::string out(text.size() + 4096, '\0');
+  if (coding == "br") {
+    std::size_t size = out.size();
+    EXPECT_TRUE(BrotliEncoderCompress(5, 22, BROTLI_MODE_TEXT, text.size(),
+                                      reinterpret_cast<const std::uint8_t*>(text.data()), &size,
+                                      reinterpret_cast<std::uint8_t*>(out.data())));
+    out.resize(size);
+  } else if (coding == "zstd") {
+    out.resize(ZSTD_compress(out.data(), out.size(), text.data(), text.size(), 3));
+  } else {
+    z_stream stream{};
+    EXPECT_EQ(deflateInit2(&stream, 9, Z_DEFLATED, MAX_WBITS + (coding == "gzip" ? 16 : 0), 8, 0), Z_OK);
+    stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(text.data()));
+    stream.avail_in = static_cast<uInt>(text.size());
+    stream.next_out = reinterpret_cast<Bytef*>(out.data());
+    stream.avail_out = static_cast<uInt>(out.size());
+    EXPECT_EQ(deflate(&stream, Z_FINISH), Z_STREAM_END);
+    out.resize(stream.total_out);
+    deflateEnd(&stream);
+  }
+  return out;
+}
+
+// What is left of a body that comes in pieces, as a relay passes it on.
+struct Passed {
+  std::string text;
+  bool decoded = false;
+  EchoMask::Fault fault{};
+};
+Passed pass(const HeaderList& head, std::string_view body, std::size_t piece) {
+  EchoMask mask(forms(), head);
+  std::vector<std::uint8_t> all;
+  for (std::size_t at = 0; at < body.size(); at += piece) {
+    ByteView in = bytes_of_text(body.substr(at, piece));
+    for (;;) {
+      const std::size_t before = all.size(), taken = mask.feed(in, all);
+      in = in.subspan(taken);
+      if (taken == 0 && all.size() == before) break;
+      EXPECT_FALSE(mask.undecided() && all.size() > 0);
+    }
+  }
+  mask.finish(all);
+  return {{all.begin(), all.end()}, mask.decodes(), mask.fault()};
+}
+
+class EchoMaskOf : public testing::TestWithParam<const char*> {
+ protected:
+  HeaderList head_{{"Content-Encoding", GetParam()}};
+};
+
+TEST_P(EchoMaskOf, PassesWhatIsCleanByteForByte) {
+  std::string text;
+  for (int i = 0; i < 20'000; ++i) text += "line " + std::to_string(i * 7919) + " sk-0123\n";
+  const std::string body = encoded(GetParam(), text);
+  for (const std::size_t piece : {std::size_t{1}, std::size_t{1000}, body.size()}) {
+    const Passed passed = pass(head_, body, piece);
+    EXPECT_EQ(passed.text, body) << piece;
+    EXPECT_FALSE(passed.decoded);
+    EXPECT_EQ(passed.fault, EchoMask::Fault::none);
+  }
+}
+
+TEST_P(EchoMaskOf, DecodesWhatShowsTheSecretAtOnce) {
+  const std::string text =
+      "{\"echo\":\"" + std::string(kSecret) + "\"}" + std::string(200'000, 'a') + std::string(kSecret);
+  const Passed passed = pass(head_, encoded(GetParam(), text), 1 << 20);
+  EXPECT_TRUE(passed.decoded);
+  EXPECT_EQ(passed.text, "{\"echo\":\"" + kStars + "\"}" + std::string(200'000, 'a') + kStars);
+}
+
+// No split of the body brings a secret to light.
+TEST_P(EchoMaskOf, ShowsNoSecretWhateverThePieces) {
+  const std::string text = "{\"headers\":{\"x-api-key\":\"" + std::string(kSecret) + "\"}}";
+  const std::string body = encoded(GetParam(), text);
+  for (std::size_t piece = 1; piece <= body.size(); ++piece) {
+    const Passed passed = pass(head_, body, piece);
+    if (passed.decoded) {
+      EXPECT_EQ(passed.text.find(kSecret), std::string::npos);
+      continue;
+    }
+    EXPECT_EQ(passed.fault, EchoMask::Fault::late_echo) << piece;
+    EXPECT_LT(passed.text.size(), body.size());
+  }
+}
+
+TEST_P(EchoMaskOf, RefusesWhatIsNoneOfTheKind) {
+  EXPECT_EQ(pass(head_, std::string(100, '\xff'), 100).fault, EchoMask::Fault::undecodable);
+  const std::string body = encoded(GetParam(), "hello");
+  EXPECT_EQ(pass(head_, body.substr(0, body.size() - 1), 100).fault, EchoMask::Fault::undecodable);
+}
+
+INSTANTIATE_TEST_SUITE_P(Codings, EchoMaskOf, testing::Values("gzip", "deflate", "br", "zstd"));
+
+TEST(EchoMask, MasksPlainBodiesInPlace) {
+  for (std::size_t piece = 5; piece < 30; ++piece) {
+    const Passed passed = pass({}, "a" + std::string(kSecret) + "b", piece);
+    EXPECT_EQ(passed.text, "a" + kStars + "b") << piece;
+  }
+}
+
+// Three characters of it at most, where the upstream's pieces are that small.
+TEST(EchoMask, LetsNoMoreThanABeginningThrough) {
+  EXPECT_EQ(pass({}, kSecret, 1).text, "sk-" + std::string(kSecret.size() - 3, kMaskCharacter));
+}
+
+TEST(EchoMask, KeepsNobodyWaitingForAnEndThatLooksLikeABeginning) {
+  EchoMask mask(forms(), {});
+  std::vector<std::uint8_t> out;
+  mask.feed(bytes_of_text("tasks"), out);
+  EXPECT_EQ(out.size(), 5u);
+}
+
+TEST(EchoMask, LooksThroughACodingThatNobodyAskedForAsItIs) {
+  EXPECT_EQ(pass({{"content-encoding", "utf-8"}}, kSecret, 100).text, kStars);
+  EXPECT_EQ(pass({{"content-encoding", "gzip"}, {"content-encoding", "br"}}, kSecret, 100).text, kStars);
+}
+
+TEST(EchoMask, MasksHeaders) {
+  HeaderList headers{{"a", "b"}, {"location", "/?key=" + std::string(kSecret)}};
+  EXPECT_EQ(mask_headers(forms(), headers), 1u);
+  EXPECT_EQ(headers[0].value, "b");
+  EXPECT_EQ(headers[1].value, "/?key=" + kStars);
+}
+
+}  // namespace
+}  // namespace microagent::http
