@@ -92,6 +92,7 @@ Status serve(Fd socket, const ProcessSpec& spec) {
   Variables variables;
   if (spec.variables >= 0) {
     const Fd pipe(spec.variables);
+    ::lseek(pipe.get(), 0, SEEK_SET);  // a file may have been read by another of us; a pipe has no beginning
     auto read = Variables::read_from(pipe.get());
     if (!read) return fail(read.error());
     variables = std::move(*read);

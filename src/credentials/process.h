@@ -14,7 +14,7 @@ namespace microagent::credentials {
 
 struct ProcessSpec {
   policy::SwapSet swaps;
-  int variables = -1;              // a pipe, as Variables::read_from() has it; -1: no swap names any
+  int variables = -1;              // a pipe or file, as Variables::read_from() has it; -1: no swap names any
   std::vector<std::string> trust;  // PEM, beside what the host trusts
 };
 

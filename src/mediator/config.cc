@@ -76,6 +76,12 @@ Result<Network> parse_network(const Json& object) {
   return network;
 }
 
+Result<policy::SwapSet> parse_swaps(const Json& list) {
+  const auto texts = policy::swaps_from_json(list, "mediator configuration: swaps");
+  if (!texts) return fail(texts.error());
+  return policy::SwapSet::compile(*texts);
+}
+
 Result<std::string> read_whole(int fd) {
   std::string content;
   std::array<char, 16 * 1024> chunk{};
@@ -95,7 +101,8 @@ Result<Config> parse_config(std::string_view json) {
   const Json object = Json::parse(json, nullptr, false);
   if (!object.is_object()) return bad("all of it", "a JSON object is wanted");
   if (auto status = only_keys(
-          object, "", {"workspace", "mode", "auditFile", "egress", "network", "mediation", "resultFile", "trust"});
+          object, "",
+          {"workspace", "mode", "auditFile", "egress", "network", "mediation", "resultFile", "swaps", "trust"});
       !status) {
     return fail(status.error());
   }
@@ -110,7 +117,7 @@ Result<Config> parse_config(std::string_view json) {
   if (!egress) return fail(egress.error());
   if (*mode != "user" && *mode != "isolated") return bad("mode", "neither user nor isolated");
 
-  Config config{*workspace, *audit_file, std::move(*egress), {}, {}, {}, {}, {}};
+  Config config{*workspace, *audit_file, std::move(*egress), {}, {}, {}, {}, {}, {}};
   if (const auto channel = object.find("mediation"); channel != object.end()) {
     auto mediation = parse_mediation_config(*channel);
     if (!mediation) return fail(mediation.error());
@@ -125,6 +132,11 @@ Result<Config> parse_config(std::string_view json) {
     auto trust = texts(object, "trust");
     if (!trust) return fail(trust.error());
     config.trust = std::move(*trust);
+  }
+  if (object.contains("swaps")) {
+    auto swaps = parse_swaps(object.at("swaps"));
+    if (!swaps) return fail(swaps.error());
+    config.swaps = std::move(*swaps);
   }
   if (*mode == "isolated") return config;
   if (!object.contains("network")) return bad("network", "missing");

@@ -6,6 +6,7 @@
 //    "network":{"ip":CIDR,"subnet":CIDR,"gateway":ADDRESS,"dns":[ADDRESS...]},
 //    "resultFile":PATH,                    (absent where the guest's result is not to be kept)
 //    "trust":[PEM...],                     (certificates trusted beside the host's; absent where there are none)
+//    "swaps":[...],                        (policy/swap.h; absent where there are none)
 //    "mediation":{...}}                    (mediation_channel.h; absent where no channel is declared)
 // `dns` holds the declared resolvers and is empty where none were declared. `network` may be absent when isolated.
 
@@ -20,6 +21,7 @@
 #include "mediator/mediation_channel.h"
 #include "policy/address.h"
 #include "policy/policy.h"
+#include "policy/swap.h"
 
 namespace microagent::mediator {
 
@@ -49,6 +51,7 @@ struct Config {
   std::filesystem::path result_file;  // empty: the guest's result is not kept
   LookTiming look;
   std::vector<std::string> trust;  // PEM, beside what the host trusts
+  policy::SwapSet swaps;
 };
 
 // Strict: a missing or unknown key, a wrong type or an unknown mode is an error that names the key.

@@ -43,6 +43,20 @@ TEST(Config, MayNameMoreToTrust) {
   EXPECT_THAT(parse_config(trusting.dump()).error().message, HasSubstr("trust"));
 }
 
+TEST(Config, MayHaveSwaps) {
+  EXPECT_TRUE(parse_config(whole().dump())->swaps.empty());
+  Json swapping = whole();
+  swapping["swaps"] = Json::parse(R"([{"name":"a","place":"--cred-swap a",
+      "fields":{"type":"static","domains":["a.example"],"key_ref":"env:A"}}])");
+  const auto config = parse_config(swapping.dump());
+  ASSERT_TRUE(config) << config.error().message;
+  EXPECT_NE(config->swaps.find("a.example"), nullptr);
+  swapping["swaps"][0]["fields"]["surplus"] = 1;
+  EXPECT_THAT(parse_config(swapping.dump()).error().message, HasSubstr("surplus"));
+  swapping["swaps"] = "a";
+  EXPECT_THAT(parse_config(swapping.dump()).error().message, HasSubstr("swaps"));
+}
+
 TEST(Config, NeedsNoNetworkWhenIsolated) {
   Json isolated = whole();
   isolated["mode"] = "isolated";

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "http/refusal.h"
+#include "http/secret_placement.h"
 #include "mediator/early_stream.h"
 #include "mediator/endpoint.h"
 #include "mediator/explanation.h"
@@ -60,7 +61,23 @@ Record request_record(const RequestStory& story) {
   fields["bytesIn"] = story.bytes_in;
   const auto took = std::chrono::steady_clock::now() - story.began;
   fields["durationMs"] = std::chrono::duration_cast<std::chrono::milliseconds>(took).count();
+  if (!story.swap.empty()) fields["swap"] = story.swap;
   if (!story.error.empty()) fields["error"] = story.error;
+  return record;
+}
+
+Record swap_record(audit::Event event, const LiveFlow& flow) {
+  Record record{event, audit::Fields::object()};
+  record.fields["host"] = flow.host;
+  record.fields["swap"] = flow.swap->name;
+  record.fields["type"] = policy::to_string(flow.swap->type);
+  return record;
+}
+
+Record swap_error_record(const LiveFlow& flow, const std::string& error) {
+  Record record = swap_record(audit::Event::swap_error, flow);
+  record.fields["error"] = error;
+  record.fields["signal"] = policy::to_string(policy::Signal::unresolved_secret_ref);
   return record;
 }
 
@@ -97,6 +114,11 @@ class Mediator::Gate final : public RequestGate {
     }
     const policy::Decision decision = mediator_.decide(*flow_, {request.method, request.path});
     if (!decision.allowed()) return refuse(403, request, denial_of(decision));
+    if (flow_->swap && !is_tls()) {
+      return refuse(403, request,
+                    denial("a credential swap is for this host, and no credential goes over plain HTTP: use https",
+                           "swap " + flow_->swap->name));
+    }
     flow_->requests.push_back({request.method, request.path});
     return std::nullopt;
   }
@@ -124,10 +146,88 @@ class Mediator::Gate final : public RequestGate {
     if (const auto found = std::ranges::find_if(flow_->requests, is_over); found != flow_->requests.end()) {
       flow_->requests.erase(found);
     }
-    if (!alive_.expired()) mediator_.recorder_.write(flow_->audit_flow, request_record(story));
+    if (alive_.expired()) return;
+    constexpr std::uint16_t kUnauthorized = 401;
+    if (story.credential != 0 && story.status == kUnauthorized) {
+      mediator_.swapper_->refuse(*flow_->swap, story.credential);
+    }
+    mediator_.recorder_.write(flow_->audit_flow, request_record(story));
+  }
+
+  bool lacks_credential(const http::RequestMessage& request) override {
+    return swaps() && wants_credential(request) && !mediator_.swapper_->at_hand(*flow_->swap);
+  }
+
+  asio::awaitable<void> obtain_credential() override { obtained_ = co_await mediator_.swapper_->obtain(flow_->swap); }
+
+  std::optional<Refused> equip(http::RequestMessage& request, RequestStory& story) override {
+    if (!swaps()) return std::nullopt;
+    http::ask_readable(request.headers);
+    if (!wants_credential(request)) return std::nullopt;
+    const bool json = http::wants_json(request);
+    // One that is used up as it comes is at hand to those only who waited for it.
+    auto credential = mediator_.swapper_->at_hand(*flow_->swap);
+    if (!credential && obtained_ && *obtained_) credential = **obtained_;
+    if (!credential) return swap_failed(obtained_ ? obtained_->error().message : "there is no credential", json);
+    credential_ = *credential;
+    if (!http::wants_secret(request, flow_->swap->placement)) return std::nullopt;  // its body may
+    if (!http::place_secret(request, flow_->swap->placement, credential->secret->view())) {
+      return swap_failed("the request's head would become too long", json);
+    }
+    note_swap(story);
+    return std::nullopt;
+  }
+
+  bool rewrites_body(const http::RequestMessage& request) override { return swaps() && has_body_for_secret(request); }
+
+  BodyVerdict rewrite_body(const http::RequestMessage& request, std::string_view body, bool whole,
+                           RequestStory& story) override {
+    const std::string& placeholder = flow_->swap->placement.placeholder;
+    const auto kind = http::text_kind(request.headers).value_or(http::TextKind::plain);
+    auto replaced = http::replace_in_body(kind, body, placeholder, credential_.secret->view());
+    if (!replaced) return {};
+    if (!whole) return {{}, refuse_long_body(http::wants_json(request))};
+    note_swap(story);
+    return {std::move(replaced), {}};
+  }
+
+  http::SecretFormsPtr secrets() override {
+    return swaps() ? mediator_.swapper_->secrets(*flow_->swap) : http::SecretFormsPtr();
   }
 
  private:
+  // The name that its upstream has proved, and nothing that a request says, gives a flow its swap.
+  bool is_tls() const { return !flow_->leaf.empty(); }
+  bool swaps() const { return flow_->swap && is_tls(); }
+  bool wants_credential(const http::RequestMessage& request) const {
+    return http::wants_secret(request, flow_->swap->placement) || has_body_for_secret(request);
+  }
+  bool has_body_for_secret(const http::RequestMessage& request) const {
+    return flow_->swap->placement.in_body && http::text_kind(request.headers);
+  }
+
+  void note_swap(RequestStory& story) {
+    story.swap = flow_->swap->name;
+    story.credential = credential_.version;
+    if (std::exchange(swapped_, true)) return;
+    mediator_.recorder_.write(flow_->audit_flow, swap_record(audit::Event::swap, *flow_));
+  }
+
+  Refused refuse_long_body(bool json) {
+    constexpr std::uint16_t kContentTooLarge = 413;  // RFC 9110, 15.5.14
+    const std::string error =
+        fmt::format("the placeholder is replaced in bodies of up to {} bytes", http::kMaxSwappedBody);
+    Refused refused = swap_failed(error, json);
+    refused.status = kContentTooLarge;
+    return refused;
+  }
+
+  Refused swap_failed(const std::string& error, bool json) {
+    const std::string why = fmt::format("credential swap {}: {}", flow_->swap->name, error);
+    mediator_.recorder_.write_or_count(why, flow_->audit_flow, [&] { return swap_error_record(*flow_, error); });
+    return {502, "microagent: " + why, failure_body(flow_->host, destination(), why, json)};
+  }
+
   std::string destination() const { return endpoint_text(flow_->open.destination, flow_->open.protocol); }
 
   static std::string words_of(const Denial& denied) {
@@ -159,6 +259,9 @@ class Mediator::Gate final : public RequestGate {
   std::weak_ptr<const bool> alive_;
   FlowPtr flow_;
   Failure failure_;  // of the upstream
+  std::optional<Result<credentials::Credential>> obtained_;
+  credentials::Credential credential_;  // that the last request got
+  bool swapped_ = false;
 };
 
 // The upstream first: what it is decides what the guest is shown.

@@ -12,6 +12,7 @@
 #include "mediator/first_words.h"
 #include "mediator/io.h"
 #include "policy/decision.h"
+#include "policy/swap.h"
 
 namespace microagent::mediator {
 
@@ -49,6 +50,7 @@ struct LiveFlow {
   std::vector<policy::Request> requests;      // of such a flow, under way
   std::string leaf, alpn;                     // what its guest is shown
   bool asks_certificate = false;              // its upstream wants one of the guest's
+  policy::SwapPtr swap;                       // of the name that it is bound to; null: none
   std::optional<flow::Closed> closed;         // how it ended, where its story was not told yet
 };
 

@@ -44,6 +44,7 @@ Result<std::unique_ptr<Mediator>> Mediator::open(asio::io_context& io, Config co
   std::unique_ptr<Mediator> mediator(new Mediator(io, std::move(config), std::move(*policy), std::move(resolvers),
                                                   std::move(*audit), std::move(*host_addresses), std::move(*supervisor),
                                                   std::move(*netd)));
+  if (const Status ready = mediator->prepare_swaps(std::move(sockets.credentials)); !ready) return fail(ready.error());
   if (const Status ready = mediator->prepare_caps(); !ready) return fail(ready.error());
   if (const Status ready = mediator->prepare_trust(mediator->config_.egress); !ready) return fail(ready.error());
   return mediator;
@@ -80,6 +81,14 @@ Mediator::~Mediator() {
   for (const auto& [id, flow] : flows_) flow->names = {};
 }
 
+Status Mediator::prepare_swaps(Fd credentials) {
+  if (config_.swaps.empty()) return {};
+  auto swapper = Swapper::open(io_.get_executor(), config_.swaps, std::move(credentials));
+  if (!swapper) return fail(with_context(swapper.error(), "credentials"));
+  swapper_ = std::move(*swapper);
+  return {};
+}
+
 Status Mediator::prepare_caps() {
   auto caps = Caps::open(config_.audit_file.parent_path() / kUsageFile,
                          [this](const flow::Limits& limits) { netd_->limit(limits); });
@@ -93,7 +102,7 @@ Status Mediator::prepare_caps() {
 Status Mediator::prepare_trust(const policy::PolicyText& policy) {
   if (interceptor_) return {};
   const auto file = config_.audit_file.parent_path() / kAuthorityFile;
-  if (!policy::may_intercept(policy)) return forget_authority(file);
+  if (!policy::may_intercept(policy) && !swapper_) return forget_authority(file);
   auto authority = keep_authority(file, config_.workspace);
   if (!authority) return fail(with_context(authority.error(), "certificate authority"));
   auto made = Interceptor::make(std::move(*authority), {{}, config_.trust});
@@ -115,6 +124,7 @@ Status Mediator::record_policy() {
     rules += policy.list(list).rules().size();
   }
   record.fields["rules"] = rules;
+  if (swapper_) record.fields["swaps"] = config_.swaps.all().size();
   if (recorder_.write(0, record)) return {};
   return fail(ErrorKind::permanent, "the audit log cannot be written");
 }

@@ -20,6 +20,7 @@
 #include "mediator/records.h"
 #include "mediator/result_fetch.h"
 #include "mediator/supervisor_link.h"
+#include "mediator/swapper.h"
 #include "tls/authority.h"
 
 namespace microagent::mediator {
@@ -32,6 +33,7 @@ class Mediator {
   struct Sockets {
     Fd supervisor;
     Fd netd;
+    Fd credentials;  // to the process that holds the secrets; none where there are no swaps
   };
 
   // The mediator must outlive the run of `io`, and `io` the mediator.
@@ -50,6 +52,7 @@ class Mediator {
   Mediator(asio::io_context& io, Config config, LivePolicy policy, dns::ResolverList resolvers, audit::Writer audit,
            HostAddresses host_addresses, Descriptor supervisor, std::unique_ptr<NetdLink> netd);
 
+  Status prepare_swaps(Fd credentials);
   Status prepare_caps();
   // Whom the guest has to trust under this policy; made where interception begins.
   Status prepare_trust(const policy::PolicyText& policy);
@@ -89,6 +92,8 @@ class Mediator {
   policy::Decision decide(const LiveFlow& flow) const;
   policy::Decision decide(const LiveFlow& flow, policy::Request request) const;
   bool worth_a_look(const LiveFlow& flow) const;
+  bool names_matter(const LiveFlow& flow) const;
+  policy::SwapPtr swap_for(const policy::Facts& facts) const;
 
   // The story of one flow whose requests are read (intercept.cc).
   class Gate;
@@ -132,7 +137,8 @@ class Mediator {
   std::optional<MediationChannel> mediation_;
   std::optional<ResultFetch> result_;
   std::optional<Caps> caps_;
-  std::optional<Interceptor> interceptor_;  // where the policy wants requests to be read
+  std::optional<Interceptor> interceptor_;  // where the policy or a swap wants requests to be read
+  std::unique_ptr<Swapper> swapper_;        // where there are swaps
   FlowTable flows_;
   bool quarantined_ = false;
   LogLimit warnings_;

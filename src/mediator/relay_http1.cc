@@ -3,6 +3,8 @@
 // A request goes on only when its head has been judged, and nothing behind it before its own turn comes. While a body
 // goes up, the response may already come down: whichever way the exchange ends, it is the response that decides.
 
+#include <fmt/format.h>
+
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/experimental/awaitable_operators.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -11,10 +13,14 @@
 #include <utility>
 #include <vector>
 
+#include "base/check.h"
+#include "base/secret.h"
 #include "http/body_reader.h"
 #include "http/head_reader.h"
 #include "http/refusal.h"
+#include "http/secret_placement.h"
 #include "mediator/inflow.h"
+#include "mediator/masked_response.h"
 #include "mediator/relay.h"
 
 namespace microagent::mediator {
@@ -22,6 +28,7 @@ namespace {
 
 using namespace asio::experimental::awaitable_operators;
 
+constexpr std::string_view kHalfABody = "the guest did not send the whole body";
 constexpr std::chrono::milliseconds kHeadTimeout{60'000};  // from a head's first byte to its last
 
 class Http1Relay {
@@ -62,7 +69,64 @@ class Http1Relay {
       co_return co_await refuse(request, *refused, json, again && keeps_connection(request));
     }
     const Telling telling{gate_, story_};
-    co_return co_await carry(request, fresh, json);
+    if (gate_.lacks_credential(request)) co_await gate_.obtain_credential();
+    if (const auto refused = gate_.equip(request, story_)) {
+      story_.status = refused->status;
+      story_.error = refused->words;
+      const bool again = request_framing(request).kind == http::Framing::Kind::none;
+      co_return co_await refuse(request, *refused, json, again && keeps_connection(request));
+    }
+    http::BodyReader body(request_framing(request));
+    std::string ahead;
+    if (!body.done() && gate_.rewrites_body(request)) {
+      if (!co_await gather(request, body, ahead)) {
+        const bool sound = body.fault() == http::BodyFault::none;
+        const std::string_view why = sound ? kHalfABody : to_string(body.fault());
+        co_return co_await fail_request(request, body, std::string(why), json);
+      }
+      const bool whole = body.done();
+      BodyVerdict verdict = gate_.rewrite_body(request, gathered_, whole, story_);
+      if (verdict.refused) {
+        story_.status = verdict.refused->status;
+        story_.error = verdict.refused->words;
+        co_return co_await refuse(request, std::move(*verdict.refused), json);
+      }
+      if (verdict.replacement) ahead = reframed(request, *verdict.replacement, body.trailers());
+    }
+    co_return co_await carry(request, std::move(body), std::move(ahead), fresh, json);
+  }
+
+  // The body, as long as it is to be looked at: as it came, and in gathered_ what it says. False where it cannot be
+  // had.
+  asio::awaitable<bool> gather(http::RequestMessage& request, http::BodyReader& body, std::string& ahead) {
+    gathered_.clear();
+    if (expects_continue(request)) {
+      http::remove_header(request.headers, "expect");
+      if (!co_await guest_.write_all(text_bytes("HTTP/1.1 100 Continue\r\n\r\n"), kNever)) co_return false;
+    }
+    while (!body.done() && gathered_.size() <= http::kMaxSwappedBody) {
+      if (!co_await guest_in_.fill(kNever)) co_return false;
+      const http::BodyReader::Piece piece = body.next(guest_in_.bytes());
+      const ByteView bytes = guest_in_.bytes().first(piece.size);
+      ahead.append(bytes.begin(), bytes.end());
+      if (piece.payload) gathered_.append(bytes.begin(), bytes.end());
+      guest_in_.take(piece.size);
+      if (body.fault() != http::BodyFault::none) co_return false;
+    }
+    co_return true;
+  }
+
+  // Another body, in the framing of the one that came.
+  static std::string reframed(http::RequestMessage& request, const std::string& body,
+                              const http::HeaderList& trailers) {
+    if (request_framing(request).kind != http::Framing::Kind::chunked) {
+      MICROAGENT_CHECK(set_header(request.headers, "Content-Length", std::to_string(body.size())));
+      return body;
+    }
+    std::string text = body.empty() ? "" : fmt::format("{:x}\r\n{}\r\n", body.size(), body);
+    text += "0\r\n";
+    for (const http::Header& trailer : trailers) text += fmt::format("{}: {}\r\n", trailer.name, trailer.value);
+    return text + "\r\n";
   }
 
   // An upstream that ends or speaks while nobody has asked it anything is done with, and so is the guest.
@@ -87,13 +151,16 @@ class Http1Relay {
     }
   }
 
-  asio::awaitable<bool> carry(const http::RequestMessage& request, bool fresh, bool json) {
-    const std::string head = encode_head(request);
+  // `ahead` is what has been taken of the body.
+  asio::awaitable<bool> carry(const http::RequestMessage& request, http::BodyReader body, std::string ahead, bool fresh,
+                              bool json) {
+    std::string head = encode_head(request) + ahead;
     answers_ = false;
-    if (!co_await upstream_->write_all(text_bytes(head), kNever)) {
+    const bool taken = co_await upstream_->write_all(text_bytes(head), kNever);
+    for (std::string* text : {&head, &ahead, &gathered_}) wipe(*text);  // they may hold a credential
+    if (!taken) {
       co_return co_await fail_upstream(request, fresh, json, "the upstream took no request");
     }
-    http::BodyReader body(request_framing(request));
     bool again = false;
     body_sent_ = body.done();
     if (body_sent_) {
@@ -115,7 +182,7 @@ class Http1Relay {
   // as its response.
   asio::awaitable<std::string> break_on_failure(http::BodyReader& body) {
     while (!body.done()) {
-      if (!co_await guest_in_.fill(kNever)) co_return "the guest did not send the whole body";
+      if (!co_await guest_in_.fill(kNever)) co_return std::string(kHalfABody);
       const std::size_t count = body.feed(guest_in_.bytes());
       const bool sent = co_await upstream_->write_all(guest_in_.bytes().first(count), kNever);
       guest_in_.take(count);
@@ -150,7 +217,7 @@ class Http1Relay {
         }
         upstream_in_->take(reader.feed(upstream_in_->bytes()));
       }
-      const http::ResponseMessage& response = reader.message();
+      http::ResponseMessage response = reader.message();
       http::MessageFault fault = reader.fault();
       if (fault == http::MessageFault::none) fault = check_response(request, response);
       // What is left of the body would be the first of the other protocol (RFC 9110, 7.8).
@@ -158,6 +225,15 @@ class Http1Relay {
       if (fault != http::MessageFault::none) {
         co_return co_await fail_upstream(request, true, json,
                                          "the upstream's response: " + std::string(to_string(fault)));
+      }
+      const http::SecretFormsPtr secrets = gate_.secrets();
+      if (secrets) {
+        mask_headers(secrets, response.headers);
+        if (secrets->stand_in(response.reason)) response.reason = mask_secrets(secrets, response.reason);
+        if (has_body(request, response)) {
+          story_.status = response.status;
+          co_return co_await finish_masked(request, std::move(response), secrets, json);
+        }
       }
       const std::string head = encode_head(response);
       answers_ = true;
@@ -179,6 +255,48 @@ class Http1Relay {
     if (keeps_alive(request, response)) co_return true;
     co_await guest_.finish();
     co_return false;
+  }
+
+  static bool has_body(const http::RequestMessage& request, const http::ResponseMessage& response) {
+    using Kind = http::Framing::Kind;
+    const Kind kind = response_framing(request, response).kind;
+    return !is_interim(response) && kind != Kind::none && kind != Kind::tunnel;
+  }
+
+  // A response with a body, without the secret that its upstream may have put into it.
+  asio::awaitable<bool> finish_masked(const http::RequestMessage& request, http::ResponseMessage response,
+                                      http::SecretFormsPtr secrets, bool json) {
+    answers_ = true;
+    http::BodyReader body(response_framing(request, response));
+    const bool lives = keeps_alive(request, response);
+    MaskedResponse masked(guest_, request, std::move(response), std::move(secrets));
+    std::string_view why = co_await pass_masked(body, masked);
+    story_.bytes_in = body.payload_bytes();
+    answers_ = masked.head_is_out();
+    if (!masked.error().empty()) why = masked.error();
+    if (is_cancelled(co_await asio::this_coro::cancellation_state)) co_return give_up("the guest's connection ended");
+    if (!why.empty()) co_return co_await fail_upstream(request, true, json, std::string(why));
+    if (lives && keeps_alive(request, masked.response())) co_return true;
+    co_await guest_.finish();
+    co_return false;
+  }
+
+  // Empty when the whole response went out.
+  asio::awaitable<std::string_view> pass_masked(http::BodyReader& body, MaskedResponse& masked) {
+    constexpr std::string_view kNotTaken = "the guest took no response";
+    if (!co_await masked.feed({})) co_return kNotTaken;
+    while (!body.done()) {
+      if (!co_await upstream_in_->fill(kNever)) {
+        if (upstream_in_->end() == StreamEnd::finished && body.on_end()) break;
+        co_return "the upstream's response was cut off";
+      }
+      const http::BodyReader::Piece piece = body.next(upstream_in_->bytes());
+      if (body.fault() != http::BodyFault::none) co_return to_string(body.fault());
+      const ByteView bytes = upstream_in_->bytes().first(piece.size);
+      if (piece.payload && !co_await masked.feed(bytes)) co_return kNotTaken;
+      upstream_in_->take(piece.size);
+    }
+    co_return co_await masked.finish(body.trailers()) ? std::string_view() : kNotTaken;
   }
 
   asio::awaitable<bool> pass_response(http::BodyReader& body) {
@@ -241,6 +359,7 @@ class Http1Relay {
   std::optional<Inflow> upstream_in_;
   http::RequestReader requests_;
   RequestStory story_;
+  std::string gathered_;  // of a body that is looked at before it goes on
   bool used_ = false;
   bool answers_ = false;    // the guest hears, or has heard, a response that nothing may come between
   bool body_sent_ = false;  // the whole request is out

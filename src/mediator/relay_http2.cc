@@ -20,6 +20,8 @@
 #include "http/http2_message.h"
 #include "http/http2_session.h"
 #include "http/refusal.h"
+#include "http/secret_placement.h"
+#include "mediator/passage.h"
 #include "mediator/relay.h"
 
 namespace microagent::mediator {
@@ -30,22 +32,9 @@ using http::Http2Session;
 using http::StreamId;
 
 constexpr std::size_t kPiece = 64 * 1024;
+constexpr std::size_t kMaxGathered = 8 * 1024 * 1024;
 constexpr std::size_t kAll = std::numeric_limits<std::size_t>::max();
 constexpr std::chrono::milliseconds kFarewell{2'000};  // to send what is left when one side is over
-
-// A request on its way. The guest's stream is its number.
-struct Passage {
-  http::RequestMessage request;
-  StreamId guest = 0;
-  StreamId upstream = 0;  // 0: it waits for a slot
-  bool json = false;
-  bool guest_ended = false;  // the whole request is here
-  bool response_begun = false, response_ended = false;
-  bool guest_closed = false, upstream_closed = false;
-  std::vector<std::uint8_t> waiting;  // of the body, while there is no slot
-  http::HeaderList trailers;          // the same
-  RequestStory story;
-};
 
 class Http2Relay {
  public:
@@ -53,14 +42,15 @@ class Http2Relay {
       : gate_(gate),
         scheme_(scheme),
         guest_(guest, {Http2Session::Role::server, false, {}}, guest_events_),
-        upstream_(upstream, {Http2Session::Role::client, false, {}}, upstream_events_) {}
+        upstream_(upstream, {Http2Session::Role::client, false, {}}, upstream_events_),
+        equip_wake_(guest.descriptor().get_executor()) {}
   Http2Relay(const Http2Relay&) = delete;
   Http2Relay& operator=(const Http2Relay&) = delete;
 
   // Until the guest is done: what the upstream has said when it ends is still on its way then.
   asio::awaitable<void> run() {
     using namespace asio::experimental::awaitable_operators;
-    co_await (serve(guest_) || serve_upstream());
+    co_await (serve(guest_) || serve_upstream() || equip_waiting());
     if (is_cancelled(co_await asio::this_coro::cancellation_state)) co_return;
     if (const auto limit = guest_.session.hit_limit(); limit != http::Http2Limit::none) {
       gate_.refuse_malformed(std::string(to_string(limit)), false);
@@ -115,13 +105,15 @@ class Http2Relay {
    public:
     explicit UpstreamEvents(Http2Relay& relay) : relay_(relay) {}
     void on_headers(StreamId stream, http::HeaderList fields, bool end) override {
-      relay_.on_response(stream, fields, end);
+      relay_.on_response(stream, std::move(fields), end);
     }
     void on_informational(StreamId stream, http::HeaderList fields) override {
-      relay_.on_interim_response(stream, fields);
+      relay_.on_interim_response(stream, std::move(fields));
     }
     void on_data(StreamId stream, ByteView bytes, bool end) override { relay_.on_response_data(stream, bytes, end); }
-    void on_trailers(StreamId stream, http::HeaderList fields) override { relay_.on_response_trailers(stream, fields); }
+    void on_trailers(StreamId stream, http::HeaderList fields) override {
+      relay_.on_response_trailers(stream, std::move(fields));
+    }
     void on_sent(StreamId stream, std::size_t bytes) override { relay_.on_request_sent(stream, bytes); }
     void on_reset(StreamId stream, Http2Error error) override { relay_.on_upstream_reset(stream, error); }
     void on_closed(StreamId stream) override { relay_.on_upstream_closed(stream); }
@@ -236,8 +228,60 @@ class Http2Relay {
     passage.guest_ended = end;
     Passage& kept = passages_.emplace(stream, std::move(passage)).first->second;
     if (upstream_gone_) return refuse_retryable(kept);
-    queue_.push_back(stream);
+    if (!gate_.lacks_credential(kept.request)) return send_on(kept);
+    unequipped_.push_back(stream);
+    equip_wake_.cancel();
+  }
+
+  // All streams are for one host, and so wait for the same credential.
+  asio::awaitable<void> equip_waiting() {
+    for (;;) {
+      while (unequipped_.empty()) {
+        equip_wake_.expires_at(kNever);
+        co_await equip_wake_.async_wait(kAsTuple);
+      }
+      co_await gate_.obtain_credential();
+      for (const StreamId stream : std::exchange(unequipped_, {})) {
+        Passage* passage = find(stream);
+        if (passage != nullptr && !passage->guest_closed) send_on(*passage);
+      }
+      end_streams();
+      wake_writers();
+    }
+  }
+
+  void send_on(Passage& passage) {
+    if (const auto refused = gate_.equip(passage.request, passage.story)) return refuse(passage, *refused);
+    const bool has_body = !passage.guest_ended || !passage.waiting.empty();
+    if (!has_body || !gate_.rewrites_body(passage.request)) return queue(passage);
+    passage.gathers = true;
+    if (http::remove_header(passage.request.headers, "expect") > 0) {
+      static_cast<void>(guest_.session.submit_informational(passage.guest, {{":status", "100"}}));
+    }
+    gather(passage, passage.waiting.size());
+  }
+
+  void queue(Passage& passage) {
+    if (upstream_gone_) return refuse_retryable(passage);
+    queue_.push_back(passage.guest);
     open_waiting();
+  }
+
+  // So many more bytes wait; the guest may send on for them, since they go nowhere before all are here. On all streams
+  // together no more may wait than the connection's window would let.
+  void gather(Passage& passage, std::size_t more) {
+    guest_.session.consume(passage.guest, more);
+    passage.taken += more;
+    gathered_ += more;
+    const bool too_much = passage.waiting.size() > http::kMaxSwappedBody || gathered_ > kMaxGathered;
+    if (!passage.guest_ended && !too_much) return;
+    passage.gathers = false;
+    gathered_ -= passage.taken;
+    const std::string_view body(reinterpret_cast<const char*>(passage.waiting.data()), passage.waiting.size());
+    BodyVerdict verdict = gate_.rewrite_body(passage.request, body, !too_much, passage.story);
+    if (verdict.refused) return refuse(passage, *verdict.refused);
+    if (verdict.replacement) replace_body(passage, *verdict.replacement);
+    queue(passage);
   }
 
   void on_request_data(StreamId stream, ByteView bytes, bool end) {
@@ -247,6 +291,7 @@ class Http2Relay {
     passage->story.bytes_out += bytes.size();
     if (passage->upstream == 0) {
       passage->waiting.insert(passage->waiting.end(), bytes.begin(), bytes.end());
+      if (passage->gathers) gather(*passage, bytes.size());
       return;
     }
     if (!upstream_.session.send_data(passage->upstream, bytes, end)) guest_.session.consume(stream, bytes.size());
@@ -261,14 +306,16 @@ class Http2Relay {
     }
     if (passage->upstream == 0) {
       passage->trailers = std::move(fields);
+      if (passage->gathers) gather(*passage, 0);
     } else if (!upstream_.session.send_trailers(passage->upstream, fields)) {
       end_later(upstream_, passage->upstream, Http2Error::internal_error);
     }
   }
 
   void on_response_sent(StreamId stream, std::size_t bytes) {
-    const Passage* passage = find(stream);
-    if (passage != nullptr && passage->upstream != 0) upstream_.session.consume(passage->upstream, bytes);
+    Passage* passage = find(stream);
+    if (passage == nullptr || passage->upstream == 0) return;
+    upstream_.session.consume(passage->upstream, passage->mask ? passage->mask->consumed(bytes) : bytes);
   }
 
   void on_guest_reset(StreamId stream, Http2Error error) {
@@ -311,7 +358,7 @@ class Http2Relay {
 
   // ---- from the upstream
 
-  void on_response(StreamId stream, const http::HeaderList& fields, bool end) {
+  void on_response(StreamId stream, http::HeaderList fields, bool end) {
     Passage* passage = find_upstream(stream);
     if (passage == nullptr) return;
     http::ResponseMessage response;
@@ -319,17 +366,29 @@ class Http2Relay {
       end_later(upstream_, stream, Http2Error::protocol_error);
       return fail(*passage, "the upstream's response: " + std::string(to_string(fault)));
     }
-    passage->response_begun = true;
     passage->response_ended = end;
     passage->story.status = response.status;
-    if (!guest_.session.submit_response(passage->guest, fields, end)) {
-      end_later(upstream_, stream, Http2Error::cancel);
+    passage->head = std::move(fields);
+    if (const auto secrets = gate_.secrets()) {
+      mask_headers(secrets, passage->head);
+      // What a CONNECT opens is another protocol.
+      if (!end && passage->request.protocol.empty()) passage->mask.emplace(secrets, passage->head);
+    }
+    if (!passage->mask || !passage->mask->undecided()) begin_response(*passage, end);
+  }
+
+  void begin_response(Passage& passage, bool end) {
+    if (std::exchange(passage.response_begun, true)) return;
+    if (passage.mask && passage.mask->decodes()) http::EchoMask::strip_coding(passage.head);
+    if (!guest_.session.submit_response(passage.guest, std::exchange(passage.head, {}), end)) {
+      end_later(upstream_, passage.upstream, Http2Error::cancel);
     }
   }
 
-  void on_interim_response(StreamId stream, const http::HeaderList& fields) {
+  void on_interim_response(StreamId stream, http::HeaderList fields) {
     const Passage* passage = find_upstream(stream);
     if (passage == nullptr) return;
+    if (const auto secrets = gate_.secrets()) mask_headers(secrets, fields);
     if (!guest_.session.submit_informational(passage->guest, fields)) {
       end_later(upstream_, stream, Http2Error::cancel);
     }
@@ -340,19 +399,37 @@ class Http2Relay {
     if (passage == nullptr) return upstream_.session.consume(stream, bytes.size());
     passage->story.bytes_in += bytes.size();
     passage->response_ended = passage->response_ended || end;
+    if (passage->mask) return static_cast<void>(pass_masked(*passage, bytes, end, end));
     if (!guest_.session.send_data(passage->guest, bytes, end)) upstream_.session.consume(stream, bytes.size());
   }
 
-  void on_response_trailers(StreamId stream, const http::HeaderList& fields) {
+  void on_response_trailers(StreamId stream, http::HeaderList fields) {
     Passage* passage = find_upstream(stream);
     if (passage == nullptr) return;
     passage->response_ended = true;
+    if (const auto secrets = gate_.secrets()) mask_headers(secrets, fields);
+    if (passage->mask && !pass_masked(*passage, {}, true, false)) return;
     if (!guest_.session.send_trailers(passage->guest, fields)) end_both(*passage, Http2Error::internal_error);
   }
 
+  // `last`: of the body; `end`: and of the response.
+  bool pass_masked(Passage& passage, ByteView bytes, bool last, bool end) {
+    std::vector<std::uint8_t> out;
+    if (!passage.mask->feed(bytes, last, out)) {
+      end_later(upstream_, passage.upstream, Http2Error::cancel);
+      if (passage.story.error.empty()) fail(passage, std::string(passage.mask->error()));
+      return false;
+    }
+    if (passage.mask->undecided()) return true;
+    begin_response(passage, false);
+    const bool sent = (out.empty() && !end) || guest_.session.send_data(passage.guest, out, end);
+    upstream_.session.consume(passage.upstream, passage.mask->consumed(sent ? 0 : out.size()));
+    return true;
+  }
+
   void on_request_sent(StreamId stream, std::size_t bytes) {
-    const Passage* passage = find_upstream(stream);
-    if (passage != nullptr) guest_.session.consume(passage->guest, bytes);
+    Passage* passage = find_upstream(stream);
+    if (passage != nullptr) guest_.session.consume(passage->guest, bytes_to_consume(*passage, bytes));
   }
 
   // A server that has answered may tell the client to keep the rest of its request (RFC 9113, 8.1): the answer must
@@ -414,11 +491,20 @@ class Http2Relay {
     passage.story.error = why;
     const Refused refused = gate_.upstream_failed(why, passage.json);
     passage.story.status = refused.status;
-    if (!passage.response_begun) {
-      passage.response_begun = passage.response_ended = true;
-      return answer(passage.guest, passage.request, refused, passage.json);
-    }
+    if (!passage.response_begun) return answer(passage, refused);
     end_both(passage, Http2Error::internal_error);
+  }
+
+  // Admitted, and goes nowhere all the same.
+  void refuse(Passage& passage, const Refused& refused) {
+    passage.story.status = refused.status;
+    passage.story.error = refused.words;
+    answer(passage, refused);
+  }
+
+  void answer(Passage& passage, const Refused& refused) {
+    passage.response_begun = passage.response_ended = true;
+    answer(passage.guest, passage.request, refused, passage.json);
   }
 
   // The guest's streams go on to their ends: with what is here of their responses where that is all, or with an error.
@@ -467,6 +553,7 @@ class Http2Relay {
     const bool upstream_done = passage.upstream == 0 || passage.upstream_closed;
     if (!passage.guest_closed || !upstream_done) return;
     record(passage);
+    if (passage.gathers) gathered_ -= passage.taken;
     // What will never leave the partner's queue is nobody's any more: the rest of the connection needs its window.
     guest_.session.consume(passage.guest, kAll);
     upstream_.session.consume(passage.upstream, kAll);
@@ -493,6 +580,9 @@ class Http2Relay {
   std::unordered_map<StreamId, Passage> passages_;      // by the guest's stream
   std::unordered_map<StreamId, StreamId> by_upstream_;  // the guest's stream
   std::deque<StreamId> queue_;                          // wait for a slot
+  std::vector<StreamId> unequipped_;                    // wait for a credential
+  asio::steady_timer equip_wake_;
+  std::size_t gathered_ = 0;  // by all passages that gather
   std::vector<Reset> to_reset_;
   bool upstream_gone_ = false;  // it takes no more requests
   bool upstream_ended_ = false;

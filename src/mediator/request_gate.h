@@ -6,8 +6,11 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 
+#include "http/echo_mask.h"
 #include "http/message.h"
+#include "mediator/io.h"
 
 namespace microagent::mediator {
 
@@ -28,7 +31,15 @@ struct RequestStory {
   std::uint16_t status = 0;                   // 0: none was sent
   std::uint64_t bytes_out = 0, bytes_in = 0;  // of the bodies
   std::chrono::steady_clock::time_point began = std::chrono::steady_clock::now();
-  std::string error;  // why it did not come to its end; empty where it did
+  std::string error;             // why it did not come to its end; empty where it did
+  std::string swap;              // whose credential it carried; empty: none
+  std::uint64_t credential = 0;  // its version
+};
+
+// What becomes of a request's body: it goes on as it is, unless another does in its stead or the request is refused.
+struct BodyVerdict {
+  std::optional<std::string> replacement;
+  std::optional<Refused> refused;
 };
 
 class RequestGate {
@@ -43,6 +54,20 @@ class RequestGate {
   virtual Refused upstream_failed(const std::string& why, bool json) = 0;
   // A request that was admitted is over.
   virtual void record(const RequestStory& story) = 0;
+
+  // ---- what the guest does not hold: only a host with a credential swap has these do anything
+
+  // An admitted request wants a credential that is not at hand: to be obtained first, once for all that wait.
+  virtual bool lacks_credential(const http::RequestMessage&) { return false; }
+  virtual asio::awaitable<void> obtain_credential() { co_return; }
+  // Puts it into an admitted request, or says why that one goes nowhere.
+  virtual std::optional<Refused> equip(http::RequestMessage&, RequestStory&) { return std::nullopt; }
+  // Something in the body of an equipped request may have to be replaced: so much of it as http::kMaxSwappedBody is
+  // gathered first, and then judged, with or without its `whole`.
+  virtual bool rewrites_body(const http::RequestMessage&) { return false; }
+  virtual BodyVerdict rewrite_body(const http::RequestMessage&, std::string_view, bool, RequestStory&) { return {}; }
+  // What no response may show; null where there is nothing.
+  virtual http::SecretFormsPtr secrets() { return nullptr; }
 };
 
 }  // namespace microagent::mediator

@@ -184,6 +184,7 @@ policy::Decision Mediator::explained(policy::Facts facts) const {
   policy::Decision first = policy::decide(policy_.policy(), surroundings_, facts);
   if (first.verdict != policy::Verdict::peek) return first;
   facts.content = facts.name.empty() ? policy::Content::opaque : policy::Content::tls;
+  facts.swap = swap_for(facts) != nullptr;
   return policy::decide(policy_.policy(), surroundings_, facts);
 }
 

@@ -81,6 +81,7 @@ constexpr int kAllowed[] = {
     SCMP_SYS(brk),
     SCMP_SYS(mremap),
     SCMP_SYS(madvise),
+    SCMP_SYS(mlock),
     // who we are
     SCMP_SYS(getpid),
     SCMP_SYS(gettid),

@@ -133,6 +133,8 @@ asio::awaitable<void> Mediator::tell_dialled(FlowPtr flow, policy::Decision deci
   if (flow->phase == Phase::gone) co_return account_for_gone(flow, decision);
 
   if (quarantined_) co_return deny(flow, denial("quarantined", "quarantine"));
+  flow->swap = swap_for(flow->facts);
+  flow->facts.swap = flow->swap != nullptr;
   decision = decide(*flow);
   flow->host = decision.host;
   switch (decision.verdict) {
@@ -195,7 +197,7 @@ asio::awaitable<tl::expected<FirstWords, Denial>> Mediator::look(FlowPtr flow, F
   }
   netd_->peek(flow->id);
 
-  const auto must_know = [&] { return upstream != nullptr && policy_.names_matter(); };
+  const auto must_know = [&] { return upstream != nullptr && names_matter(*flow); };
   const Deadline began = std::chrono::steady_clock::now();
   bool silent = false;
   while (flow->phase == Phase::looking && !look.reader.settled() && !look.upstream_spoke && !look.guest_ended) {
@@ -236,8 +238,21 @@ policy::Decision Mediator::decide(const LiveFlow& flow, policy::Request request)
 // Where names do not matter a look costs a way to netd and back and changes nothing but the record. On the ports of the
 // web it is worth that: one address serves many names there, and the record should say which.
 bool Mediator::worth_a_look(const LiveFlow& flow) const {
-  if (policy_.names_matter()) return true;
+  if (policy_.names_matter() || swapper_) return true;
   return std::ranges::find(config_.look.web_ports, flow.facts.port.value_or(0)) != config_.look.web_ports.end();
+}
+
+// Where a name that DNS told of the address has a swap, it makes a difference, too.
+bool Mediator::names_matter(const LiveFlow& flow) const {
+  const auto has_swap = [this](const std::string& name) { return swapper_->find(name) != nullptr; };
+  return policy_.names_matter() || (swapper_ && std::ranges::any_of(flow.facts.bound_names, has_swap));
+}
+
+// A name that is not bound to the address grants nothing, and no credential either.
+policy::SwapPtr Mediator::swap_for(const policy::Facts& facts) const {
+  if (!swapper_ || facts.name.empty() || policy::unbound_name(facts)) return nullptr;
+  const auto name = policy::canonical_name(facts.name);
+  return name ? swapper_->find(*name) : nullptr;
 }
 
 // The record comes before the verdict: what a guest may send is in the log before it can.

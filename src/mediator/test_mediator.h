@@ -51,7 +51,7 @@ class MediatorTest : public testing::Test {
     supervisor_ = std::move(supervisor.first);
     netd_.emplace(std::move(netd.first));
     auto mediator = Mediator::open(loop_.io, config_, dns::ResolverList({{kLoopback, resolver_.port()}}),
-                                   {std::move(supervisor.second), std::move(netd.second)});
+                                   {std::move(supervisor.second), std::move(netd.second), std::move(credentials_)});
     ASSERT_TRUE(mediator) << mediator.error().message;
     mediator_ = std::move(*mediator);
     mediator_->start();
@@ -200,6 +200,7 @@ class MediatorTest : public testing::Test {
   LoopbackSocket resolver_{SOCK_DGRAM};
   TestLoop loop_;
   Config config_;
+  Fd credentials_;  // leads to the process that holds the secrets, where there are swaps
   Fd supervisor_;
   std::optional<flow::Channel> netd_;
   std::unique_ptr<Mediator> mediator_;

@@ -13,7 +13,7 @@
 namespace microagent::mediator {
 
 // Lets everything through but what it is told to refuse, and keeps every story.
-class TestGate final : public RequestGate {
+class TestGate : public RequestGate {
  public:
   std::optional<Refused> admit(http::RequestMessage& request) override {
     if (request.path != refused_path) return std::nullopt;
@@ -36,6 +36,8 @@ class TestGate final : public RequestGate {
 
 class RelayTest : public testing::Test {
  protected:
+  explicit RelayTest(std::unique_ptr<TestGate> gate = std::make_unique<TestGate>()) : own_gate_(std::move(gate)) {}
+
   using Relay = asio::awaitable<void> (*)(Stream&, Stream&, http::Scheme, RequestGate&);
 
   void start(Relay relay) {
@@ -93,7 +95,8 @@ class RelayTest : public testing::Test {
     return loop_.until([&] { return done_; });
   }
 
-  TestGate gate_;  // outlives the coroutines that the loop destroys, which tell it their stories
+  std::unique_ptr<TestGate> own_gate_;  // outlives the coroutines that the loop destroys, which tell it their stories
+  TestGate& gate_ = *own_gate_;
   TestLoop loop_;
   Fd guest_, upstream_;
   StreamPtr relays_guest_, relays_upstream_;

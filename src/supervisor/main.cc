@@ -46,7 +46,8 @@ Result<Charge> take_charge(const workspace::Store& store, const Arguments& argum
                 std::move(*directory),
                 std::move(*lock),
                 std::move(*log),
-                std::chrono::seconds(arguments.ready_timeout)};
+                std::chrono::seconds(arguments.ready_timeout),
+                {}};
 }
 
 Status supervise(const Arguments& arguments, Reporter& reporter) {

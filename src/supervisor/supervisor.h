@@ -30,6 +30,7 @@ struct Charge {
   workspace::Lock lock;  // held for the workspace's whole life
   BoundedLog log;        // our standard error, and the workers'
   std::chrono::seconds ready_timeout;
+  Fd variables;  // those of the environment that swaps name (credentials/variables.h); none where no swap does
 };
 
 // The life of one workspace: boot, attend to it, end it, leave nothing behind. One coroutine, live(), is the whole

@@ -88,11 +88,14 @@ asio::awaitable<Status> Supervisor::start_workers() {
   if (!config) co_return fail(config.error());
 
   const Worker::Surroundings surroundings{io_.get_executor(), charge_.log, changes_};
-  auto mediator =
-      Worker::start(surroundings, "mediator",
-                    {.program = provisions_->mediator,
-                     .arguments = {"--config-fd", place(0), "--supervisor-fd", place(1), "--netd-fd", place(2)},
-                     .descriptors = {config->get(), to_mediator->second.get(), between->second.get()}});
+  ChildSpec mediator_spec{.program = provisions_->mediator,
+                          .arguments = {"--config-fd", place(0), "--supervisor-fd", place(1), "--netd-fd", place(2)},
+                          .descriptors = {config->get(), to_mediator->second.get(), between->second.get()}};
+  if (charge_.variables) {
+    mediator_spec.arguments.insert(mediator_spec.arguments.end(), {"--credentials-variables-fd", place(3)});
+    mediator_spec.descriptors.push_back(charge_.variables.get());
+  }
+  auto mediator = Worker::start(surroundings, "mediator", std::move(mediator_spec));
   if (!mediator) co_return fail(mediator.error());
   mediator_ = std::move(*mediator);
   auto netd = Worker::start(surroundings, "netd",

@@ -1,0 +1,250 @@
+// What a swap makes of the flows, requests and records of its host.
+
+#include "credentials/protocol.h"
+#include "http/test_http2.h"
+#include "mediator/test_intercept.h"
+
+namespace microagent::mediator {
+namespace {
+
+constexpr std::string_view kSecret = "sk-0123456789abcdef";
+constexpr std::string_view kRequest =
+    "GET /v1?q=1 HTTP/1.1\r\nHost: good.example\r\nAuthorization: Bearer mine\r\n\r\n";
+constexpr std::string_view kEquipped =
+    "GET /v1?q=1 HTTP/1.1\r\nHost: good.example\r\nAuthorization: Bearer sk-0123456789abcdef\r\n\r\n";
+constexpr std::string_view kAnswer = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+
+policy::SwapText swap_text(nlohmann::json fields) {
+  fields.update({{"type", "static"}, {"domains", {kName}}, {"key_ref", "env:KEY"}});
+  return {"test", "--cred-swap", std::move(fields), {}};
+}
+
+// In mode broker, and with the process that holds the secrets played by the test.
+class SwapTest : public InterceptTest {
+ protected:
+  SwapTest() {
+    config_.egress.mode = policy::Mode::broker;
+    give({{"format", "Bearer {key}"}});
+    auto ends = socket_pair(SOCK_SEQPACKET);
+    process_ = std::move(ends.first);
+    credentials_ = std::move(ends.second);
+  }
+
+  void give(nlohmann::json fields) { config_.swaps = policy::SwapSet::compile({swap_text(std::move(fields))}).value(); }
+
+  // What the mediator asks the process for.
+  std::optional<credentials::Ask> next_ask() {
+    std::optional<Bytes> packet;
+    EXPECT_TRUE(loop_.until([&] { return (packet = arrived(process_)).has_value(); }));
+    return packet ? credentials::parse_ask(*packet) : std::nullopt;
+  }
+  void tell(const Result<credentials::Credential>& credential) {
+    const Secret packet = credentials::encode_answer(0, credential);
+    put(process_, bytes(packet.view()));
+  }
+  static credentials::Credential credential(std::string_view secret, std::uint64_t version = 1) {
+    return {std::make_shared<const Secret>(Secret::of(secret)), version, std::chrono::hours(1)};
+  }
+
+  std::string page_with(std::string_view words) {
+    std::string got;
+    EXPECT_TRUE(loop_.until([&] { return read_into(*guest_, got) && got.find(words) != std::string::npos; })) << got;
+    return got;
+  }
+  std::string log() { return nlohmann::json(directory_.records()).dump(); }
+
+  Fd process_;
+};
+
+TEST_F(SwapTest, PutsTheCredentialIntoEveryRequestOfItsHost) {
+  connect({"http/1.1"});
+  write(*guest_, kRequest);
+  const auto ask = next_ask();
+  ASSERT_TRUE(ask);
+  EXPECT_EQ(ask->swap, 0u);
+  EXPECT_EQ(ask->refused, 0u);
+  tell(credential(kSecret));
+  expect(*upstream_, kEquipped);
+  write(*upstream_, kAnswer);
+  expect(*guest_, kAnswer);
+  write(*guest_, kRequest);
+  expect(*upstream_, kEquipped);
+  write(*upstream_, "HTTP/1.1 200 OK\r\nX-Echo: sk-0123456789abcdef\r\nContent-Length: 0\r\n\r\n");
+  expect(*guest_, "HTTP/1.1 200 OK\r\nX-Echo: *******************\r\nContent-Length: 0\r\n\r\n");
+  const auto all = records(5);
+  EXPECT_EQ(all[1]["event"], "egress_allow");
+  EXPECT_EQ(all[1]["mitm"], true);
+  EXPECT_EQ(all[2]["event"], "egress_swap");
+  EXPECT_EQ(all[2]["host"], kName);
+  EXPECT_EQ(all[2]["swap"], "test");
+  EXPECT_EQ(all[2]["type"], "static");
+  EXPECT_EQ(all[3]["event"], "egress_request");
+  EXPECT_EQ(all[3]["swap"], "test");
+  EXPECT_EQ(all[4]["event"], "egress_request");
+  EXPECT_EQ(log().find(kSecret), std::string::npos);
+}
+
+TEST_F(SwapTest, LeavesEveryOtherHostAlone) {
+  nlohmann::json fields = {{"type", "static"}, {"domains", {"other.example"}}, {"key_ref", "env:KEY"}};
+  config_.swaps = policy::SwapSet::compile({{"other", "", fields, {}}}).value();
+  start();
+  begin({"http/1.1"});
+  take_splice();
+  put(guests_, bytes("as it is"));
+  EXPECT_TRUE(loop_.until([&] { return arrived(accepted_) == bytes("as it is"); }));
+}
+
+TEST_F(SwapTest, SendsNothingOverPlainHttp) {
+  start();
+  peeked("127.0.0.1", server_.port());
+  accepted_ = server_.accept();
+  say("GET / HTTP/1.1\r\nHost: good.example\r\n\r\n");
+  bind_name();
+  take_splice();
+  std::string got;
+  ASSERT_TRUE(loop_.until([&] {
+    if (const auto some = arrived(guests_)) got.append(some->begin(), some->end());
+    return got.find("decision: ") != std::string::npos;
+  })) << got;
+  EXPECT_TRUE(got.starts_with("HTTP/1.1 403 ")) << got;
+  EXPECT_NE(got.find("use https"), std::string::npos) << got;
+  EXPECT_EQ(arrived(accepted_), std::nullopt);
+  EXPECT_EQ(arrived(process_), std::nullopt);
+}
+
+TEST_F(SwapTest, IsChosenByTheNameThatTheUpstreamProved) {
+  connect({"http/1.1"});
+  write(*guest_, "GET / HTTP/1.1\r\nHost: other.example\r\n\r\n");
+  EXPECT_TRUE(page_with("decision: ").starts_with("HTTP/1.1 421 "));
+  EXPECT_EQ(arrived(process_), std::nullopt);
+}
+
+TEST_F(SwapTest, SaysWhatKeepsTheCredential) {
+  connect({"http/1.1"});
+  write(*guest_, kRequest);
+  ASSERT_TRUE(next_ask());
+  tell(fail(ErrorKind::not_found, "the variable KEY was not set"));
+  const std::string page = page_with("was not set");
+  EXPECT_TRUE(page.starts_with("HTTP/1.1 502 ")) << page;
+  EXPECT_NE(page.find("credential swap test"), std::string::npos) << page;
+  const auto all = records(4);
+  EXPECT_EQ(all[2]["event"], "egress_swap_error");
+  EXPECT_EQ(all[2]["swap"], "test");
+  EXPECT_EQ(all[2]["error"], "the variable KEY was not set");
+  EXPECT_EQ(all[2]["signal"], "unresolved-secret-ref");
+  EXPECT_EQ(all[3]["status"], 502);
+  // Asked anew, since it may be there by now.
+  write(*guest_, kRequest);
+  ASSERT_TRUE(next_ask());
+  tell(credential(kSecret));
+  expect(*upstream_, kEquipped);
+}
+
+TEST_F(SwapTest, HasARefusedCredentialLookedAtAgain) {
+  connect({"http/1.1"});
+  write(*guest_, kRequest);
+  ASSERT_TRUE(next_ask());
+  tell(credential("sk-old-and-revoked", 7));
+  std::string got;
+  loop_.until([&] { return read_into(*upstream_, got) && got.ends_with("\r\n\r\n"); });
+  write(*upstream_, "HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n");
+  expect(*guest_, "HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n");
+  write(*guest_, kRequest);
+  const auto ask = next_ask();
+  ASSERT_TRUE(ask);
+  EXPECT_EQ(ask->refused, 7u);
+  tell(credential(kSecret, 8));
+  expect(*upstream_, kEquipped);
+  // The one before is as secret.
+  write(*upstream_, "HTTP/1.1 200 OK\r\nX: sk-old-and-revoked\r\nContent-Length: 0\r\n\r\n");
+  expect(*guest_, "HTTP/1.1 200 OK\r\nX: ******************\r\nContent-Length: 0\r\n\r\n");
+}
+
+TEST_F(SwapTest, EndsNothingElseWhenTheProcessEnds) {
+  connect({"http/1.1"});
+  process_.reset();
+  write(*guest_, kRequest);
+  EXPECT_TRUE(page_with("has ended").starts_with("HTTP/1.1 502 "));
+  EXPECT_EQ(refusal_of(Protocol::tcp, "192.168.64.1", 9), Refusal::reset);  // others are judged as before
+}
+
+TEST_F(SwapTest, NeedsNoCredentialWhereNoPlaceholderStands) {
+  give({{"placeholder", "PLACEHOLDER"}});
+  connect({"http/1.1"});
+  const std::string bare = "GET / HTTP/1.1\r\nHost: good.example\r\n\r\n";
+  write(*guest_, bare);
+  expect(*upstream_, bare);
+  write(*upstream_, kAnswer);
+  expect(*guest_, kAnswer);
+  write(*guest_, "GET / HTTP/1.1\r\nHost: good.example\r\nX-Key: PLACEHOLDER\r\n\r\n");
+  ASSERT_TRUE(next_ask());
+  tell(credential(kSecret));
+  expect(*upstream_, "GET / HTTP/1.1\r\nHost: good.example\r\nX-Key: sk-0123456789abcdef\r\n\r\n");
+}
+
+TEST_F(SwapTest, ReplacesWithinBodiesOfTextWhereItIsTold) {
+  give({{"placeholder", "PLACEHOLDER"}, {"inBody", true}});
+  connect({"http/1.1"});
+  const std::string head = "POST / HTTP/1.1\r\nHost: good.example\r\nContent-Type: application/json\r\n";
+  write(*guest_, head + "Content-Length: 19\r\n\r\n{\"a\":\"PLACEHOLDER\"}");
+  ASSERT_TRUE(next_ask());
+  tell(credential("sk-\"0123456789"));
+  expect(*upstream_, head + "Content-Length: 23\r\n\r\n{\"a\":\"sk-\\\"0123456789\"}");
+  write(*upstream_, kAnswer);
+  expect(*guest_, kAnswer);
+  const std::string binary = "POST / HTTP/1.1\r\nHost: good.example\r\nContent-Length: 11\r\n\r\nPLACEHOLDER";
+  write(*guest_, binary);
+  expect(*upstream_, binary);
+  write(*upstream_, kAnswer);
+  expect(*guest_, kAnswer);
+  const auto all = records(5);
+  EXPECT_EQ(all[3]["swap"], "test");
+  EXPECT_FALSE(all[4].contains("swap"));
+}
+
+TEST_F(SwapTest, EquipsAnUpgrade) {
+  connect({"http/1.1"});
+  const std::string upgrade =
+      "GET /v1?q=1 HTTP/1.1\r\nHost: good.example\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n";
+  write(*guest_, upgrade + "\r\n");
+  ASSERT_TRUE(next_ask());
+  tell(credential(kSecret));
+  expect(*upstream_, upgrade + "Authorization: Bearer sk-0123456789abcdef\r\n\r\n");
+  const std::string answer = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n";
+  write(*upstream_, answer + "frames");
+  expect(*guest_, answer + "frames");
+}
+
+TEST_F(SwapTest, EquipsAStreamOfHttp2) {
+  connect({"h2"});
+  const http::Http2Bytes request = http::http2_request(
+      {{":method", "GET"}, {":scheme", "https"}, {":authority", kName}, {":path", "/"}, {"authorization", "mine"}});
+  EXPECT_EQ(guest_->write(request).value_or(0), request.size());
+  ASSERT_TRUE(next_ask());
+  tell(credential(kSecret));
+  // Never indexed, and so in plain sight but for its Huffman code; the record says that it went.
+  const auto all = records(3);
+  EXPECT_EQ(all[2]["event"], "egress_swap");
+}
+
+TEST_F(SwapTest, GivesNothingToANameThatIsNotBound) {
+  config_.egress.mode = policy::Mode::mitm;
+  start();
+  peeked("127.0.0.1", server_.port());
+  accepted_ = server_.accept();
+  alpn_ = {"http/1.1"};
+  wire::TestHello hello = wire::TestHello::to(kName);
+  hello.with(kAlpn, wire::protocol_list({"http/1.1"}));
+  say(hello.encode());
+  InterceptTest::bind_name({192, 0, 2, 1});
+  upstream_context_ = tls::testing::make_server(good_);
+  serve(upstream_context_.get());
+  take_splice();
+  ASSERT_TRUE(shake_hands());
+  write(*guest_, kRequest);
+  expect(*upstream_, kRequest);
+  EXPECT_EQ(arrived(process_), std::nullopt);
+}
+
+}  // namespace
+}  // namespace microagent::mediator
