@@ -264,7 +264,7 @@ TEST_F(MediatorTest, WillNotStartWithAForeignAuditLog) {
   auto supervisor = socket_pair(SOCK_SEQPACKET);
   auto netd = socket_pair(SOCK_SEQPACKET);
   const auto mediator = Mediator::open(loop_.io, config_, dns::ResolverList(std::vector<dns::Resolver>()),
-                                       {std::move(supervisor.second), std::move(netd.second)});
+                                       {std::move(supervisor.second), std::move(netd.second), {}});
   ASSERT_FALSE(mediator);
   EXPECT_NE(mediator.error().message.find("egress.jsonl"), std::string::npos);
 }
