@@ -101,6 +101,7 @@ TEST_F(SwapTest, SendsNothingOverPlainHttp) {
   say("GET / HTTP/1.1\r\nHost: good.example\r\n\r\n");
   bind_name();
   take_splice();
+  put(guests_, bytes("GET / HTTP/1.1\r\nHost: good.example\r\n\r\n"));  // which netd has kept
   std::string got;
   ASSERT_TRUE(loop_.until([&] {
     if (const auto some = arrived(guests_)) got.append(some->begin(), some->end());
@@ -183,7 +184,7 @@ TEST_F(SwapTest, NeedsNoCredentialWhereNoPlaceholderStands) {
 }
 
 TEST_F(SwapTest, ReplacesWithinBodiesOfTextWhereItIsTold) {
-  give({{"placeholder", "PLACEHOLDER"}, {"inBody", true}});
+  give({{"placeholder", "PLACEHOLDER"}, {"inBody", "true"}});
   connect({"http/1.1"});
   const std::string head = "POST / HTTP/1.1\r\nHost: good.example\r\nContent-Type: application/json\r\n";
   write(*guest_, head + "Content-Length: 19\r\n\r\n{\"a\":\"PLACEHOLDER\"}");
