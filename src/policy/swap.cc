@@ -17,6 +17,7 @@ namespace {
 constexpr std::array kTypes{std::pair{std::string_view("static"), Swap::Type::fixed},
                             std::pair{std::string_view("oauth2-cc"), Swap::Type::oauth2_cc},
                             std::pair{std::string_view("jwt-bearer"), Swap::Type::jwt_bearer}};
+constexpr std::uint16_t kHttps = 443;
 constexpr std::size_t kMinPlaceholder = 8;  // a shorter one would stand in headers by chance
 
 // RFC 9110, 5.6.2.
@@ -30,6 +31,12 @@ bool is_token(std::string_view text) {
 
 bool is_printable(std::string_view text) {
   return std::ranges::all_of(text, [](char c) { return c >= 0x20 && c < 0x7f; });
+}
+
+// What errors, records and logs call it by.
+bool is_name(std::string_view text) {
+  constexpr std::size_t kMaxName = 64;
+  return text.size() <= kMaxName && is_token(text) && text.find_first_of("!#$%&'*+^`|~") == std::string_view::npos;
 }
 
 // What stands in a query as it is (RFC 3986, 2.3).
@@ -56,6 +63,10 @@ class SwapParser {
   }
 
   Result<Swap> parse() {
+    if (!is_name(swap_.name)) {
+      return fail(ErrorKind::usage, fmt::format("{}: is no name for a swap", swap_.place),
+                  "use 1 to 64 letters, digits, dots, hyphens and underscores");
+    }
     read_type();
     read_domains();
     switch (swap_.type) {
@@ -74,7 +85,8 @@ class SwapParser {
     const auto word = fields_.text("type");
     if (!word) return;
     const auto type = std::ranges::find(kTypes, *word, [](const auto& known) { return known.first; });
-    if (type == kTypes.end()) return fields_.reject("type", "is none of static, oauth2-cc and jwt-bearer");
+    if (type == kTypes.end())
+      return fields_.reject("type", "is none of static, oauth2-cc and jwt-bearer", "write one of them");
     swap_.type = type->second;
   }
 
@@ -109,7 +121,7 @@ class SwapParser {
     if (const auto id = fields_.text("key_id")) swap_.key_id = *id;
     if (const auto word = fields_.text("algorithm")) {
       if (*word == "ES256") swap_.algorithm = Swap::Algorithm::es256;
-      else if (*word != "RS256") fields_.reject("algorithm", "is neither RS256 nor ES256");
+      else if (*word != "RS256") fields_.reject("algorithm", "is neither RS256 nor ES256", "write one of them");
     }
     swap_.claims = fields_.entries("claims");
     for (const auto& [claim, value] : swap_.claims) {
@@ -156,7 +168,7 @@ class SwapParser {
     }
     if (const auto name = fields_.text("query")) {
       placement.query = *name;
-      if (!is_unreserved(*name)) fields_.reject("query", "is no name of a parameter");
+      if (!is_unreserved(*name)) fields_.reject("query", "is no name of a parameter", "use letters, digits and -._~");
       return;
     }
     if (const auto user = fields_.text("basic")) {
@@ -187,7 +199,8 @@ class SwapParser {
     placement.after = format.substr(at + word.size());
     for (const std::string* part : {&placement.before, &placement.after}) {
       if (!is_printable(*part) || part->find_first_of("{}") != std::string::npos) {
-        return fields_.reject("format", fmt::format("may hold {} once, and no other word in braces", word));
+        return fields_.reject("format", fmt::format("may hold {} once, and no other word in braces", word),
+                              fmt::format("write for example: Bearer {}", word));
       }
     }
   }
@@ -224,19 +237,22 @@ std::optional<std::string> claim_variable(std::string_view value) {
   return std::string(name);
 }
 
-std::vector<std::string> Swap::environment_names() const {
-  std::vector<std::string> names;
-  for (const auto* ref : {&key, &client_id, &client_secret, &signing_key}) {
+std::vector<Swap::Variable> Swap::variables() const {
+  std::vector<Variable> wanted;
+  for (const auto& [ref, secret] : {std::pair{&key, true}, std::pair{&client_id, false},
+                                    std::pair{&client_secret, true}, std::pair{&signing_key, true}}) {
     if (!*ref) continue;
-    if ((*ref)->scheme == SecretRef::Scheme::env) names.push_back((*ref)->target);
+    if ((*ref)->scheme == SecretRef::Scheme::env) wanted.push_back({(*ref)->target, secret});
     if ((*ref)->scheme == SecretRef::Scheme::vault) {
-      names.insert(names.end(), {"VAULT_ADDR", "VAULT_TOKEN", "VAULT_NAMESPACE"});
+      wanted.push_back({"VAULT_ADDR"});
+      wanted.push_back({"VAULT_TOKEN", true});
+      wanted.push_back({"VAULT_NAMESPACE", false, true});
     }
   }
   for (const auto& [claim, value] : claims) {
-    if (auto variable = claim_variable(value)) names.push_back(std::move(*variable));
+    if (auto variable = claim_variable(value)) wanted.push_back({std::move(*variable)});
   }
-  return names;
+  return wanted;
 }
 
 Result<Swap> parse_swap(const SwapText& text) {
@@ -290,31 +306,39 @@ SwapPtr SwapSet::find(std::string_view canonical) const {
   return best;
 }
 
-Status check_swaps(const SwapSet& swaps, const Policy& policy) {
-  constexpr std::uint16_t kHttps = 443;
-  const auto has_rule = [&](List list, const std::string& name) {
-    const auto rules = policy.list(list).find_name(name, kHttps);
-    return list != List::deny ? !rules.empty()
-                              : std::ranges::any_of(rules, [](const RulePtr& rule) { return !rule->needs_request(); });
-  };
+std::optional<Obstacle> find_obstacle(const Policy& policy, const std::string& name) {
+  if (policy.mode() == Mode::off) return Obstacle{"egress mode off swaps nothing", "use mode broker or mitm"};
+  const auto denies = [](const RulePtr& rule) { return !rule->needs_request(); };
+  if (std::ranges::any_of(policy.list(List::deny).find_name(name, kHttps), denies)) {
+    return Obstacle{"a deny rule denies it", "remove the deny rule"};
+  }
+  if (!policy.list(List::passthrough).find_name(name, kHttps).empty()) {
+    return Obstacle{"a passthrough rule keeps it from being intercepted", "remove the passthrough rule"};
+  }
+  if (policy.lock_allowlist() && policy.list(List::allow).find_name(name).empty()) {
+    return Obstacle{"the locked allowlist does not allow it", ""};
+  }
+  return std::nullopt;
+}
+
+std::vector<Misfit> find_misfits(const SwapSet& swaps, const Policy& policy) {
+  std::vector<Misfit> misfits;
   for (const SwapPtr& swap : swaps.all()) {
-    const auto never = [&](const SwapDomain& domain, std::string_view why, std::string remedy) {
-      return fail(ErrorKind::usage, fmt::format("{}: domain {}: {}", place_of(*swap), domain.text(), why),
-                  std::move(remedy));
-    };
     for (const SwapDomain& domain : swap->domains) {
-      if (policy.mode() == Mode::off) return never(domain, "egress mode off swaps nothing", "use mode broker or mitm");
-      if (has_rule(List::deny, domain.name)) return never(domain, "a deny rule denies it", "remove the deny rule");
-      if (has_rule(List::passthrough, domain.name)) {
-        return never(domain, "a passthrough rule keeps it from being intercepted", "remove the passthrough rule");
-      }
-      if (policy.lock_allowlist() && !has_rule(List::allow, domain.name)) {
-        return never(domain, "the locked allowlist does not allow it",
-                     fmt::format("use --egress-allow {}", domain.text()));
-      }
+      auto obstacle = find_obstacle(policy, domain.name);
+      if (!obstacle) continue;
+      if (obstacle->remedy.empty()) obstacle->remedy = fmt::format("use --egress-allow {}", domain.text());
+      misfits.push_back({fmt::format("{}: domain {}: {}", place_of(*swap), domain.text(), obstacle->why),
+                         std::move(obstacle->remedy)});
     }
   }
-  return {};
+  return misfits;
+}
+
+Status check_swaps(const SwapSet& swaps, const Policy& policy) {
+  auto misfits = find_misfits(swaps, policy);
+  if (misfits.empty()) return {};
+  return fail(ErrorKind::usage, std::move(misfits.front().message), std::move(misfits.front().remedy));
 }
 
 }  // namespace microagent::policy

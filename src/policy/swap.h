@@ -68,8 +68,12 @@ struct Swap {
   Algorithm algorithm = Algorithm::rs256;
   std::map<std::string, std::string> claims;  // "${NAME}": the variable
 
-  // What the environment must hold for it.
-  std::vector<std::string> environment_names() const;
+  // What of the environment it takes. An optional variable may be missing; what a secret one holds is for nobody else.
+  struct Variable {
+    std::string name;
+    bool secret = false, optional = false;
+  };
+  std::vector<Variable> variables() const;
 };
 
 std::string_view to_string(Swap::Type type);  // "static", "oauth2-cc", "jwt-bearer"
@@ -101,8 +105,22 @@ class SwapSet {
   std::vector<SwapPtr> swaps_;
 };
 
-// Fails (usage) where a swap could never be applied: its domain is denied, passed through, outside a locked allowlist,
-// or nothing is judged at all.
+// Why requests to the canonical name get no credential: it is denied or passed through at port 443, outside a locked
+// allowlist at every port, or nothing is judged at all. Nothing where they may get it.
+struct Obstacle {
+  std::string_view why;
+  std::string remedy;
+};
+std::optional<Obstacle> find_obstacle(const Policy& policy, const std::string& name);
+
+// One line for each domain of a swap that a policy keeps from its credential: "PLACE: domain NAME: WHY".
+struct Misfit {
+  std::string message, remedy;
+  bool operator==(const Misfit&) const = default;
+};
+std::vector<Misfit> find_misfits(const SwapSet& swaps, const Policy& policy);
+
+// Fails (usage) with the first of them.
 Status check_swaps(const SwapSet& swaps, const Policy& policy);
 
 // [{"name":NAME,"place":PLACE,"fields":{...},"places":{FIELD:PLACE}}...]: in manifests and configurations.

@@ -1,6 +1,7 @@
 #include "policy/swap_fields.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <charconv>
 
@@ -29,7 +30,7 @@ std::optional<std::string> SwapFields::text(const char* field) {
       value->get_ref<const std::string&>().size() <= kMaxText) {
     return value->get<std::string>();
   }
-  reject(field, "is no text, empty or too long");
+  reject(field, "is no text, empty or too long", fmt::format("write 1 to {} bytes of text", kMaxText));
   return std::nullopt;
 }
 
@@ -38,7 +39,7 @@ std::optional<bool> SwapFields::truth(const char* field) {
   if (!word) return std::nullopt;
   if (*word == "true") return true;
   if (*word == "false") return false;
-  reject(field, "is neither true nor false");
+  reject(field, "is neither true nor false", "write one of them");
   return std::nullopt;
 }
 
@@ -58,14 +59,14 @@ std::vector<std::string> SwapFields::words(const char* field) {
   const auto* value = find(field);
   if (value == nullptr) return list;
   if (!value->is_array() || value->empty() || value->size() > kMaxWords) {
-    reject(field, "is no list, empty or too long");
+    reject(field, "is no list, empty or too long", fmt::format("write a list of 1 to {} words", kMaxWords));
     return list;
   }
   for (const auto& item : *value) {
     const bool fits = item.is_string() && !item.get_ref<const std::string&>().empty() &&
                       item.get_ref<const std::string&>().size() <= kMaxText;
     if (!fits) {
-      reject(field, "holds what is no word");
+      reject(field, "holds what is no word", fmt::format("write words of 1 to {} bytes", kMaxText));
       return list;
     }
     list.push_back(item.get<std::string>());
@@ -78,12 +79,12 @@ std::map<std::string, std::string> SwapFields::entries(const char* field) {
   const auto* value = find(field);
   if (value == nullptr) return map;
   if (!value->is_object() || value->size() > kMaxWords) {
-    reject(field, "is no map, or too long");
+    reject(field, "is no map, or too long", fmt::format("write a map of at most {} texts", kMaxWords));
     return map;
   }
   for (const auto& [key, item] : value->items()) {
     if (!item.is_string() || item.get_ref<const std::string&>().size() > kMaxText) {
-      reject(field, "holds what is no text");
+      reject(field, "holds what is no text", fmt::format("write texts of at most {} bytes", kMaxText));
       return map;
     }
     map.emplace(key, item.get<std::string>());
@@ -95,7 +96,7 @@ std::optional<SecretRef> SwapFields::reference(const char* field) {
   const auto* value = find(field);
   if (value == nullptr) return std::nullopt;
   if (!value->is_string()) {
-    reject(field, "is no reference to a secret");
+    reject(field, "is no reference to a secret", "say where it is found: env:NAME, file:PATH, vault:... or helper:...");
     return std::nullopt;
   }
   auto ref = parse_secret_ref(value->get_ref<const std::string&>());
@@ -115,7 +116,8 @@ void SwapFields::reject(const std::string& field, std::string_view why, std::str
 
 Status SwapFields::finish() {
   for (const auto& [field, value] : text_.fields.items()) {
-    if (!asked_.contains(field)) reject(field, "is no field of a swap of this type");
+    if (asked_.contains(field)) continue;
+    reject(field, "is no field of a swap of this type", fmt::format("its fields are: {}", fmt::join(asked_, ", ")));
   }
   return status_;
 }

@@ -36,7 +36,19 @@ std::string refusal(const char* fields, const Json& more) {
   const auto swap = parse_swap(text_of(fields, more));
   if (swap) return "accepted";
   EXPECT_EQ(swap.error().kind, ErrorKind::usage);
+  EXPECT_NE(swap.error().remediation, "") << swap.error().message;
   return swap.error().message;
+}
+
+// "NAME", with "secret" and "optional" behind it.
+std::string variables(const Swap& swap) {
+  std::string text;
+  for (const Swap::Variable& variable : swap.variables()) {
+    text += (text.empty() ? "" : ", ") + variable.name;
+    if (variable.secret) text += " secret";
+    if (variable.optional) text += " optional";
+  }
+  return text;
 }
 
 std::string refusal_without(const char* fields, const char* field) {
@@ -141,14 +153,35 @@ TEST(Swap, ReadsWhatTokensAreMadeOf) {
                        .value();
   EXPECT_EQ(jwt.algorithm, Swap::Algorithm::es256);
   EXPECT_EQ(jwt.key_id, "k1");
-  EXPECT_THAT(jwt.environment_names(), ElementsAre("ISSUER"));
-  EXPECT_THAT(oauth.environment_names(), ElementsAre("ID"));
+  EXPECT_EQ(variables(jwt), "ISSUER");
+  EXPECT_EQ(variables(oauth), "ID");
   for (const Json& more :
        {Json{{"algorithm", "HS256"}}, Json{{"claims", {{"exp", "1"}}}}, Json{{"claims", {{"iss", "a${B}"}}}},
         Json{{"token_ttl_seconds", "0"}}, Json{{"token_ttl_seconds", "1h"}}, Json{{"scopes", {"a"}}}}) {
     EXPECT_NE(refusal(kJwt, more), "accepted") << more;
   }
   EXPECT_THAT(refusal(kOauth, {{"token_url", "http://auth.example/"}}), HasSubstr("without TLS"));
+}
+
+TEST(Swap, SaysWhatItTakesOfTheEnvironment) {
+  const auto taken = [](const char* fields, const Json& more) {
+    return variables(parse_swap(text_of(fields, more)).value());
+  };
+  EXPECT_EQ(taken(kStatic, Json::object()), "KEY secret");
+  EXPECT_EQ(taken(kStatic, {{"key_ref", "file:/k"}}), "");
+  EXPECT_EQ(taken(kStatic, {{"key_ref", "vault:secret/data/x#y"}}),
+            "VAULT_ADDR, VAULT_TOKEN secret, VAULT_NAMESPACE optional");
+  EXPECT_EQ(taken(kOauth, {{"client_secret_ref", "env:S"}}), "ID, S secret");
+}
+
+TEST(Swap, HasAPlainName) {
+  for (const char* name : {"", "a b", "a\nb", "a/b", "a*b", "\xc3\xa9"}) {
+    const auto swap = parse_swap(text_of(Json::parse(kStatic), name));
+    ASSERT_FALSE(swap) << name;
+    EXPECT_THAT(swap.error().message, HasSubstr("is no name for a swap"));
+  }
+  EXPECT_FALSE(parse_swap(text_of(Json::parse(kStatic), std::string(65, 'a').c_str())));
+  EXPECT_TRUE(parse_swap(text_of(Json::parse(kStatic), "Open-AI_2.test")));
 }
 
 TEST(Swaps, AreFoundByTheMostSpecificDomain) {
@@ -197,6 +230,26 @@ TEST(Swaps, MustBeOfUse) {
   EXPECT_THAT(misfit("broker", "api.example.com", List::passthrough), HasSubstr("passthrough"));
 }
 
+TEST(Swaps, MayBeOfUseAtOnePortAlone) {
+  EXPECT_EQ(misfit("locked", "api.example.com:8443"), "");
+  EXPECT_EQ(misfit("broker", "api.example.com:8443", List::deny), "");
+  EXPECT_THAT(misfit("broker", "api.example.com:443", List::deny), HasSubstr("deny rule"));
+  EXPECT_EQ(misfit("broker", "api.example.com:8443", List::passthrough), "");
+}
+
+TEST(Swaps, NameEveryMisfit) {
+  PolicyText text;
+  text.deny.push_back(rule_text("api.example.com"));
+  text.passthrough.push_back(rule_text("b.example"));
+  const auto swaps = SwapSet::compile({text_of(kStatic, {{"domains", {"api.example.com", "c.example", "b.example"}}})});
+  EXPECT_THAT(find_misfits(*swaps, Policy::compile(text).value()),
+              ElementsAre(Misfit{"swaps.yaml:2: swaps.api: domain api.example.com: a deny rule denies it",
+                                 "remove the deny rule"},
+                          Misfit{"swaps.yaml:2: swaps.api: domain b.example: a passthrough rule keeps it from being "
+                                 "intercepted",
+                                 "remove the passthrough rule"}));
+}
+
 TEST(Swaps, ComeBackFromJsonAsTheyWere) {
   const std::vector<SwapText> texts{text_of(kStatic), text_of(Json::parse(kOauth), "b")};
   EXPECT_EQ(swaps_from_json(to_json(texts), "swaps").value(), texts);
@@ -216,7 +269,7 @@ TEST(Providers, AreSwapsThatFit) {
     ASSERT_TRUE(set) << set.error().message;
     for (const std::string& host : provider->hosts) EXPECT_TRUE(set->find(host)) << host;
     ASSERT_EQ(provider->environment.size(), 1U);
-    EXPECT_THAT(set->all().front()->environment_names(), ElementsAre(provider->environment[0].first));
+    EXPECT_EQ(variables(*set->all().front()), provider->environment[0].first + " secret");
   }
 }
 
