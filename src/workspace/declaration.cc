@@ -158,10 +158,12 @@ EgressDeclaration unite(EgressDeclaration stronger, EgressDeclaration weaker) {
   std::swap(stronger.deny, weaker.deny);
   std::swap(stronger.passthrough, weaker.passthrough);
   std::swap(stronger.trust, weaker.trust);
+  std::swap(stronger.swaps, weaker.swaps);
   append(stronger.allow, std::move(weaker.allow));
   append(stronger.deny, std::move(weaker.deny));
   append(stronger.passthrough, std::move(weaker.passthrough));
   append(stronger.trust, std::move(weaker.trust));
+  append(stronger.swaps, std::move(weaker.swaps));
   return stronger;
 }
 
@@ -192,6 +194,9 @@ Result<Manifest> resolve(const Declaration& declaration) {
     resolver.unite("network.routes", {{canonical_route(route.value), route.place}}, network.routes);
   }
   resolve_egress(declaration.egress, resolver, manifest.egress);
+  for (const DeclaredSwap& swap : declaration.egress.swaps) {
+    resolver.add("egress.swaps", swap, swap.place, manifest.swaps);
+  }
   for (const auto& [forward, place] : declaration.forwards) {
     resolver.add("network.forwards", forward, place, network.forwards);
   }

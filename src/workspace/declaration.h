@@ -23,6 +23,7 @@ struct EgressDeclaration {
   std::optional<Declared<std::uint64_t>> max_total_bytes, max_bytes_per_second;
   std::optional<Declared<std::uint32_t>> max_connections;
   std::vector<Declared<std::string>> trust;  // paths
+  std::vector<DeclaredSwap> swaps;           // each with its place
 };
 
 struct Declaration {

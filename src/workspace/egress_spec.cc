@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "workspace/files.h"
+#include "workspace/swap_spec.h"
 #include "workspace/yaml_document.h"
 
 namespace microagent::workspace {
@@ -17,24 +18,31 @@ class EgressReader {
  public:
   EgressReader(YamlReader& yaml, EgressDeclaration& out) : yaml_(yaml), out_(out) {}
 
-  void read(const YamlValue& value) {
-    yaml_.read_map(
-        value,
-        {{"mode", [this](const auto& v) { out_.mode = yaml_.scalar(v); }},
-         {"lockAllowlist", [this](const auto& v) { yaml_.read_scalar(v, out_.lock_allowlist, parse_switch); }},
-         {"observe", [this](const auto& v) { yaml_.read_scalar(v, out_.observe, parse_switch); }},
-         {"allow", [this](const auto& v) { read_rules(v, out_.allow); }},
-         {"deny", [this](const auto& v) { read_rules(v, out_.deny); }},
-         {"passthrough", [this](const auto& v) { read_rules(v, out_.passthrough); }},
-         {"trust", [this](const auto& v) { read_trust(v); }},
-         {"maxTotalBytes", [this](const auto& v) { yaml_.read_scalar(v, out_.max_total_bytes, parse_byte_cap); }},
-         {"maxBytesPerSecond",
-          [this](const auto& v) { yaml_.read_scalar(v, out_.max_bytes_per_second, parse_byte_cap); }},
-         {"maxConnections",
-          [this](const auto& v) { yaml_.read_scalar(v, out_.max_connections, parse_connection_cap); }}});
+  void read_policy(const YamlValue& value) { yaml_.read_map(value, policy_keys()); }
+
+  // A spec's section holds what is the workspace's own, too.
+  void read_section(const YamlValue& value) {
+    YamlReader::Handlers keys = policy_keys();
+    keys["swaps"] = [this](const auto& v) { read_swaps_map(yaml_, v, out_.swaps); };
+    yaml_.read_map(value, keys);
   }
 
  private:
+  YamlReader::Handlers policy_keys() {
+    return {{"mode", [this](const auto& v) { out_.mode = yaml_.scalar(v); }},
+            {"lockAllowlist", [this](const auto& v) { yaml_.read_scalar(v, out_.lock_allowlist, parse_switch); }},
+            {"observe", [this](const auto& v) { yaml_.read_scalar(v, out_.observe, parse_switch); }},
+            {"allow", [this](const auto& v) { read_rules(v, out_.allow); }},
+            {"deny", [this](const auto& v) { read_rules(v, out_.deny); }},
+            {"passthrough", [this](const auto& v) { read_rules(v, out_.passthrough); }},
+            {"trust", [this](const auto& v) { read_trust(v); }},
+            {"maxTotalBytes", [this](const auto& v) { yaml_.read_scalar(v, out_.max_total_bytes, parse_byte_cap); }},
+            {"maxBytesPerSecond",
+             [this](const auto& v) { yaml_.read_scalar(v, out_.max_bytes_per_second, parse_byte_cap); }},
+            {"maxConnections",
+             [this](const auto& v) { yaml_.read_scalar(v, out_.max_connections, parse_connection_cap); }}};
+  }
+
   void read_trust(const YamlValue& value) {
     yaml_.read_list(value, [this](const YamlValue& item) {
       if (auto file = yaml_.scalar(item)) out_.trust.push_back(std::move(*file));
@@ -107,7 +115,7 @@ Status check_json(std::string_view text, std::string_view file) {
 }  // namespace
 
 void read_egress_map(YamlReader& yaml, const YamlValue& value, EgressDeclaration& out) {
-  EgressReader(yaml, out).read(value);
+  EgressReader(yaml, out).read_section(value);
 }
 
 Result<EgressDeclaration> load_policy_file(const std::filesystem::path& path) {
@@ -127,7 +135,7 @@ Result<EgressDeclaration> parse_policy_file(std::string_view text, std::string_v
   }
   EgressDeclaration policy;
   Status read = read_yaml_document(
-      text, file, [&](YamlReader& yaml, const YamlValue& root) { read_egress_map(yaml, root, policy); });
+      text, file, [&](YamlReader& yaml, const YamlValue& root) { EgressReader(yaml, policy).read_policy(root); });
   if (!read) return fail(read.error());
   anchor_trust(policy, std::filesystem::path(file).parent_path());
   return policy;

@@ -1,6 +1,6 @@
 #pragma once
 
-// The egress part of a spec, and the policy file of --egress-policy, which holds the same keys at its top:
+// The egress part of a spec, and the policy file of --egress-policy, which holds the same keys but `swaps` at its top:
 //
 //   mode: broker                 # or mitm, off
 //   lockAllowlist: true          # only what is listed
@@ -15,6 +15,7 @@
 //   maxConnections: 256
 //   observe: false
 //   trust: [ca/internal.pem]     # whose servers are believed beside the host's; relative to this file
+//   swaps: {...}                 # credentials that the guest uses without holding them: workspace/swap_spec.h
 
 #include <filesystem>
 #include <string_view>

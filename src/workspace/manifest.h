@@ -11,6 +11,7 @@
 
 #include "base/result.h"
 #include "workspace/egress.h"
+#include "workspace/swap.h"
 
 namespace microagent::workspace {
 
@@ -65,6 +66,7 @@ struct Manifest {
   std::vector<std::string> env;  // KEY=VALUE
   std::string entrypoint;        // shell command line; empty: none
   Egress egress;
+  std::vector<DeclaredSwap> swaps;
   std::optional<Mediation> mediation;
   std::string created_at;  // RFC 3339
 };

@@ -52,6 +52,7 @@ Json to_json(const Manifest& manifest) {
                {"env", manifest.env},
                {"entrypoint", manifest.entrypoint},
                {"egress", manifest_json(manifest.egress)}};
+  if (!manifest.swaps.empty()) json["swaps"] = to_json(manifest.swaps);
   if (manifest.mediation) json["mediation"] = mediation_record(*manifest.mediation);
   return json;
 }
@@ -78,6 +79,11 @@ Result<Manifest> manifest_from_json(const Json& json, std::string_view file) {
     auto parsed = egress_from_json(*egress, file);
     if (!parsed) return fail(parsed.error());
     manifest.egress = std::move(*parsed);
+  }
+  if (const Json* swaps = fields.nested("swaps", false)) {
+    auto parsed = swaps_from_json(*swaps, file);
+    if (!parsed) return fail(parsed.error());
+    manifest.swaps = std::move(*parsed);
   }
   if (const Json* mediation = fields.nested("mediation", false)) {
     auto parsed = mediation_from_json(*mediation, file);

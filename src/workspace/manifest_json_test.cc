@@ -53,6 +53,18 @@ TEST(ManifestJson, KeepsTheMediationChannel) {
   EXPECT_EQ(read->mediation->target, "unix:/run/plane.sock");
 }
 
+TEST(ManifestJson, KeepsSwapsAndIsSilentWhereThereAreNone) {
+  EXPECT_FALSE(to_json(rich()).contains("swaps"));
+  Manifest manifest = rich();
+  manifest.swaps.push_back({"a", "--cred-swap a", Json{{"type", "static"}}, {{"type", "here"}}});
+  Json json = to_json(manifest);
+  const auto read = manifest_from_json(json, "FILE");
+  ASSERT_TRUE(read) << read.error().message;
+  EXPECT_EQ(read->swaps, manifest.swaps);
+  json["swaps"][0]["secret"] = "x";
+  EXPECT_THAT(refusal(json), HasSubstr("\"swaps[0].secret\" is unknown"));
+}
+
 TEST(ManifestJson, MissesEveryKey) {
   const Json whole = to_json(rich());
   for (const auto& [key, value] : whole.items()) {

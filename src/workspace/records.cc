@@ -28,6 +28,7 @@ Json declared_record(const Manifest& manifest, State state) {
                  {"resources", {{"memoryMiB", manifest.resources.memory_mib}, {"cpus", manifest.resources.cpus}}},
                  {"egress", egress_record(manifest.egress)},
                  {"createdAt", manifest.created_at}};
+  if (!manifest.swaps.empty()) record["egress"]["swaps"] = swaps_record(manifest.swaps);
   if (!manifest.env.empty()) record["envNames"] = env_names(manifest.env);
   if (!manifest.entrypoint.empty()) record["entrypoint"] = manifest.entrypoint;
   if (manifest.mediation) record["mediation"] = mediation_record(*manifest.mediation);

@@ -73,6 +73,12 @@ bool has_long_word(const EgressRule& rule) {
                              [&](const auto* words) { return std::ranges::any_of(*words, is_long); });
 }
 
+std::optional<Violation> find_swap_violation(const Manifest& manifest) {
+  if (manifest.swaps.empty() || manifest.network.mode == NetworkMode::user) return std::nullopt;
+  return Violation{"egress.swaps[0]", "an isolated workspace sends no request that a credential could be put into",
+                   "use network mode user, or leave the swap out"};
+}
+
 std::optional<Violation> find_egress_violation(const Egress& egress) {
   if (egress.mode != "broker" && egress.mode != "mitm" && egress.mode != "off") {
     return Violation{"egress.mode", "is not a mode", "use broker, mitm or off"};
@@ -113,6 +119,7 @@ std::optional<Violation> find_violation(const Manifest& manifest) {
   if (manifest.mediation) {
     if (auto violation = find_mediation_violation(*manifest.mediation)) return violation;
   }
+  if (auto violation = find_swap_violation(manifest)) return violation;
   return find_egress_violation(manifest.egress);
 }
 
