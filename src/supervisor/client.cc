@@ -27,32 +27,57 @@ namespace {
 constexpr std::chrono::seconds kMargin{60};
 constexpr std::chrono::milliseconds kBetweenStates{50};
 constexpr std::chrono::seconds kLongestAsk{3600};
-constexpr int kReportPlace = 3;
+constexpr int kReportPlace = 3, kVariablesPlace = 4;
+constexpr int kOutOfTheWay = 64;  // of those places
 // What the mediator may take to let an order take effect.
 constexpr std::chrono::seconds kMediatorPatience{30};
 
 // Becomes the supervisor, which nothing ties to us: a session of its own, no terminal, and a parent that is init, since
 // the process between us ends at once. Only system calls: the words were made before the fork.
-[[noreturn]] void become_supervisor(char* const* command, int report) {
+[[noreturn]] void become_supervisor(char* const* command, char* const* environment, int report, int variables) {
   ::setsid();
   if (::fork() != 0) ::_exit(0);
   const int null = ::open("/dev/null", O_RDWR);
   for (const int place : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) ::dup2(null, place);
-  const bool placed = report == kReportPlace ? ::fcntl(report, F_SETFD, 0) == 0 : ::dup2(report, kReportPlace) >= 0;
+  const bool placed = ::dup2(report, kReportPlace) >= 0 && (variables < 0 || ::dup2(variables, kVariablesPlace) >= 0);
   if (placed && ::chdir("/") == 0) {
-    ::syscall(SYS_close_range, kReportPlace + 1, ~0U, CLOSE_RANGE_CLOEXEC);
-    ::execv(command[0], command);
+    ::syscall(SYS_close_range, variables < 0 ? kReportPlace + 1 : kVariablesPlace + 1, ~0U, CLOSE_RANGE_CLOEXEC);
+    ::execve(command[0], command, environment);
   }
   ::_exit(127);
 }
 
-Status spawn_supervisor(std::vector<std::string> words, int report) {
-  std::vector<char*> command;
-  for (std::string& word : words) command.push_back(word.data());
-  command.push_back(nullptr);
+// For execve, which wants them writable and null-terminated.
+std::vector<char*> pointers_to(std::vector<std::string>& words) {
+  std::vector<char*> pointers;
+  for (std::string& word : words) pointers.push_back(word.data());
+  pointers.push_back(nullptr);
+  return pointers;
+}
+
+Result<Fd> moved_out_of_the_way(const Fd& fd) {
+  Fd moved(::fcntl(fd.get(), F_DUPFD_CLOEXEC, kOutOfTheWay));
+  if (!moved) return fail_errno(errno, "cannot arrange descriptors");
+  return moved;
+}
+
+Status spawn_supervisor(std::vector<std::string> words, const Fd& report, const SwapVariables& variables) {
+  const auto reporting = moved_out_of_the_way(report);
+  if (!reporting) return fail(reporting.error());
+  Fd pipe;
+  if (!variables.empty()) {
+    const auto made = variables.to_pipe();
+    if (!made) return fail(made.error());
+    auto moved = moved_out_of_the_way(*made);
+    if (!moved) return fail(moved.error());
+    pipe = std::move(*moved);
+    words.insert(words.end(), {"--variables-fd", fmt::format("{}", kVariablesPlace)});
+  }
+  std::vector<std::string> entries = variables.other_environment();
+  const auto command = pointers_to(words), environment = pointers_to(entries);
   const pid_t between = ::fork();
   if (between < 0) return fail_errno(errno, "cannot start the supervisor");
-  if (between == 0) become_supervisor(command.data(), report);
+  if (between == 0) become_supervisor(command.data(), environment.data(), reporting->get(), pipe.get());
   while (::waitpid(between, nullptr, 0) < 0 && errno == EINTR) {
   }
   return {};
@@ -132,7 +157,8 @@ Result<workspace::Runtime> end(const workspace::Store& store, const std::string&
 
 Result<workspace::Runtime> start(const workspace::Store& store, const std::string& name,
                                  std::chrono::seconds ready_timeout,
-                                 const std::function<void(std::string_view)>& progress) {
+                                 const std::function<void(std::string_view)>& progress,
+                                 const SwapVariables& variables) {
   const auto directory = find_program_directory();
   if (!directory) return fail(directory.error());
   const auto program = find_program(*directory, "microagent-supervisor");
@@ -147,7 +173,7 @@ Result<workspace::Runtime> start(const workspace::Store& store, const std::strin
   const Status spawned =
       spawn_supervisor({program->string(), "--state-dir", root.string(), "--workspace", name, "--report-fd",
                         fmt::format("{}", kReportPlace), "--ready-timeout", fmt::format("{}", ready_timeout.count())},
-                       theirs.get());
+                       theirs, variables);
   if (!spawned) return fail(spawned.error());
   theirs.reset();
   if (Status started = follow(reports, progress); !started) return fail(started.error());

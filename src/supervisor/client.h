@@ -21,16 +21,19 @@
 
 #include "base/fd.h"
 #include "base/result.h"
+#include "supervisor/swap_variables.h"
 #include "workspace/state.h"
 
 namespace microagent::supervisor {
 
 // Starts microagent-supervisor (beside the calling program) for a workspace, detached from the terminal, and waits
 // until the guest is ready or the start has failed; then no process is left and the error says why. `progress` gets one
-// short line per phase. Kind conflict when the workspace is already starting or running.
+// short line per phase. Kind conflict when the workspace is already starting or running. The supervisor has our
+// environment but for `variables`, which it gets by a pipe.
 Result<workspace::Runtime> start(const workspace::Store& store, const std::string& name,
                                  std::chrono::seconds ready_timeout,
-                                 const std::function<void(std::string_view)>& progress);
+                                 const std::function<void(std::string_view)>& progress,
+                                 const SwapVariables& variables = {});
 
 // `stop` and `kill` return the final record. Kind conflict when nothing runs.
 Result<workspace::Runtime> stop(const workspace::Store& store, const std::string& name, std::chrono::seconds timeout);

@@ -61,10 +61,16 @@ class Lifecycle : public testing::Test {
   Result<workspace::Runtime> begin(const std::string& script = {}) {
     if (!store_->exists(kName)) EXPECT_TRUE(store_->create(manifest_));
     if (!script.empty()) std::ofstream(directory() / "script") << script;
-    return start(*store_, kName, ready_timeout_, [this](std::string_view line) { progress_.emplace_back(line); });
+    return start(
+        *store_, kName, ready_timeout_, [this](std::string_view line) { progress_.emplace_back(line); }, variables_);
   }
   fs::path directory() const { return store_->directory(kName); }
   workspace::Runtime record() const { return store_->load_runtime(kName).value(); }
+
+  static std::string content_of(const fs::path& path) {
+    std::ifstream file(path, std::ios::binary);
+    return {std::istreambuf_iterator<char>(file), {}};
+  }
 
   // What is left in the workspace's directory that only a living one has.
   std::vector<std::string> remains() const {
@@ -103,7 +109,32 @@ class Lifecycle : public testing::Test {
   workspace::Manifest manifest_;
   seconds ready_timeout_{20};
   std::vector<std::string> progress_;
+  SwapVariables variables_;
 };
+
+TEST_F(Lifecycle, PassesVariablesOnAndShowsThemToNobody) {
+  ::setenv("LIFECYCLE_TEST_KEY", "a-value-of-its-own", 1);
+  variables_.add("LIFECYCLE_TEST_KEY", "a-value-of-its-own");
+  variables_.add("OTHER", "b");
+  const auto running = begin();
+  ::unsetenv("LIFECYCLE_TEST_KEY");
+  ASSERT_TRUE(running) << running.error().message;
+  EXPECT_EQ(content_of(directory() / "variables"), "LIFECYCLE_TEST_KEY=a-value-of-its-own\nOTHER=b\n");
+  std::vector<int> pids{running->supervisor_pid};
+  for (const auto& [name, pid] : running->pids) pids.push_back(pid);
+  for (const int pid : pids) {
+    for (const char* kind : {"environ", "cmdline"}) {
+      const std::string content = content_of(fs::path("/proc") / std::to_string(pid) / kind);
+      EXPECT_NE(content, "");
+      EXPECT_EQ(content.find("a-value-of-its-own"), std::string::npos) << pid << " " << kind;
+    }
+  }
+}
+
+TEST_F(Lifecycle, PassesNoDescriptorWithoutVariables) {
+  ASSERT_TRUE(begin());
+  EXPECT_FALSE(fs::exists(directory() / "variables"));
+}
 
 TEST_F(Lifecycle, StartsAndStopsCleanly) {
   const auto running = begin();

@@ -20,12 +20,12 @@ constexpr int kStandardError = 2;
 
 struct Arguments {
   std::string state_dir, workspace;
-  int report_fd = -1;
+  int report_fd = -1, variables_fd = -1;
   int ready_timeout = 60;
 };
 
 // Takes the workspace: from here until its end nobody else may start, change or delete it.
-Result<Charge> take_charge(const workspace::Store& store, const Arguments& arguments) {
+Result<Charge> take_charge(const workspace::Store& store, const Arguments& arguments, Fd variables) {
   if (Status named = workspace::check_name(arguments.workspace); !named) return fail(named.error());
   auto programs = find_program_directory();
   if (!programs) return fail(programs.error());
@@ -47,13 +47,13 @@ Result<Charge> take_charge(const workspace::Store& store, const Arguments& argum
                 std::move(*lock),
                 std::move(*log),
                 std::chrono::seconds(arguments.ready_timeout),
-                {}};
+                std::move(variables)};
 }
 
-Status supervise(const Arguments& arguments, Reporter& reporter) {
+Status supervise(const Arguments& arguments, Fd variables, Reporter& reporter) {
   auto store = workspace::Store::open(arguments.state_dir);
   if (!store) return fail(store.error());
-  auto charge = take_charge(*store, arguments);
+  auto charge = take_charge(*store, arguments, std::move(variables));
   if (!charge) {
     reporter.failed(charge.error());
     return fail(charge.error());
@@ -74,6 +74,7 @@ int main(int argc, char** argv) {
   app.add_option("--state-dir", arguments.state_dir, "root of the state directory")->required();
   app.add_option("--workspace", arguments.workspace, "the workspace to run")->required();
   app.add_option("--report-fd", arguments.report_fd, "pipe to the command that waits for the start")->required();
+  app.add_option("--variables-fd", arguments.variables_fd, "pipe with the variables that swaps name");
   app.add_option("--ready-timeout", arguments.ready_timeout, "seconds the guest may take to boot");
   CLI11_PARSE(app, argc, argv);
   ::umask(077);
@@ -81,11 +82,12 @@ int main(int argc, char** argv) {
   std::signal(SIGXFSZ, SIG_IGN);
   std::signal(SIGHUP, SIG_IGN);
   supervisor::Reporter reporter{Fd(arguments.report_fd)};
+  Fd variables(arguments.variables_fd);
   if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) {
     reporter.failed(fail_errno(errno, "cannot give up new privileges").value());
     return 1;
   }
-  const Status status = supervisor::supervise(arguments, reporter);
+  const Status status = supervisor::supervise(arguments, std::move(variables), reporter);
   if (!status) log_error("{}", status.error().message);
   return status ? 0 : 1;
 }

@@ -108,6 +108,7 @@ std::string mediator_config(const workspace::Manifest& manifest, const std::file
         {"ip", network.ip}, {"subnet", network.subnet}, {"gateway", network.gateway}, {"dns", manifest.network.dns}};
   }
   if (!trust.empty()) config["trust"] = trust;
+  if (!manifest.swaps.empty()) config["swaps"] = workspace::to_json(manifest.swaps);
   if (manifest.mediation) config["mediation"] = mediation_config(*manifest.mediation);
   return config.dump(-1, ' ', true, Json::error_handler_t::replace);
 }

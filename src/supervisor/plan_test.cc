@@ -114,6 +114,13 @@ TEST(MediatorConfig, TellsTheChannel) {
   EXPECT_FALSE(nlohmann::json::parse(mediator_config(declared, "/x", {})).contains("mediation"));
 }
 
+TEST(MediatorConfig, TellsTheSwaps) {
+  workspace::Manifest swapping = manifest();
+  swapping.swaps.push_back({"a", "--cred-swap a", {{"type", "static"}, {"key_ref", "env:A"}}, {}});
+  EXPECT_EQ(nlohmann::json::parse(mediator_config(swapping, "/x", {}))["swaps"], workspace::to_json(swapping.swaps));
+  EXPECT_FALSE(nlohmann::json::parse(mediator_config(manifest(), "/x", {})).contains("swaps"));
+}
+
 TEST(MediatorConfig, HoldsWhatTheFilesOfTrustDo) {
   workspace::Manifest trusting = manifest();
   trusting.egress.trust = {"/a.pem"};

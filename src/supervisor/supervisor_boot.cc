@@ -98,6 +98,7 @@ asio::awaitable<Status> Supervisor::start_workers() {
   auto mediator = Worker::start(surroundings, "mediator", std::move(mediator_spec));
   if (!mediator) co_return fail(mediator.error());
   mediator_ = std::move(*mediator);
+  charge_.variables.reset();
   auto netd = Worker::start(surroundings, "netd",
                             {.program = provisions_->netd,
                              .arguments = {"--supervisor-fd", place(0), "--mediator-fd", place(1)},

@@ -9,6 +9,7 @@
 //   trusted    the guest trusts what intercepts its TLS
 //   distrusted it does not
 //   lost       the target is lost as soon as the guest is asked to shut down, which it does not heed
+// The variables of swaps, where it is given any, it writes into the file `variables` there.
 
 #include <fcntl.h>
 #include <sys/socket.h>
@@ -20,6 +21,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <string_view>
 
 #include "flow/channel.h"
 #include "flow/control.h"
@@ -42,6 +44,17 @@ std::string read_script(const Json& json) {
   return word;
 }
 
+// Zero bytes become line ends.
+void keep_variables(const Json& json, int pipe) {
+  const std::filesystem::path audit = json.value("auditFile", "");
+  std::ofstream file(audit.parent_path() / "variables");
+  std::array<char, 4096> chunk{};
+  while (const ssize_t count = ::read(pipe, chunk.data(), chunk.size())) {
+    if (count < 0) break;
+    for (const char c : std::string_view(chunk.data(), static_cast<std::size_t>(count))) file << (c == '\0' ? '\n' : c);
+  }
+}
+
 void say(int supervisor, std::string_view message) { ::send(supervisor, message.data(), message.size(), MSG_NOSIGNAL); }
 
 // The letter goes to the fake QEMU.
@@ -60,8 +73,9 @@ void answer(int supervisor, const Json& request) {
   say(supervisor, message.dump());
 }
 
-int run(int config, int supervisor, int netd_fd) {
+int run(int config, int supervisor, int netd_fd, int variables) {
   const Json json = read_config(config);
+  if (variables >= 0) keep_variables(json, variables);
   const std::string script = read_script(json);
   flow::Channel netd{Fd(netd_fd)};
   ::fcntl(supervisor, F_SETFL, ::fcntl(supervisor, F_GETFL) & ~O_NONBLOCK);
@@ -99,6 +113,8 @@ int run(int config, int supervisor, int netd_fd) {
 }  // namespace microagent
 
 int main(int argc, char** argv) {
-  if (argc != 7) return 2;
-  return microagent::run(std::atoi(argv[2]), std::atoi(argv[4]), std::atoi(argv[6]));
+  const bool has_variables = argc == 9 && argv[7] == std::string_view("--credentials-variables-fd");
+  if (argc != 7 && !has_variables) return 2;
+  return microagent::run(std::atoi(argv[2]), std::atoi(argv[4]), std::atoi(argv[6]),
+                         has_variables ? std::atoi(argv[8]) : -1);
 }
