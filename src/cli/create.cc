@@ -6,6 +6,7 @@
 #include "cli/command.h"
 #include "cli/describe.h"
 #include "cli/egress_flags.h"
+#include "cli/swap_flags.h"
 #include "workspace/declaration.h"
 #include "workspace/forward.h"
 #include "workspace/mediation.h"
@@ -24,6 +25,7 @@ struct CreateOptions {
   std::optional<std::string> network, ip, subnet, gateway, memory, cpus, entrypoint;
   std::vector<std::string> publish, dns, routes, env;
   EgressOptions egress;
+  SwapOptions swaps;
   std::optional<std::string> mediation;
   bool mediation_optional = false;
   bool dry_run = false;
@@ -117,12 +119,15 @@ Result<Manifest> plan(const CreateOptions& options) {
   if (!declaration->name) {
     return fail(ErrorKind::usage, "the workspace has no name", "give it as NAME, or as `name` in a spec with --file");
   }
+  if (Status added = add_swaps(options.swaps, *declaration); !added) return fail(added.error());
   auto egress = settle_egress(options.egress, std::move(declaration->egress));
   if (!egress) return fail(egress.error());
   declaration->egress = std::move(*egress);
   auto manifest = workspace::resolve(*declaration);
   if (!manifest) return manifest;
-  if (Status valid = check_egress(manifest->egress); !valid) return fail(valid.error());
+  Status valid = check_egress(manifest->egress);
+  if (valid) valid = check_swaps(*manifest);
+  if (!valid) return fail(valid.error());
   manifest->created_at = utc_timestamp();
   return manifest;
 }
@@ -202,6 +207,7 @@ void add_create(Commands& commands) {
   add_network_flags(*command, *options);
   add_mediation_flags(*command, *options);
   add_egress_flags(*command, options->egress);
+  add_swap_flags(*command, options->swaps);
   command->add_flag("--dry-run", options->dry_run, "show what would be recorded, and write nothing");
   command->footer(
       "Nothing is written unless everything is valid.\n\n"
@@ -209,6 +215,7 @@ void add_create(Commands& commands) {
       "`microagent network` shows. Ports may be ranges: 8000-8010:9000-9010.\n\n"
       "Examples:\n"
       "  microagent create web -p 8080:80 --entrypoint 'httpd -f -p 80'\n"
+      "  microagent create coder --cred-swap openai --cred-swap github=file:/run/secrets/github\n"
       "  microagent create sealed --network isolated --mediation 2048=127.0.0.1:9900\n"
       "  microagent create --file microagent.yaml --memory 1GiB");
 }

@@ -51,6 +51,18 @@ std::string egress(const workspace::Egress& egress) {
   return join(words);
 }
 
+// "openai (static) for api.openai.com".
+std::string describe(const workspace::DeclaredSwap& swap) {
+  const auto domains = swap.fields.value("domains", std::vector<std::string>());
+  return fmt::format("{} ({}) for {}", swap.name, swap.fields.value("type", "?"), fmt::join(domains, ", "));
+}
+
+void add_swaps(Table& table, const Manifest& manifest) {
+  for (const workspace::DeclaredSwap& swap : manifest.swaps) {
+    table.add({&swap == &manifest.swaps.front() ? "credentials" : "", describe(swap)});
+  }
+}
+
 // A row for a value that is there.
 void add_if(Table& table, const char* title, const std::string& value) {
   if (!value.empty()) table.add({title, value});
@@ -96,6 +108,7 @@ std::string describe_plan(const Output& out, const Manifest& manifest) {
   table.add({"resources", resources(manifest)});
   add_network(table, manifest, {});
   table.add({"egress", egress(manifest.egress)});
+  add_swaps(table, manifest);
   add_mediation(table, manifest);
   add_if(table, "entrypoint", manifest.entrypoint);
   return table.render(out) + "nothing has been written\n";
@@ -111,6 +124,7 @@ std::string describe_status(const Output& out, const Manifest& manifest, const R
   table.add({"since", short_time(runtime.observed_at.empty() ? manifest.created_at : runtime.observed_at)});
   add_network(table, manifest, runtime);
   table.add({"egress", egress(manifest.egress)});
+  add_swaps(table, manifest);
   if (!live.is_null()) {
     table.add({"traffic", fmt::format("{} flows now, {} bytes out, {} bytes in, {} refusals", live.value("flows", 0U),
                                       live.value("bytesOut", std::uint64_t{0}), live.value("bytesIn", std::uint64_t{0}),

@@ -5,8 +5,11 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
+
 #include "cli/egress_flags.h"
 #include "cli/egress_rules.h"
+#include "cli/swap_flags.h"
 #include "cli/table.h"
 #include "supervisor/client.h"
 
@@ -42,8 +45,19 @@ Result<Json> bring_into_effect(const Store& store, const Manifest& before) {
   return applied;
 }
 
+// Somebody who stops an agent at once is not held up by a swap, and not left without a word of what it means for it.
+Result<std::vector<policy::Misfit>> misfits_of_change(const Manifest& before, const Manifest& after) {
+  const auto old = find_misfits(before);
+  if (!old) return fail(old.error());
+  auto misfits = find_misfits(after);
+  if (misfits)
+    std::erase_if(*misfits, [&](const auto& misfit) { return std::ranges::find(*old, misfit) != old->end(); });
+  return misfits;
+}
+
 Status tell(const Context& context, const ChangeOptions& options, const std::string& change, const Egress& egress,
-            const Json& applied) {
+            const Json& applied, const std::vector<policy::Misfit>& misfits) {
+  for (const policy::Misfit& misfit : misfits) warn_of(misfit);
   if (context.out.json()) {
     Json record = {{"workspace", options.name},
                    {"change", change},
@@ -51,6 +65,7 @@ Status tell(const Context& context, const ChangeOptions& options, const std::str
                    {"running", !applied.is_null()},
                    {"egress", workspace::egress_record(egress)}};
     if (!applied.is_null()) record.update(applied);
+    for (const policy::Misfit& misfit : misfits) record["warnings"].push_back(misfit.message);
     return context.out.record(record);
   }
   std::string effect = "recorded; it does not run";
@@ -77,10 +92,12 @@ Result<int> change_policy(const Context& context, const ChangeOptions& options, 
 
   Manifest after = *before;
   after.egress = std::move(*egress);
+  const auto misfits = misfits_of_change(*before, after);
+  if (!misfits) return fail(misfits.error());
   if (Status written = store->replace_manifest(after); !written) return fail(written.error());
   const auto applied = bring_into_effect(*store, *before);
   if (!applied) return fail(applied.error());
-  if (Status told = tell(context, options, word, after.egress, *applied); !told) return fail(told.error());
+  if (Status told = tell(context, options, word, after.egress, *applied, *misfits); !told) return fail(told.error());
   return 0;
 }
 

@@ -11,6 +11,7 @@
 
 #include "cli/egress_change.h"
 #include "cli/egress_rules.h"
+#include "cli/swap_flags.h"
 #include "cli/table.h"
 #include "policy/decision.h"
 #include "policy/host.h"
@@ -64,12 +65,39 @@ std::set<Address> look_up(const std::string& name) {
   return addresses;
 }
 
-// As the mediator would judge, but for the addresses of the host's interfaces, which it alone follows.
-Result<Json> explain_from_manifest(const workspace::Manifest& manifest, const policy::Authority& target, bool udp) {
+// What the manifest declares, which is what is in effect where the workspace runs.
+struct Declared {
+  policy::Policy policy;
+  policy::SwapSet swaps;
+};
+
+Result<Declared> declared(const workspace::Manifest& manifest) {
   const auto text = policy_text(manifest.egress);
   if (!text) return fail(text.error());
-  const auto policy = policy::Policy::compile(*text);
+  auto policy = policy::Policy::compile(*text);
   if (!policy) return fail(policy.error());
+  auto swaps = swap_set(manifest.swaps);
+  if (!swaps) return fail(swaps.error());
+  return Declared{std::move(*policy), std::move(*swaps)};
+}
+
+// Whether requests to the target get a credential; null for one that has none.
+Json explain_swap(const Declared& declared, const policy::Authority& target, bool udp) {
+  const auto* name = std::get_if<std::string>(&target.host);
+  const policy::SwapPtr swap = name != nullptr ? declared.swaps.find(*name) : nullptr;
+  if (!swap) return nullptr;
+  Json json = {{"name", swap->name}, {"type", to_string(swap->type)}, {"applies", true}};
+  std::string why;
+  if (udp) why = "a datagram is no request";
+  else if (const auto obstacle = policy::find_obstacle(declared.policy, *name)) why = obstacle->why;
+  if (!why.empty()) json.update({{"applies", false}, {"why", why}});
+  return json;
+}
+
+// As the mediator would judge, but for the addresses of the host's interfaces, which it alone follows.
+Json explain_from_manifest(const workspace::Manifest& manifest, const Declared& declared,
+                           const policy::Authority& target, bool udp) {
+  const policy::Policy& policy = declared.policy;
   policy::Surroundings surroundings;
   surroundings.subnet = policy::parse_cidr(workspace::effective(manifest.network).subnet);
   policy::Facts facts;
@@ -83,17 +111,18 @@ Result<Json> explain_from_manifest(const workspace::Manifest& manifest, const po
   } else {
     facts.name = std::get<std::string>(target.host);
     facts.bound_names = {facts.name};
-    const policy::Decision lookup = policy::decide_lookup(*policy, facts.name);
+    facts.swap = declared.swaps.find(facts.name) != nullptr;
+    const policy::Decision lookup = policy::decide_lookup(policy, facts.name);
     result["lookup"] = to_json(lookup);
     if (lookup.allowed()) addresses = look_up(facts.name);
   }
   for (const Address& address : addresses) {
     facts.destination = address;
     facts.content = policy::Content::unseen;
-    policy::Decision decision = policy::decide(*policy, surroundings, facts);
+    policy::Decision decision = policy::decide(policy, surroundings, facts);
     if (decision.verdict == policy::Verdict::peek) {
       facts.content = facts.name.empty() ? policy::Content::opaque : policy::Content::tls;
-      decision = policy::decide(*policy, surroundings, facts);
+      decision = policy::decide(policy, surroundings, facts);
     }
     Json entry = {{"address", policy::to_string(address)}};
     entry.update(to_json(decision));
@@ -105,6 +134,12 @@ Result<Json> explain_from_manifest(const workspace::Manifest& manifest, const po
 Cell verdict_cell(const Json& decision) {
   const bool allowed = decision.value("verdict", "") == "allow";
   return {allowed ? "allow" : "deny", allowed ? Colour::green : Colour::red};
+}
+
+std::string describe_swap(const Json& swap) {
+  const std::string name = fmt::format("{} ({})", swap.value("name", ""), swap.value("type", ""));
+  if (swap.value("applies", false)) return fmt::format("HTTPS requests get the credential of swap {}\n", name);
+  return fmt::format("no request gets the credential of swap {}: {}\n", name, swap.value("why", ""));
 }
 
 Status tell(const Context& context, const ExplainOptions& options, Json result, bool running) {
@@ -122,6 +157,7 @@ Status tell(const Context& context, const ExplainOptions& options, Json result, 
   std::string text = table.render(context.out);
   const bool looked_up = result.contains("lookup") && result["lookup"].value("verdict", "") == "allow";
   if (looked_up && result["destinations"].empty()) text += "the name has no address\n";
+  if (result.contains("swap")) text += describe_swap(result["swap"]);
   return context.out.text(text);
 }
 
@@ -135,6 +171,8 @@ Result<int> explain(const Context& context, const ExplainOptions& options) {
   const auto runtime = store->load_settled_runtime(options.name);
   if (!runtime) return fail(runtime.error());
 
+  const auto policy = declared(*manifest);
+  if (!policy) return fail(policy.error());
   const bool running = runtime->state == workspace::State::running;
   Result<Json> result = Json();
   if (running) {
@@ -144,9 +182,10 @@ Result<int> explain(const Context& context, const ExplainOptions& options) {
                                        {"port", target->port.value_or(kHttpsPort)},
                                        {"protocol", options.udp ? "udp" : "tcp"}});
   } else {
-    result = explain_from_manifest(*manifest, *target, options.udp);
+    result = explain_from_manifest(*manifest, *policy, *target, options.udp);
   }
   if (!result) return fail(result.error());
+  if (Json swap = explain_swap(*policy, *target, options.udp); !swap.is_null()) (*result)["swap"] = std::move(swap);
   if (Status told = tell(context, options, std::move(*result), running); !told) return fail(told.error());
   return 0;
 }

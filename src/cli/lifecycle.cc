@@ -8,6 +8,8 @@
 #include "cli/describe.h"
 #include "cli/egress_flags.h"
 #include "cli/progress.h"
+#include "cli/swap_environment.h"
+#include "cli/swap_flags.h"
 #include "cli/wait.h"
 #include "supervisor/client.h"
 #include "workspace/records.h"
@@ -71,22 +73,36 @@ Result<int> finish(const Context& context, const Subject& subject, const Result<
   return 0;
 }
 
+// The record may have been edited since create. Gives its swaps, of which some may be of no use by now: the policy is
+// changed as need be, and what it forbids is forbidden.
+Result<policy::SwapSet> check_record(const Subject& subject) {
+  Result<policy::SwapSet> swaps;
+  Status valid = validate(subject.manifest);
+  if (valid) valid = check_egress(subject.manifest.egress);
+  if (valid) swaps = swap_set(subject.manifest.swaps);
+  if (valid && swaps) return swaps;
+  const auto file = subject.store.directory(subject.manifest.name) / "workspace.json";
+  Error error = with_context(valid ? swaps.error() : valid.error(), file.string());
+  error.kind = ErrorKind::permanent;
+  return fail(std::move(error));
+}
+
 Result<int> start(const Context& context, const StartOptions& options) {
   const auto subject = find_subject(context, options.name);
   if (!subject) return fail(subject.error());
-  // The record may have been edited since create.
-  Status valid = validate(subject->manifest);
-  if (valid) valid = check_egress(subject->manifest.egress);
-  if (!valid) {
-    Error error = with_context(valid.error(), (subject->store.directory(options.name) / "workspace.json").string());
-    error.kind = ErrorKind::permanent;
-    return fail(std::move(error));
-  }
+  const auto swaps = check_record(*subject);
+  if (!swaps) return fail(swaps.error());
+  const auto variables = read_swap_variables(*swaps, subject->manifest);
+  if (!variables) return fail(variables.error());
+  const auto misfits = find_misfits(subject->manifest);
+  if (!misfits) return fail(misfits.error());
+  for (const policy::Misfit& misfit : *misfits) warn_of(misfit);
   if (options.reset_caps) {
     if (Status reset = subject->store.reset_caps(options.name); !reset) return fail(reset.error());
   }
   const Progress progress(context.out, options.name);
-  const auto started = supervisor::start(subject->store, options.name, std::chrono::seconds(options.timeout), progress);
+  const auto started =
+      supervisor::start(subject->store, options.name, std::chrono::seconds(options.timeout), progress, *variables);
   if (!started || (!options.wait && !options.wait_timeout)) return finish(context, *subject, started);
   return wait_for_end(context, subject->store, subject->manifest, options.wait_timeout);
 }
@@ -151,7 +167,8 @@ void add_start(Commands& commands) {
   command->footer(
       "A published port that is taken fails the start before the guest boots. When the start fails, no process is "
       "left;\n"
-      "the error and `microagent status` say why, `microagent logs --supervisor` says more.");
+      "the error and `microagent status` say why, `microagent logs --supervisor` says more.\n\n"
+      "Variables that the workspace's credential swaps name are read from the environment of this command, each time.");
 }
 
 void add_stop(Commands& commands) {
