@@ -35,6 +35,8 @@ FAILURES = {
 # What goes on until it is interrupted, and what is typed at a terminal.
 ENDLESS = {"microagent logs --follow web", "microagent egress agent --follow"}
 AT_A_TERMINAL = {"microagent exec -t web -- sh": "exit\n"}
+# What the reader has exported.
+EXPORTED = {"OPENAI_API_KEY": "the-key-of-the-reader"}
 # What a page takes for granted.
 BEFORE = {
     "docs/exec.md": ["microagent create web", "microagent start web",
@@ -66,7 +68,8 @@ class Reader:
 
     def popen(self, *argv, **options):
         path = f"{self.prefix / 'bin'}:/usr/local/bin:/usr/bin:/bin"
-        return self.account.popen(argv, env={"PATH": path}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **options)
+        environment = {"PATH": path, **EXPORTED}
+        return self.account.popen(argv, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **options)
 
     def type(self, text, code=0, stdin=None):
         shell = ["bash", "-o", "pipefail", "-c", text]

@@ -102,7 +102,7 @@ class Pages(http.server.BaseHTTPRequestHandler):
 
 class Server(socketserver.ThreadingTCPServer):
     address_family = socket.AF_INET6
-    allow_reuse_address = daemon_threads = True
+    allow_reuse_address = allow_reuse_port = daemon_threads = True
     request_queue_size = 128
 
     def server_bind(self):

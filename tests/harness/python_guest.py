@@ -9,22 +9,22 @@ MEMORY = "1GiB"  # the root file system lives in it
 TOOL = pathlib.Path(__file__).resolve().parents[2] / "tools" / "test-root"
 
 
-def make_root(packages, *words):
-    subprocess.run([sys.executable, str(TOOL), f"--with={','.join(packages)}", *map(str, words)], check=True)
+def command(packages, modules, *words):
+    return [sys.executable, str(TOOL), f"--with={','.join(packages)}", f"--npm={','.join(modules)}", *map(str, words)]
 
 
-def fetch(packages=()):
+def fetch(packages=(), modules=()):
     """Fetches what the image is made of where that is not kept yet; without it, the tests that need it fail."""
-    subprocess.run([sys.executable, str(TOOL), f"--with={','.join(packages)}"], check=False)
+    subprocess.run(command(packages, modules), check=False)
 
 
-def install(prefix, microagent, packages=()):
-    """Gives the state directory an image with Python, and more of Debian's packages; made once, kept outside the
-    checkout (tools/test-root)."""
+def install(prefix, microagent, packages=(), modules=()):
+    """Gives the state directory an image with Python, and more of Debian's packages and npm's modules; made once, kept
+    outside the checkout (tools/test-root)."""
     source = pathlib.Path(prefix) / "share" / "microagent" / "guest"
     guest = microagent.account.make_directory(microagent.state / "guest")
     shutil.copyfile(source / "vmlinuz", guest / "vmlinuz")
-    make_root(packages, "--base", source / "initramfs", guest / "initramfs")
+    subprocess.run(command(packages, modules, "--base", source / "initramfs", guest / "initramfs"), check=True)
     for path in guest.iterdir():
         path.chmod(0o600)
         microagent.account.own(path)

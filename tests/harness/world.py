@@ -19,6 +19,9 @@ HOST, HOST6 = "192.0.2.2", "2001:db8::2"
 SERVER, SERVER6 = "192.0.2.1", "2001:db8::1"
 OTHER_SERVERS = ("203.0.113.1", "198.51.100.1")
 RESOLVER = "192.0.2.53"
+CREDENTIAL_SERVER = "198.51.100.10"  # see credential_servers.py
+# Whom programs ask that nobody has told otherwise. Here, too, they find only the tests' server.
+PROVIDERS = ("api.openai.com", "api.anthropic.com", "github.com")
 BLACKHOLE, UNREACHABLE = "198.51.100.66", "198.51.100.67"  # silence, and an ICMP error, whatever is sent there
 TCP_ECHO = UDP_ECHO = 7
 GREETER, TLS_ECHO = 25, 443
@@ -47,6 +50,8 @@ service HTTPS 1 . alpn=h2 ipv4hint={OTHER_SERVERS[0]} ech=AAECAwQ=
 *.many A {OTHER_SERVERS[0]}
 short 2 A {OTHER_SERVERS[0]}
 """
+ZONE += "".join(f"{name} A {CREDENTIAL_SERVER}\n"
+                for name in ("registry", "header", "basic", "query", "placeholder", "oauth", "login"))
 UNBOUND = f"""
 server:
   interface: {RESOLVER}
@@ -71,6 +76,8 @@ server:
 # More than fits into a datagram: the answer must come by TCP.
 UNBOUND += "".join(f'  local-data: "big.example. 300 A 203.0.113.{i}"\n' for i in range(1, 251))
 BIG_ANSWERS = 250
+UNBOUND += "".join(f'  local-zone: "{name}." static\n  local-data: "{name}. 300 A {CREDENTIAL_SERVER}"\n'
+                   for name in PROVIDERS)
 UNBOUND += """
 auth-zone:
   name: "test."
@@ -142,7 +149,8 @@ class World:
         here, there = ["ip"], self.inside("ip")
         for ip, device, addresses in ((here, "wan", [f"{HOST}/24", f"{HOST6}/64"]),
                                       (there, "lan", [f"{SERVER}/24", f"{RESOLVER}/24", f"{SERVER6}/64"]),
-                                      (there, "lo", [f"{address}/32" for address in OTHER_SERVERS])):
+                                      (there, "lo", [f"{address}/32"
+                                                     for address in (*OTHER_SERVERS, CREDENTIAL_SERVER)])):
             run(*ip, "link", "set", device, "up")
             for address in addresses:
                 # Nobody else has it: no need to ask around for a second.
