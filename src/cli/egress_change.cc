@@ -9,6 +9,7 @@
 
 #include "cli/egress_flags.h"
 #include "cli/egress_rules.h"
+#include "cli/live_change.h"
 #include "cli/swap_flags.h"
 #include "cli/table.h"
 #include "supervisor/client.h"
@@ -31,20 +32,6 @@ struct ListOptions {
   std::string name;
 };
 
-// Makes what is declared take effect where the workspace runs; null where it does not. What did not take effect is
-// taken out of the manifest again, so that it says what is.
-Result<Json> bring_into_effect(const Store& store, const Manifest& before) {
-  const auto runtime = store.load_settled_runtime(before.name);
-  if (!runtime) return fail(runtime.error());
-  if (!workspace::is_alive(runtime->state)) return Json();
-  auto applied = supervisor::apply_policy(store, before.name);
-  if (applied) return applied;
-  const auto locked = store.locked(before.name);
-  if (locked && !*locked) return Json();  // it has ended in the meantime
-  if (Status restored = store.replace_manifest(before); !restored) return fail(restored.error());
-  return applied;
-}
-
 // Somebody who stops an agent at once is not held up by a swap, and not left without a word of what it means for it.
 Result<std::vector<policy::Misfit>> misfits_of_change(const Manifest& before, const Manifest& after) {
   const auto old = find_misfits(before);
@@ -56,22 +43,22 @@ Result<std::vector<policy::Misfit>> misfits_of_change(const Manifest& before, co
 }
 
 Status tell(const Context& context, const ChangeOptions& options, const std::string& change, const Egress& egress,
-            const Json& applied, const std::vector<policy::Misfit>& misfits) {
+            const std::optional<Json>& applied, const std::vector<policy::Misfit>& misfits) {
   for (const policy::Misfit& misfit : misfits) warn_of(misfit);
   if (context.out.json()) {
     Json record = {{"workspace", options.name},
                    {"change", change},
                    {"rules", options.rules},
-                   {"running", !applied.is_null()},
+                   {"running", applied.has_value()},
                    {"egress", workspace::egress_record(egress)}};
-    if (!applied.is_null()) record.update(applied);
+    if (applied) record.update(*applied);
     for (const policy::Misfit& misfit : misfits) record["warnings"].push_back(misfit.message);
     return context.out.record(record);
   }
   std::string effect = "recorded; it does not run";
-  if (!applied.is_null()) {
-    const auto killed = applied.value("killed", 0U);
-    effect = fmt::format("in effect as version {}", applied.value("version", 0U));
+  if (applied) {
+    const auto killed = applied->value("killed", 0U);
+    effect = fmt::format("in effect as version {}", applied->value("version", 0U));
     if (killed != 0) effect += fmt::format("; {} flow{} ended", killed, killed == 1 ? "" : "s");
   }
   return context.out.text(fmt::format("{}: {} {}: {}\n", options.name, change, fmt::join(options.rules, " "), effect));
@@ -95,7 +82,7 @@ Result<int> change_policy(const Context& context, const ChangeOptions& options, 
   const auto misfits = misfits_of_change(*before, after);
   if (!misfits) return fail(misfits.error());
   if (Status written = store->replace_manifest(after); !written) return fail(written.error());
-  const auto applied = bring_into_effect(*store, *before);
+  const auto applied = bring_into_effect(*store, *before, supervisor::apply_policy);
   if (!applied) return fail(applied.error());
   if (Status told = tell(context, options, word, after.egress, *applied, *misfits); !told) return fail(told.error());
   return 0;

@@ -6,6 +6,7 @@
 
 #include "cli/command.h"
 #include "cli/describe.h"
+#include "cli/network_change.h"
 #include "cli/table.h"
 #include "supervisor/client.h"
 #include "workspace/forward.h"
@@ -74,6 +75,9 @@ Result<int> status(const Context& context, const NameOption& options) {
 }
 
 Result<int> network(const Context& context, const NameOption& options) {
+  if (options.name.empty()) {
+    return fail(ErrorKind::usage, "NAME is required", "see `microagent network --help`");
+  }
   const auto known = look_up(context, options.name);
   if (!known) return fail(known.error());
   if (context.out.json()) {
@@ -152,8 +156,11 @@ void add_list_command(Commands& commands) {
 }
 
 void add_network(Commands& commands) {
-  auto [command, options] = commands.add<NameOption>("network", "Show the declared and the running network", network);
-  require_name(*command, options->name);
+  auto [command, options] = commands.add<NameOption>(
+      "network", "Show the declared and the running network; publish ports while it runs", network);
+  command->add_option("NAME", options->name, "the workspace")->type_name("");
+  command->require_subcommand(0, 1);
+  add_network_changes(commands, *command);
 }
 
 void add_events(Commands& commands) {

@@ -31,6 +31,7 @@ constexpr int kReportPlace = 3, kVariablesPlace = 4;
 constexpr int kOutOfTheWay = 64;  // of those places
 // What the mediator may take to let an order take effect.
 constexpr std::chrono::seconds kMediatorPatience{30};
+constexpr std::chrono::seconds kPortsPatience{30};  // who holds a port is looked up in /proc
 
 // Becomes the supervisor, which nothing ties to us: a session of its own, no terminal, and a parent that is init, since
 // the process between us ends at once. Only system calls: the words were made before the fork.
@@ -217,6 +218,12 @@ Result<nlohmann::json> apply_policy(const workspace::Store& store, const std::st
   auto answer = ask(store, name, {.command = ControlRequest::Command::policy}, kMediatorPatience);
   if (!answer) return fail(answer.error());
   return std::move(answer->result);
+}
+
+Result<workspace::Runtime> apply_ports(const workspace::Store& store, const std::string& name) {
+  const auto answer = ask(store, name, {.command = ControlRequest::Command::ports}, kPortsPatience);
+  if (!answer) return fail(answer.error());
+  return store.load_runtime(name);
 }
 
 Result<nlohmann::json> ask_mediator(const workspace::Store& store, const std::string& name,

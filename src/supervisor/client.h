@@ -8,6 +8,7 @@
 //   {"command":"kill"}                       replies when the workspace has ended
 //   {"command":"wait"}                       replies when the workspace has ended, or its entrypoint has
 //   {"command":"policy"}                     the manifest's egress policy takes effect
+//   {"command":"ports"}                      the manifest's published ports are those that are published
 //   {"command":"ask","question":{...}}       a question for the mediator; replies with its answer as "result"
 //   {"command":"quarantine"}                 replies when the guest is severed and frozen
 //   {"command":"exec"}                       replies with a descriptor: a stream to the guest's exec service
@@ -46,6 +47,9 @@ Result<workspace::Runtime> wait(const workspace::Store& store, const std::string
 // Lets the egress policy that the manifest holds now take effect: {"version","killed"}. Kind conflict when nothing
 // runs.
 Result<nlohmann::json> apply_policy(const workspace::Store& store, const std::string& name);
+// Lets the host publish the ports that the manifest declares now, and no others; the record has the real port behind
+// host port 0. Nothing has changed where it fails. Kind conflict when nothing runs.
+Result<workspace::Runtime> apply_ports(const workspace::Store& store, const std::string& name);
 // Asks the mediator: {"ask":"explain","host","port","protocol"} or {"ask":"status"} (flow/control.h).
 Result<nlohmann::json> ask_mediator(const workspace::Store& store, const std::string& name,
                                     const nlohmann::json& question,

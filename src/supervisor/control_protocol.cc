@@ -20,6 +20,7 @@ std::string_view to_string(Command command) {
     case Command::exec: return "exec";
     case Command::wait: return "wait";
     case Command::policy: return "policy";
+    case Command::ports: return "ports";
     case Command::ask: return "ask";
     case Command::quarantine: return "quarantine";
   }
@@ -30,8 +31,8 @@ tl::unexpected<Error> bad(std::string_view why) {
   return fail(ErrorKind::usage, fmt::format("control request: {}", why));
 }
 
-constexpr std::array kCommands{Command::stop,   Command::kill, Command::exec,      Command::wait,
-                               Command::policy, Command::ask,  Command::quarantine};
+constexpr std::array kCommands{Command::stop,   Command::kill,  Command::exec, Command::wait,
+                               Command::policy, Command::ports, Command::ask,  Command::quarantine};
 
 // What may be asked of the mediator through us: nothing that changes anything.
 bool is_question(const Json& question) {
@@ -61,7 +62,7 @@ Result<ControlRequest> parse_control_request(std::string_view line) {
     request.command = command;
     known = true;
   }
-  if (!known) return bad("the command must be stop, kill, exec, wait, policy, ask or quarantine");
+  if (!known) return bad("the command must be stop, kill, exec, wait, policy, ports, ask or quarantine");
   const Json question = json.value("question", Json());
   if ((request.command == Command::ask) != is_question(question)) return bad("ask, and nothing else, needs a question");
   if (request.command == Command::ask) request.question = question.dump(-1, ' ', true, Json::error_handler_t::replace);

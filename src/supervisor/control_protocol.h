@@ -17,7 +17,7 @@ inline constexpr std::chrono::seconds kDefaultStopTimeout{10};
 inline constexpr std::chrono::seconds kMaxStopTimeout{3600};
 
 struct ControlRequest {
-  enum class Command { stop, kill, exec, wait, policy, ask, quarantine };
+  enum class Command { stop, kill, exec, wait, policy, ports, ask, quarantine };
   Command command{};
   std::chrono::seconds timeout = kDefaultStopTimeout;  // stop only
   std::string question{};                              // ask only: a JSON object with "ask": "explain" or "status"

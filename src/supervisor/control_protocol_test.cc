@@ -14,7 +14,8 @@ TEST(ControlRequest, GoesRoundTrip) {
   ASSERT_TRUE(stop);
   EXPECT_EQ(stop->command, Command::stop);
   EXPECT_EQ(stop->timeout, std::chrono::seconds(7));
-  for (const Command command : {Command::kill, Command::exec, Command::wait, Command::policy, Command::quarantine}) {
+  for (const Command command :
+       {Command::kill, Command::exec, Command::wait, Command::policy, Command::ports, Command::quarantine}) {
     const auto request = parse_control_request(encode_control_request({command, {}}));
     ASSERT_TRUE(request);
     EXPECT_EQ(request->command, command);

@@ -137,6 +137,7 @@ asio::awaitable<Result<Json>> ControlServer::carry_out(const ControlRequest& req
     case Command::stop: co_return without_result(co_await handler_.stop(request.timeout));
     case Command::kill: co_return without_result(co_await handler_.kill());
     case Command::policy: co_return co_await handler_.apply_policy();
+    case Command::ports: co_return co_await handler_.apply_ports();
     case Command::ask: co_return co_await handler_.ask_mediator(Json::parse(request.question, nullptr, false));
     case Command::quarantine: co_return co_await handler_.quarantine();
     case Command::exec:

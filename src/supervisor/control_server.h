@@ -23,6 +23,8 @@ class ControlHandler {
   virtual asio::awaitable<Result<Fd>> open_exec() = 0;
   // The egress policy of the manifest, as it is on disk now, takes effect.
   virtual asio::awaitable<Result<nlohmann::json>> apply_policy() = 0;
+  // The published ports of the manifest, as it is on disk now, are those that are published.
+  virtual asio::awaitable<Result<nlohmann::json>> apply_ports() = 0;
   // A question for the mediator (flow/control.h).
   virtual asio::awaitable<Result<nlohmann::json>> ask_mediator(nlohmann::json question) = 0;
   // Severs the guest from everything and freezes it.

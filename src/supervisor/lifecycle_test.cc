@@ -348,6 +348,65 @@ TEST_F(Lifecycle, CarriesWhoComesToAPublishedPort) {
   EXPECT_TRUE(bind_ports(running->forwards));
 }
 
+TEST_F(Lifecycle, PublishesWhatIsDeclaredLater) {
+  const workspace::Forward page{workspace::Transport::tcp, "127.0.0.1", 0, 80};
+  const workspace::Forward name{workspace::Transport::udp, "127.0.0.1", 0, 53};
+  manifest_.network.forwards = {page};
+  const auto running = begin();
+  ASSERT_TRUE(running) << running.error().message;
+  const workspace::Forward first = running->forwards.at(0);
+
+  manifest_.network.forwards = {name, page};
+  ASSERT_TRUE(store_->replace_manifest(manifest_));
+  const auto both = apply_ports(*store_, kName);
+  ASSERT_TRUE(both) << both.error().message;
+  ASSERT_EQ(both->forwards.size(), 2U);
+  EXPECT_EQ(both->forwards[1], first) << "a port that stays is left alone";
+  EXPECT_FALSE(bind_ports({both->forwards[0]}));
+
+  manifest_.network.forwards = {name};
+  ASSERT_TRUE(store_->replace_manifest(manifest_));
+  const auto one = apply_ports(*store_, kName);
+  ASSERT_TRUE(one) << one.error().message;
+  EXPECT_EQ(one->forwards, std::vector{both->forwards[0]});
+  EXPECT_TRUE(bind_ports({first})) << "the host has it again";
+  ASSERT_TRUE(stop(*store_, kName, seconds(10)));
+  EXPECT_TRUE(bind_ports(one->forwards));
+}
+
+TEST_F(Lifecycle, MovesAPortToAnotherOfTheGuests) {
+  auto free = bind_ports({{workspace::Transport::tcp, "127.0.0.1", 0, 80}});
+  workspace::Forward page = free->front().forward;
+  free->clear();
+  manifest_.network.forwards = {page};
+  ASSERT_TRUE(begin());
+  page.guest_port = 81;
+  manifest_.network.forwards = {page};
+  ASSERT_TRUE(store_->replace_manifest(manifest_));
+  const auto moved = apply_ports(*store_, kName);
+  ASSERT_TRUE(moved) << moved.error().message;
+  EXPECT_EQ(moved->forwards, std::vector{page});
+  ASSERT_TRUE(stop(*store_, kName, seconds(10)));
+}
+
+TEST_F(Lifecycle, KeepsWhatItPublishesWhereTheRestIsTaken) {
+  const auto taken = bind_ports({{workspace::Transport::tcp, "127.0.0.1", 0, 80}});
+  auto free = bind_ports({{workspace::Transport::tcp, "127.0.0.1", 0, 80}});
+  const workspace::Forward page = free->front().forward;
+  free->clear();
+  manifest_.network.forwards = {page};
+  ASSERT_TRUE(begin());
+  manifest_.network.forwards = {taken->front().forward};
+  ASSERT_TRUE(store_->replace_manifest(manifest_));
+  const auto refused = apply_ports(*store_, kName);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().kind, ErrorKind::conflict);
+  EXPECT_THAT(refused.error().message, HasSubstr("is taken"));
+  EXPECT_FALSE(bind_ports({page})) << "what was published still is";
+  EXPECT_EQ(store_->load_runtime(kName)->forwards, std::vector{page});
+  ASSERT_TRUE(stop(*store_, kName, seconds(10)));
+}
+
 TEST_F(Lifecycle, RefusesATakenPortBeforeTheGuestBoots) {
   const auto taken = bind_ports({{workspace::Transport::tcp, "127.0.0.1", 0, 80}});
   ASSERT_TRUE(taken);

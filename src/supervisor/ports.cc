@@ -59,7 +59,7 @@ Result<BoundPort> bind_port(const Forward& forward) {
   }
   const bool tcp = forward.protocol == Transport::tcp;
   const int type = (tcp ? SOCK_STREAM : SOCK_DGRAM) | SOCK_CLOEXEC | SOCK_NONBLOCK;
-  BoundPort port{forward, Fd(::socket(address->family(), type, 0))};
+  BoundPort port{forward, forward, Fd(::socket(address->family(), type, 0))};
   if (!port.socket || !prepare(port.socket.get(), *address, forward.protocol) ||
       ::bind(port.socket.get(), address->get(), address->size) != 0 ||
       (tcp && ::listen(port.socket.get(), SOMAXCONN) != 0)) {

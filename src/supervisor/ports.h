@@ -8,10 +8,10 @@
 
 namespace microagent::supervisor {
 
-// A published port whose host side is ours: a listening TCP or a bound UDP socket, nonblocking. `forward` holds the
-// real host port.
+// A published port whose host side is ours: a listening TCP or a bound UDP socket, nonblocking.
 struct BoundPort {
-  workspace::Forward forward;
+  workspace::Forward declared;
+  workspace::Forward forward;  // with the real host port
   Fd socket;
 };
 

@@ -18,26 +18,37 @@ class Publisher {
   Publisher(asio::any_io_executor executor, NetdLink& netd) : executor_(std::move(executor)), netd_(netd) {}
 
   Status publish(BoundPort port);
+  // Gives a port back to the host; connections that came through it go on.
+  void unpublish(const workspace::Forward& declared);
+  // What is published, in the order in which it came.
+  struct Published {
+    workspace::Forward declared, real;
+  };
+  std::vector<Published> published() const;
 
   // Gives every port back to the host.
   void close();
 
  private:
   struct Port {
-    Port(std::uint16_t to, Descriptor from) : guest_port(to), socket(std::move(from)) {}
-    std::uint16_t guest_port;
+    Port(Published which, Descriptor from) : forward(std::move(which)), socket(std::move(from)) {}
+    std::uint16_t guest_port() const { return forward.real.guest_port; }
+    Published forward;
     Descriptor socket;
     std::unordered_set<std::string> conversations;  // UDP: those that netd carries
   };
 
-  asio::awaitable<void> accept_connections(Port& port);
-  asio::awaitable<bool> hand_over(Port& port, Fd connection, const SocketAddress& peer);
-  asio::awaitable<void> take_datagrams(Port& port);
-  asio::awaitable<void> begin_conversation(Port& port, const Datagram& datagram, std::vector<Datagram>& strays);
+  // Held by those who wait for its socket, too: it may be unpublished meanwhile.
+  using PortPtr = std::shared_ptr<Port>;
+
+  asio::awaitable<void> accept_connections(PortPtr port);
+  asio::awaitable<bool> hand_over(const Port& port, Fd connection, const SocketAddress& peer);
+  asio::awaitable<void> take_datagrams(PortPtr port);
+  asio::awaitable<void> begin_conversation(PortPtr port, const Datagram& datagram, std::vector<Datagram>& strays);
 
   asio::any_io_executor executor_;
   NetdLink& netd_;
-  std::vector<std::unique_ptr<Port>> ports_;
+  std::vector<PortPtr> ports_;
 };
 
 }  // namespace microagent::supervisor

@@ -50,6 +50,7 @@ class Supervisor final : public ControlHandler {
   asio::awaitable<void> wait() override;
   asio::awaitable<Result<Fd>> open_exec() override;
   asio::awaitable<Result<nlohmann::json>> apply_policy() override;
+  asio::awaitable<Result<nlohmann::json>> apply_ports() override;
   asio::awaitable<Result<nlohmann::json>> ask_mediator(nlohmann::json question) override;
   asio::awaitable<Result<nlohmann::json>> quarantine() override;
 
@@ -65,6 +66,11 @@ class Supervisor final : public ControlHandler {
   asio::awaitable<Result<FrontEnds>> accept_front_ends(FrontEndSockets& sockets);
   asio::awaitable<Status> await_guest();
   Status enter_running();
+
+  // What is published (supervisor_ports.cc).
+  Status publish(std::vector<BoundPort> ports);
+  Status bind_and_publish(const std::vector<workspace::Forward>& forwards);
+  Status replace_ports(const std::vector<workspace::Forward>& old, const std::vector<workspace::Forward>& fresh);
   template <std::predicate Fact>
   asio::awaitable<Status> await(Fact fact, std::chrono::seconds limit, std::string_view what);
 

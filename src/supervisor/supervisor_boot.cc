@@ -195,9 +195,7 @@ asio::awaitable<Status> Supervisor::await_guest() {
 
 Status Supervisor::enter_running() {
   publisher_ = std::make_unique<Publisher>(io_.get_executor(), *netd_link_);
-  for (BoundPort& port : provisions_->ports) {
-    if (Status published = publisher_->publish(std::move(port)); !published) return published;
-  }
+  if (Status published = publish(std::move(provisions_->ports)); !published) return published;
   note_facts();
   if (Status entered = journal_.enter(State::running, ""); !entered) return entered;
   reporter_.running();
