@@ -14,10 +14,6 @@ namespace {
 constexpr std::size_t kFrameBudget = 256;
 constexpr std::size_t kPacketBudget = 128;
 
-// How long after a frame or packet the rings are looked at before sleeping. About what a notification and a wake-up
-// cost.
-constexpr std::uint64_t kBusyPollNs = 30'000;
-
 // The stack numbers its flows below the marks that vsock and dialled flows carry.
 constexpr flow::FlowId kStackFlowMask = kVsockFlowBit - 1;
 
@@ -40,9 +36,9 @@ Status Daemon::run() {
   if (Status told = peers_.channel(Peer::supervisor).send(0, flow::Ready{}); !told) return told;
 
   while (!ended_) {
-    poller_.set_deadline(next_deadline());
-    const auto events = poller_.wait(may_sleep());
+    const auto events = next_events();
     now_ns_ = monotonic_ns();
+    note_work(events);
     run_timers(now_ns_);
     for (const Event& event : events) {
       if (Status handled = handle(event); !handled) return handled;
@@ -55,7 +51,6 @@ Status Daemon::run() {
 
 Status Daemon::handle(const Event& event) {
   switch (event.source) {
-    case Source::timer: return {};  // run_timers has done its work
     case Source::supervisor: return on_peer(Peer::supervisor);
     case Source::mediator: return on_peer(Peer::mediator);
     case Source::net_session: return on_net_session();
@@ -79,25 +74,43 @@ Status Daemon::run_batch() {
   FrontEnd* const front_end = wire_.front_end();
   if (front_end != nullptr) {
     const std::size_t frames = front_end->receive(*stack_, kFrameBudget);
-    if (frames > 0) last_frame_ns_ = now_ns_;
+    if (frames > 0) busy_poll_.on_work(BusyPoll::Party::guest, now_ns_);
     more_ |= frames == kFrameBudget;
   }
   if (vsock_) {
     const std::size_t packets = vsock_->flows.receive(kPacketBudget);
-    if (packets > 0) last_frame_ns_ = now_ns_;
+    if (packets > 0) busy_poll_.on_work(BusyPoll::Party::guest, now_ns_);
     more_ |= packets == kPacketBudget;
   }
   if (stack_) stack_->flush();
   if (vsock_) vsock_->flows.pump();
-  if (front_end != nullptr) front_end->flush();
-  if (vsock_) vsock_->device.flush();
+  flush(more_ || busy_poll_.worthwhile(now_ns_) ? virtio::Show::news : virtio::Show::all);
   report_faults();
   tell_numbers();
   return {};
 }
 
-// Asks for every notification that is of interest; false when there is work already.
-bool Daemon::may_sleep() {
+void Daemon::flush(virtio::Show what) {
+  if (FrontEnd* const front_end = wire_.front_end()) front_end->flush(what);
+  if (vsock_) vsock_->device.flush(what);
+}
+
+std::span<const Event> Daemon::next_events() {
+  if (has_work() || busy_poll_.worthwhile(monotonic_ns())) return poller_.look();
+  flush(virtio::Show::all);
+  return may_sleep() ? poller_.wait(next_deadline()) : poller_.look();
+}
+
+// A kick says nothing by itself: the guest's frames do.
+void Daemon::note_work(std::span<const Event> events) {
+  const auto is_hosts = [](const Event& event) {
+    return event.source != Source::net_kick && event.source != Source::vsock_kick;
+  };
+  if (std::ranges::any_of(events, is_hosts)) busy_poll_.on_work(BusyPoll::Party::host, now_ns_);
+}
+
+// Work that is there already. Asks for the notification of room where that is what is missing.
+bool Daemon::has_work() {
   bool work = more_;
   FrontEnd* const front_end = wire_.front_end();
   if (wire_.take_room_wanted() && front_end != nullptr) {
@@ -109,7 +122,12 @@ bool Daemon::may_sleep() {
     }
   }
   if (vsock_) work |= vsock_->flows.blocked() && vsock_->device.await_room();
-  if (work || monotonic_ns() - last_frame_ns_ < kBusyPollNs) return false;
+  return work;
+}
+
+// Asks for the notifications of frames and packets; false when some are there already.
+bool Daemon::may_sleep() {
+  FrontEnd* const front_end = wire_.front_end();
   const bool packets = vsock_ && vsock_->device.await_packets();
   const bool frames = front_end != nullptr && front_end->await_frames();
   return !packets && !frames;

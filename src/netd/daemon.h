@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 
+#include "netd/busy_poll.h"
 #include "netd/net_port.h"
 #include "netd/net_wire.h"
 #include "netd/peers.h"
@@ -26,8 +27,8 @@ struct Facts {
 // The loop: joins the guest's two devices, the stack, the vsock flows and the two peers.
 //
 // A turn waits for events, hands them out, then runs one batch: frames and packets out of the rings, the stack's and
-// the flows' answers into them, one interrupt a queue. While frames keep coming the next turn looks at the ring for a
-// short time before it sleeps, and meanwhile the guest need not notify; an idle netd always sleeps.
+// the flows' answers into them, one interrupt a queue. Where that pays (busy_poll.h) the next turn looks again instead
+// of waiting, and meanwhile the guest need not notify; an idle netd always sleeps.
 class Daemon final : public netstack::Upcalls, public VsockUpcalls {
  public:
   Daemon(Poller poller, Fd supervisor, Fd mediator, const Facts& facts);
@@ -53,7 +54,11 @@ class Daemon final : public netstack::Upcalls, public VsockUpcalls {
   // A turn of the loop.
   Status handle(const Event& event);
   Status run_batch();
+  bool has_work();
   bool may_sleep();
+  std::span<const Event> next_events();
+  void note_work(std::span<const Event> events);
+  void flush(virtio::Show what);
   void run_timers(std::uint64_t now_ns);
   void tell_numbers();
   std::optional<std::uint64_t> next_deadline() const;
@@ -89,7 +94,7 @@ class Daemon final : public netstack::Upcalls, public VsockUpcalls {
   std::unique_ptr<TapPort> tap_;
   std::unique_ptr<VsockPort> vsock_;
   std::uint64_t now_ns_ = 0;
-  std::uint64_t last_frame_ns_ = 0;
+  BusyPoll busy_poll_;
   bool more_ = false;           // the last batch ended at its budget
   bool awaiting_room_ = false;  // the stack waits for receive buffers of the guest
   bool severed_ = false;

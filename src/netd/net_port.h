@@ -16,7 +16,7 @@ class NetPort final : public FrontEnd, private virtio::FrameSink {
   virtio::NetDevice device{link.session()};
 
   std::size_t receive(netstack::Stack& stack, std::size_t budget) override;
-  void flush() override { device.flush(); }
+  void flush(virtio::Show what) override { device.flush(what); }
   bool await_frames() override { return device.await_frames(); }
   bool await_room() override { return device.await_room(); }
 

@@ -14,7 +14,6 @@ namespace microagent::netd {
 
 // What a watched descriptor is.
 enum class Source : std::uint8_t {
-  timer,
   supervisor,
   mediator,
   net_session,
@@ -31,7 +30,8 @@ struct Event {
   std::uint32_t epoll_events = 0;
 };
 
-// The process's one epoll descriptor and its one timer.
+// The process's one epoll descriptor. Its wait has nanoseconds (epoll_pwait2(2), Linux 5.11), so that no timer's
+// descriptor has to be set for deadlines that change with every packet.
 class Poller {
  public:
   // Tokens have this many bits.
@@ -43,20 +43,18 @@ class Poller {
   bool watch(int fd, std::uint32_t epoll_events, Source source, std::uint64_t token = 0);
   void forget(int fd);
 
-  // What has happened; with `block`, waits for the first thing to. The timer's events are taken here.
-  std::span<const Event> wait(bool block);
-
-  // When wait() returns at the latest: nanoseconds of CLOCK_MONOTONIC, nothing for never.
-  void set_deadline(std::optional<std::uint64_t> at_ns);
+  // What has happened, without waiting for it.
+  std::span<const Event> look() { return wait_for(0); }
+  // Waits for something to happen, or for a time: nanoseconds of CLOCK_MONOTONIC, nothing for never.
+  std::span<const Event> wait(std::optional<std::uint64_t> until_ns);
 
  private:
   static constexpr std::size_t kMaxEvents = 256;
 
-  Poller(Fd epoll, Fd timer) : epoll_(std::move(epoll)), timer_(std::move(timer)) {}
+  explicit Poller(Fd epoll) : epoll_(std::move(epoll)) {}
+  std::span<const Event> wait_for(std::optional<std::uint64_t> span_ns);
 
   Fd epoll_;
-  Fd timer_;
-  std::optional<std::uint64_t> deadline_;
   std::array<epoll_event, kMaxEvents> raw_{};
   std::array<Event, kMaxEvents> events_{};
 };

@@ -30,9 +30,8 @@ constexpr int kAllowed[] = {
     SCMP_SYS(setsockopt),
     SCMP_SYS(lseek),
     // the loop
-    SCMP_SYS(epoll_wait),
+    SCMP_SYS(epoll_pwait2),
     SCMP_SYS(epoll_ctl),
-    SCMP_SYS(timerfd_settime),
     SCMP_SYS(clock_gettime),
     // memory
     SCMP_SYS(munmap),

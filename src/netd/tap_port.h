@@ -20,7 +20,7 @@ class TapPort final : public FrontEnd {
   ~TapPort() override;
 
   std::size_t receive(netstack::Stack& stack, std::size_t budget) override;
-  void flush() override {}
+  void flush(virtio::Show) override {}
   // Readiness is told by epoll's edges; the descriptor was read until it was empty.
   bool await_frames() override { return more_; }
   bool await_room() override { return false; }

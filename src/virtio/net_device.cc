@@ -121,9 +121,4 @@ void NetDevice::abandon() {
   buffer_count_ = room_count_ = 0;
 }
 
-void NetDevice::flush() {
-  receive_queue().flush();
-  transmit_queue().flush();
-}
-
 }  // namespace microagent::virtio

@@ -45,7 +45,7 @@ class NetDevice {
   void abandon();
 
   // Shows the guest what was done, with at most one interrupt a queue.
-  void flush();
+  void flush(Show what = Show::all) { show(receive_queue(), transmit_queue(), what); }
   // Asks for a notification when the guest sends (or posts buffers). True when it has already.
   bool await_frames() { return transmit_queue().ring().enable_notifications(); }
   bool await_room() { return receive_queue().ring().enable_notifications(); }

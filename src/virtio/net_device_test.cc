@@ -125,6 +125,37 @@ TEST_F(NetDeviceTest, StaysWithinItsBudget) {
   EXPECT_EQ(device->transmit(sink, 100), 6U);
 }
 
+// Whoever looks at the ring again at once may keep to itself for a moment that it took something.
+TEST_F(NetDeviceTest, FramesTakenAreNoNewsButGoWithThem) {
+  tx.add(std::array{DriverBuffer{filled(64, 0), 64}});
+  EXPECT_EQ(device->transmit(sink, 16), 1U);
+  device->flush(Show::news);
+  EXPECT_FALSE(tx.take_used());
+  EXPECT_EQ(front->take_interrupts(1), 0U);
+
+  post_receive(2048);
+  ASSERT_FALSE(device->reserve(60).empty());
+  device->commit(60, {});
+  device->flush(Show::news);
+  EXPECT_TRUE(rx.take_used());
+  EXPECT_TRUE(tx.take_used()) << "with the news";
+  EXPECT_EQ(front->take_interrupts(1), 1U);
+}
+
+TEST_F(NetDeviceTest, FramesTakenAreShownBeforeTheyAreMany) {
+  for (int i = 0; i < 40; ++i) {
+    tx.add(std::array{DriverBuffer{filled(64, 0), 64}});
+    EXPECT_EQ(device->transmit(sink, 1), 1U);
+    device->flush(Show::news);
+  }
+  int shown = 0;
+  while (tx.take_used()) ++shown;
+  EXPECT_EQ(shown, 32);
+  device->flush(Show::all);
+  while (tx.take_used()) ++shown;
+  EXPECT_EQ(shown, 40);
+}
+
 TEST_F(NetDeviceTest, OneReceivedFrameInOneBuffer) {
   post_receive(2048);
   const auto room = device->reserve(60);

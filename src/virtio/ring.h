@@ -76,6 +76,8 @@ class Ring {
 
   // Puts a chain among the used ones with `written` bytes in it; the driver sees it at publish().
   void push_used(std::uint16_t head, std::uint32_t written);
+  // How many chains were pushed that the driver does not see yet.
+  std::uint16_t unpublished() const { return static_cast<std::uint16_t>(next_used_ - published_used_); }
   // Shows all pushed chains to the driver. True when the driver wants to be interrupted for them.
   bool publish();
 

@@ -98,4 +98,13 @@ void Vring::flush() {
   if (ring_.publish()) signal(call_);
 }
 
+void show(Vring& to_guest, Vring& from_guest, Show what) {
+  // The guest must not run out of descriptors, nor of what its sockets may have on the way.
+  constexpr std::uint16_t kMostKept = 16;
+  const bool has_news = to_guest.ring().unpublished() > 0;
+  // The frames taken first: a driver that is interrupted for the others finds them.
+  if (what == Show::all || has_news || from_guest.ring().unpublished() >= kMostKept) from_guest.flush();
+  to_guest.flush();
+}
+
 }  // namespace microagent::virtio

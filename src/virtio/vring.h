@@ -66,4 +66,9 @@ class Vring {
   bool enabled_ = false;
 };
 
+// What a device shows its driver at the end of a batch. That a frame was taken is no news in itself, but an interrupt:
+// a device that is about to look at its rings again may keep it for a moment, until there is something for the guest.
+enum class Show : std::uint8_t { all, news };
+void show(Vring& to_guest, Vring& from_guest, Show what);
+
 }  // namespace microagent::virtio

@@ -96,9 +96,4 @@ void VsockDevice::abandon() {
   buffer_count_ = room_count_ = 0;
 }
 
-void VsockDevice::flush() {
-  receive_queue().flush();
-  transmit_queue().flush();
-}
-
 }  // namespace microagent::virtio

@@ -51,7 +51,8 @@ class VsockDevice {
   // Whether the last reserve() ended because it had taken as much as it may.
   bool reserved_all_it_may() const { return buffer_count_ == kMaxBatch || room_count_ >= kMaxPieces; }
 
-  void flush();
+  // Shows the guest what was done, with at most one interrupt a queue.
+  void flush(Show what = Show::all) { show(receive_queue(), transmit_queue(), what); }
   bool await_packets() { return transmit_queue().ring().enable_notifications(); }
   bool await_room() { return receive_queue().ring().enable_notifications(); }
 
