@@ -1,7 +1,9 @@
 """Where the host is dual stack so is the guest: a unique local address on its wire, the host's own beyond it."""
 
 import hashlib
+import json
 import socket
+import subprocess
 
 import pytest
 
@@ -10,13 +12,16 @@ from harness.internet import body
 from harness.wait import wait_until
 
 MIB = 1 << 20
-PUBLISHED = 18660
+PUBLISHED, TO_IPV6 = 18660, 18661  # of the host; the second leads to what listens by IPv6 alone
+SERVICE = 8081
 GUEST, GATEWAY = "fd5c:8e1a:94d7::2", "fd5c:8e1a:94d7::1"
 
 
 @pytest.fixture(scope="module")
 def guest(world, workspaces, build):
-    workspace = workspaces("guest", "--publish", f"[::1]:{PUBLISHED}:8080")
+    services = [f"{host}:{TO_IPV6}:{SERVICE}{kind}" for host in ("[::1]", "127.0.0.1") for kind in ("", "/udp")]
+    publish = [word for service in services for word in ("--publish", service)]
+    workspace = workspaces("guest", "--publish", f"[::1]:{PUBLISHED}:8080", *publish)
     workspace.install(build / "bench" / "netpipe", "/tmp/netpipe")
     return workspace
 
@@ -98,3 +103,21 @@ def test_a_published_port(guest):
             return False
 
     wait_until(answer, "the guest serves its page")
+
+
+@pytest.fixture(scope="module")
+def service(guest):
+    """What listens at the guest's own IPv6 address, and nowhere else."""
+    guest.background("/tmp/netpipe", "serve", GUEST, str(SERVICE))
+    guest.shell(f"until grep -q ':{SERVICE:04X} ' /proc/net/tcp6; do usleep 20000; done")
+    listening = guest.shell("cat /proc/net/tcp /proc/net/udp")
+    assert f":{SERVICE:04X} " not in listening, listening
+
+
+@pytest.mark.parametrize("host", ["::1", "127.0.0.1"])
+@pytest.mark.parametrize("mode", ["ping", "ping-udp"])
+def test_a_service_that_speaks_ipv6_alone_is_published(service, build, host, mode):
+    """To clients of either family."""
+    words = [build / "bench" / "netpipe", mode, host, TO_IPV6, 20]
+    done = subprocess.run(list(map(str, words)), capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0 and json.loads(done.stdout)["count"] == 20, done

@@ -105,6 +105,51 @@ def test_short_flows_leave_nothing_behind(guest, netpipe):
     assert guest.private() - before < MIB / 2, (before, guest.private())
 
 
+@pytest.mark.parametrize("server", [tap.SERVER, tap.SERVER6])
+def test_both_families(guest, build, server):
+    with subprocess.Popen([build / "bench" / "netpipe", "serve", server, "9200"]) as peer:
+        wait_until(lambda: subprocess.run([build / "bench" / "netpipe", "ping", server, "9200", "1"], check=False,
+                                          capture_output=True).returncode == 0, "the server listens")
+        for mode in ("ping", "ping-udp", "connect"):
+            guest.run(build / "bench" / "netpipe", mode, server, "9200", "5")
+        peer.kill()
+    guest.run("ping", "-c", "1", "-W", "5", server)
+    closed = subprocess.run(guest.inside(build / "bench" / "netpipe", "ping", server, "9201", "1"), check=False,
+                            capture_output=True, text=True, timeout=20)
+    assert "refused" in closed.stderr.lower(), closed
+
+
+@pytest.mark.parametrize("host, listener", [(tap.SERVER, tap.GUEST), (tap.SERVER, tap.GUEST6),
+                                            (tap.SERVER6, tap.GUEST6), (tap.SERVER6, tap.GUEST)])
+def test_a_published_port_leads_to_either_family(host, listener, build, alone):
+    tap.prepare_host()
+    name = f"[{host}]" if ":" in host else host
+    guest = tap.TapGuest(build, publish=[f"{name}:9300:80"])
+    try:
+        with subprocess.Popen(guest.inside(build / "bench" / "netpipe", "serve", listener, "80")) as server:
+            wait_until(lambda: subprocess.run([build / "bench" / "netpipe", "ping", host, "9300", "5"], check=False,
+                                              capture_output=True).returncode == 0, "the guest answers", 20)
+            server.kill()
+    finally:
+        guest.close()
+
+
+@pytest.mark.parametrize("words, told", [
+    ("--guest6 fd00::2/64", "--guest6 and --gateway6 need each other"),
+    ("--gateway6 fd00::1", "--guest6 and --gateway6 need each other"),
+    ("--guest6 fd00::2/129 --gateway6 fd00::1", "--guest6 fd00::2/129"),
+    ("--guest6 fd00::2 --gateway6 fd00::1", "--guest6 fd00::2:"),
+    ("--guest6 fd00::2/64 --gateway6 192.0.2.1", "--gateway6 192.0.2.1"),
+    ("--guest6 fd00::2/64 --gateway6 fd00::1 --mtu 1000", "--mtu 1000"),
+    ("--publish [::1:80:80", "--publish [::1:80:80"),
+    ("--publish [192.0.2.1]:80:80", "--publish [192.0.2.1]:80:80"),
+])
+def test_wrong_flags_are_refused(build, words, told):
+    done = subprocess.run([build / "bin" / "microagent-netd", "--tap", "0", *words.split()], capture_output=True,
+                          text=True, check=False, timeout=20)
+    assert done.returncode == 2 and told in done.stderr, done
+
+
 def lose(guest):
     """5 % each way, in no pattern: after the guest's TCP has sent it, or before it hears it. (netem is not in every
     kernel; transfers with repetitions and out of order: netstack/tcp_loss_test.cc.)"""

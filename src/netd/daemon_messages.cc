@@ -14,6 +14,12 @@ Status unexpected(const flow::Message& message) {
               fmt::format("unexpected message of type {}", static_cast<unsigned>(message.header.type)));
 }
 
+netstack::GuestService service_of(const flow::Dial& dial) {
+  using Family = wire::IpAddress::Family;
+  const bool by_ipv6 = dial.peer.family == flow::Family::ipv6;
+  return {static_cast<std::uint16_t>(dial.guest_port), by_ipv6 ? Family::ipv6 : Family::ipv4};
+}
+
 // The far ends of our flows never block us.
 bool make_nonblocking(const Fd& fd) {
   const int flags = ::fcntl(fd.get(), F_GETFL);
@@ -107,7 +113,7 @@ Status Daemon::on_dial(Peer peer, flow::FlowId number, const flow::Dial& dial, F
   }
   const bool port_fits = dial.guest_port > 0 && dial.guest_port <= 0xffff;
   if (usable && protocol && stack_ && port_fits) {
-    stack_->dial(*flow, *protocol, static_cast<std::uint16_t>(dial.guest_port), std::move(fd), first);
+    stack_->dial(*flow, *protocol, service_of(dial), std::move(fd), first);
     return {};
   }
   flow::Closed refused;

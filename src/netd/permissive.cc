@@ -125,6 +125,10 @@ Status Permissive::on_netd() {
   return {};
 }
 
+bool Permissive::is_gateway6(const flow::Endpoint& destination) const {
+  return destination.family == flow::Family::ipv6 && options_.gateway6 && destination.address == *options_.gateway6;
+}
+
 void Permissive::on_open(flow::FlowId flow, const flow::Open& open) {
   flow::Endpoint destination = open.destination;
   const bool to_gateway = destination.family == flow::Family::ipv4 &&
@@ -134,6 +138,7 @@ void Permissive::on_open(flow::FlowId flow, const flow::Open& open) {
     if (destination.port != kDnsPort || !options_.resolver) return refuse(flow, ECONNREFUSED);
     std::ranges::copy(*options_.resolver, destination.address.begin());
   }
+  if (is_gateway6(destination)) return refuse(flow, ECONNREFUSED);
   const Target target = target_of(destination, open.protocol);
   Fd socket = open_socket(open.protocol, target.address.ss_family);
   if (!socket) return refuse(flow, errno);
@@ -168,6 +173,7 @@ void Permissive::on_connection(std::size_t index) {
   flow::Dial dial;
   dial.guest_port = published.guest_port;
   dial.protocol = flow::Protocol::tcp;
+  dial.peer.family = published.by_ipv6 ? flow::Family::ipv6 : flow::Family::ipv4;
   const Status sent = supervised_.send(flow::kDialledBit | ++dialled_, dial, connection.get());
   if (!sent) log_warning("{}", sent.error().message);
 }

@@ -20,9 +20,11 @@ class Permissive {
   struct Published {
     Fd listener;
     std::uint16_t guest_port = 0;
+    bool by_ipv6 = false;
   };
   struct Options {
     std::array<std::uint8_t, 4> gateway{};  // its port 53 is the host's resolver
+    std::optional<std::array<std::uint8_t, 16>> gateway6;
     std::optional<std::array<std::uint8_t, 4>> resolver;
     std::vector<Published> published;
   };
@@ -40,6 +42,7 @@ class Permissive {
 
   bool watch(int fd, std::uint32_t events, std::uint64_t data);
   Status on_netd();
+  bool is_gateway6(const flow::Endpoint& destination) const;
   void on_open(flow::FlowId flow, const flow::Open& open);
   void on_dialled(int fd);
   void on_connection(std::size_t index);

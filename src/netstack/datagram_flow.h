@@ -59,6 +59,7 @@ struct DatagramFlow {
 
   DatagramState state = DatagramState::free;
   bool dialled = false;
+  bool for_ipv6 = false;       // dialled: for a client that speaks IPv6
   bool answered = false;       // the guest has sent something
   bool first_unsent = false;   // dialled: the first datagram has not reached the guest for want of room
   bool awaits_budget = false;  // a datagram of its host was refused

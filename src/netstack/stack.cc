@@ -222,10 +222,10 @@ void Stack::on_peek(FlowId flow, std::size_t limit) {
   if (kind_of(flow) == Kind::tcp) impl_->tcp.on_peek(flow, limit);
 }
 
-void Stack::dial(FlowId flow, Protocol protocol, std::uint16_t guest_port, Fd fd, ByteView first) {
+void Stack::dial(FlowId flow, Protocol protocol, const GuestService& service, Fd fd, ByteView first) {
   const bool severed = impl_->environment.severed;
-  if (!severed && protocol == Protocol::tcp) return impl_->tcp.dial(flow, guest_port, std::move(fd));
-  if (!severed && protocol == Protocol::udp) return impl_->udp.dial(flow, guest_port, std::move(fd), first);
+  if (!severed && protocol == Protocol::tcp) return impl_->tcp.dial(flow, service, std::move(fd));
+  if (!severed && protocol == Protocol::udp) return impl_->udp.dial(flow, service, std::move(fd), first);
   impl_->environment.upcalls.closed(flow, FlowTotals{.end = severed ? End::killed : End::refused});
 }
 

@@ -27,6 +27,16 @@ struct Endpoint {
   auto operator<=>(const Endpoint&) const = default;
 };
 
+// A port of the guest's that somebody on the host wants to reach, and by which family they do.
+struct GuestService {
+  // NOLINTNEXTLINE(google-explicit-constructor): most are a port, and no more is to be said
+  GuestService(std::uint16_t port_, wire::IpAddress::Family client_ = wire::IpAddress::Family::ipv4)
+      : port(port_), client(client_) {}
+
+  std::uint16_t port;
+  wire::IpAddress::Family client;
+};
+
 enum class Protocol : std::uint8_t { icmp_echo = 1, tcp = 6, udp = 17 };
 enum class Refusal : std::uint8_t { reset, net_unreachable, host_unreachable, port_unreachable, admin_prohibited };
 enum class End : std::uint8_t { finished, guest_reset, host_reset, timed_out, killed, refused, no_resources, capped };
@@ -124,10 +134,9 @@ class Stack {
   // Accepts the guest's connection and tells what it sends, at most `limit` bytes, which are kept for the splice.
   void on_peek(FlowId flow, std::size_t limit);
 
-  // Opens a stream or conversation to a guest port, from the gateway's address: first at the guest's address, then, if
-  // that is refused, at the guest's 127.0.0.1 (the guest allows it by route_localnet). `first` is the first datagram
-  // (UDP).
-  void dial(FlowId flow, Protocol protocol, std::uint16_t guest_port, Fd fd, ByteView first);
+  // Opens a stream or conversation to a service of the guest's, from the gateway's address: at each place where it may
+  // be in turn (dial_places.h), as long as it is refused. `first` is the first datagram (UDP).
+  void dial(FlowId flow, Protocol protocol, const GuestService& service, Fd fd, ByteView first);
 
   void kill(FlowId flow);
   // Ends every flow and answers nothing any more.

@@ -82,12 +82,12 @@ struct TcpConnection {
   bool owes_ack : 1 = false;
   bool owes_empty_ack : 1 = false;  // a segment with payload does not do
   bool in_ack_list : 1 = false;
-  bool awaits_room : 1 = false;     // of the guest's receive ring
-  bool awaits_budget : 1 = false;   // was refused bytes
-  bool recovering : 1 = false;      // fast recovery, until `recover` is acknowledged
-  bool timing : 1 = false;          // a segment is being timed (without timestamps)
-  bool probing : 1 = false;         // the guest's window is closed and data waits
-  bool tried_loopback : 1 = false;  // dialled: the guest's own address has refused already
+  bool awaits_room : 1 = false;    // of the guest's receive ring
+  bool awaits_budget : 1 = false;  // was refused bytes
+  bool recovering : 1 = false;     // fast recovery, until `recover` is acknowledged
+  bool timing : 1 = false;         // a segment is being timed (without timestamps)
+  bool probing : 1 = false;        // the guest's window is closed and data waits
+  bool for_ipv6 : 1 = false;       // dialled: for a client that speaks IPv6
 
   std::uint8_t retries = 0;
   std::uint8_t duplicate_acks = 0;

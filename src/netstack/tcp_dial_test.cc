@@ -264,5 +264,72 @@ TEST_F(TcpDialTest, ManyMayTryTheLoopbackAtOnce) {
   EXPECT_TRUE(upcalls.ends.empty());
 }
 
+// ---- A guest with both families ----
+
+class TcpDialTwiceTest : public TcpDialTest {
+ protected:
+  TcpDialTwiceTest() {
+    config.has_ipv6 = true;
+    config.guest_ip6 = kGuest6.bytes;
+    config.gateway_ip6 = kGateway6.bytes;
+    restart();
+  }
+  void expect_try_at(const wire::IpAddress& place) {
+    use({place, guest.port}, {place.is_ipv4() ? kGateway : kGateway6, server.port});
+    EXPECT_EQ(only().flags, kSyn);
+  }
+  void expect_service() {
+    guest_accepts();
+    guest_says("from the guest");
+    EXPECT_EQ(host_hears_text(14), "from the guest");
+    host_says("from the host");
+    EXPECT_EQ(text_of(guest_hears()), "from the host");
+  }
+
+  static inline const wire::IpAddress kGuest6 = address_of("fd12:3456::2"), kGateway6 = address_of("fd12:3456::1");
+  static inline const GuestService kByIpv6{8080, wire::IpAddress::Family::ipv6};
+};
+
+TEST_F(TcpDialTwiceTest, ByIpv6AtLast) {
+  dial(kFlow, 8080);
+  guest_refuses();
+  expect_try_at(kLoopback);
+  guest_refuses();
+  expect_try_at(kGuest6);
+  expect_service();
+}
+
+TEST_F(TcpDialTwiceTest, ByIpv6FirstForAClientThatSpeaksIt) {
+  const Segment syn = dial(kFlow, kByIpv6);
+  EXPECT_EQ(guest.address, kGuest6);
+  EXPECT_EQ(server.address, kGateway6);
+  EXPECT_EQ(syn.options.mss, 1440);
+  expect_service();
+}
+
+TEST_F(TcpDialTwiceTest, ByIpv4WhereNobodyListensByIpv6) {
+  dial(kFlow, kByIpv6);
+  guest_refuses();
+  expect_try_at(kGuest);
+  expect_service();
+}
+
+TEST_F(TcpDialTwiceTest, RefusedEverywhere) {
+  dial(kFlow, kByIpv6);
+  guest_refuses();
+  expect_try_at(kGuest);
+  guest_refuses();
+  expect_try_at(kLoopback);
+  guest_refuses();
+  EXPECT_EQ(only_end(), End::refused);
+  EXPECT_EQ(counters.flows, 0U);
+}
+
+TEST_F(TcpDialTest, AClientThatSpeaksIpv6ReachesAGuestThatDoesNot) {
+  dial(kFlow, GuestService(8080, wire::IpAddress::Family::ipv6));
+  EXPECT_EQ(guest.address, kGuest);
+  guest_accepts();
+}
+
 }  // namespace
 }  // namespace microagent::netstack

@@ -246,7 +246,7 @@ void TcpFlows::on_peek(FlowId flow, std::size_t limit) {
   if (TcpConnection* c = impl_->find_flow(flow)) impl_->peek(*c, limit);
 }
 
-void TcpFlows::dial(FlowId flow, std::uint16_t guest_port, Fd fd) { impl_->dial(flow, guest_port, std::move(fd)); }
+void TcpFlows::dial(FlowId flow, const GuestService& service, Fd fd) { impl_->dial(flow, service, std::move(fd)); }
 
 bool TcpFlows::kill(FlowId flow) {
   TcpConnection* c = impl_->find_flow(flow);

@@ -25,7 +25,7 @@ class TcpFlows {
   void on_refuse(FlowId flow, Refusal refusal);
   void on_drop(FlowId flow);
   void on_peek(FlowId flow, std::size_t limit);
-  void dial(FlowId flow, std::uint16_t guest_port, Fd fd);
+  void dial(FlowId flow, const GuestService& service, Fd fd);
   // False when the flow is none of these.
   bool kill(FlowId flow);
   void kill_all();

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 
+#include "netstack/dial_places.h"
 #include "netstack/tcp_impl.h"
 
 namespace microagent::netstack {
@@ -131,15 +132,15 @@ void TcpFlows::Impl::peek(TcpConnection& c, std::size_t limit) {
   accept(c);
 }
 
-void TcpFlows::Impl::dial(FlowId flow, std::uint16_t guest_port, Fd fd) {
+void TcpFlows::Impl::dial(FlowId flow, const GuestService& service, Fd fd) {
   const auto fail = [&](End how) {
     abort_descriptor(std::move(fd));
     env.upcalls.closed(flow, FlowTotals{.end = how});
   };
   if (env.severed) return fail(End::killed);
   if (env.full() || find_flow(flow) != nullptr) return fail(End::no_resources);
-  TcpKey key{{guest_address(env.config, wire::IpAddress::Family::ipv4), guest_port},
-             {gateway_address(env.config, wire::IpAddress::Family::ipv4), 0}};
+  const wire::IpAddress place = first_dial_place(env.config, service);
+  TcpKey key{{place, service.port}, {gateway_address(env.config, place.family), 0}};
   constexpr unsigned kPorts = kLastDialPort - kFirstDialPort + 1;
   if (next_dial_port == 0) next_dial_port = static_cast<std::uint16_t>(kFirstDialPort + hash(key) % kPorts);
   for (unsigned tries = 0; key.remote.port == 0; ++tries) {
@@ -150,6 +151,7 @@ void TcpFlows::Impl::dial(FlowId flow, std::uint16_t guest_port, Fd fd) {
   }
   TcpConnection& c = add(key, flow, TcpState::syn_sent);
   c.dialled = c.answered = true;
+  c.for_ipv6 = service.client == wire::IpAddress::Family::ipv6;
   if (!adopt(c, std::move(fd))) return end(c, End::no_resources);
   c.idle_due_ns = env.now_ns + kHandshakeNs;
   send_dial(c);
@@ -168,16 +170,16 @@ void TcpFlows::Impl::send_handshake(TcpConnection& c) {
   send_syn(c, c.state == TcpState::syn_sent ? kTcpSyn : static_cast<std::uint8_t>(kTcpSyn | kTcpAck));
 }
 
-// A service may listen on the guest's 127.0.0.1 only: the second and last try (the guest allows it, route_localnet).
 void TcpFlows::Impl::on_dial_refused(TcpConnection& c, End how) {
-  const auto loopback = wire::IpAddress::ipv4({127, 0, 0, 1});
-  const TcpKey second{{loopback, c.key.guest.port}, c.key.remote};
-  if (c.tried_loopback || find(second) != nullptr) return end(c, how);
+  const GuestService service(c.key.guest.port, c.for_ipv6 ? Family::ipv6 : Family::ipv4);
+  const auto place = next_dial_place(env.config, service, c.key.guest.address);
+  if (!place) return end(c, how);
+  const TcpKey next{{*place, service.port}, {gateway_address(env.config, place->family), c.key.remote.port}};
+  if (find(next) != nullptr) return end(c, how);
   const std::uint32_t slot = by_key.at(c.key);
   by_key.erase(c.key);
-  c.key = second;
-  by_key.emplace(second, slot);
-  c.tried_loopback = true;
+  c.key = next;
+  by_key.emplace(next, slot);
   c.retries = 0;
   send_dial(c);
 }

@@ -101,7 +101,7 @@ struct TcpFlows::Impl {
   void splice(TcpConnection& c, Fd fd, BudgetId budget);
   void refuse(TcpConnection& c, Refusal refusal);
   void peek(TcpConnection& c, std::size_t limit);
-  void dial(FlowId flow, std::uint16_t guest_port, Fd fd);
+  void dial(FlowId flow, const GuestService& service, Fd fd);
   void send_dial(TcpConnection& c);
   void on_dial_refused(TcpConnection& c, End how);
 

@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "base/siphash.h"
+#include "netstack/dial_places.h"
 #include "netstack/udp_input.h"
 #include "wire/ip.h"
 #include "wire/udp.h"
@@ -53,24 +54,34 @@ void UdpFlows::on_guest_error(const GuestError& error) {
   send_batch();
   DatagramFlow* flow = table_.find({{error.to, header.destination_port}, {error.from, header.source_port}});
   if (flow == nullptr || flow->state != DatagramState::live) return;
-  const bool first_try = flow->dialled && !flow->answered && flow->pending && !is_loopback(error.to);
-  if (!first_try) return end(*flow, flow->dialled && !flow->answered ? End::refused : End::guest_reset);
-  // Perhaps its service listens on its loopback only.
-  const DatagramKey loopback{{wire::IpAddress::ipv4(kLoopback), flow->key.guest.port}, flow->key.remote};
-  if (table_.find(loopback) != nullptr) return end(*flow, End::refused);
-  table_.change_key(*flow, loopback);
+  if (!flow->dialled || flow->answered) return end(*flow, End::guest_reset);
+  const auto next = flow->pending ? next_dial_key(*flow) : std::nullopt;
+  if (!next) return end(*flow, End::refused);
+  table_.change_key(*flow, *next);
   send_first(*flow);
 }
 
-void UdpFlows::dial(FlowId number, std::uint16_t guest_port, Fd fd, ByteView first) {
+// Perhaps its service is somewhere else.
+std::optional<DatagramKey> UdpFlows::next_dial_key(const DatagramFlow& flow) {
+  const DatagramKey& key = flow.key;
+  const GuestService service(key.guest.port, flow.for_ipv6 ? Family::ipv6 : Family::ipv4);
+  const auto place = next_dial_place(environment_.config, service, key.guest.address);
+  if (!place) return std::nullopt;
+  const DatagramKey next{{*place, service.port},
+                         {gateway_address(environment_.config, place->family), key.remote.port}};
+  return table_.find(next) == nullptr ? std::optional(next) : std::nullopt;
+}
+
+void UdpFlows::dial(FlowId number, const GuestService& service, Fd fd, ByteView first) {
   const auto refuse = [&](End how) { environment_.upcalls.closed(number, FlowTotals{.end = how}); };
   auto socket = HostSocket::adopt(std::move(fd));
   if (!socket || first.size() > kMaxPayload || table_.find_flow(number) != nullptr || !make_room_for_one()) {
     return refuse(End::no_resources);
   }
-  const auto key = free_dial_key(guest_port);
+  const auto key = free_dial_key(service);
   if (!key) return refuse(End::no_resources);
   DatagramFlow& flow = table_.add(*key, DatagramState::awaiting_verdict, patience_of(*key), number);
+  flow.for_ipv6 = service.client == wire::IpAddress::Family::ipv6;
   flow.bytes_in = first.size();
   if (!start_moving(flow, std::move(*socket))) return;
   std::uint8_t* const start = const_cast<std::uint8_t*>(first.data());  // an iovec is not const; it is only read
@@ -79,19 +90,26 @@ void UdpFlows::dial(FlowId number, std::uint16_t guest_port, Fd fd, ByteView fir
   send_first(flow);
 }
 
-std::optional<DatagramKey> UdpFlows::free_dial_key(std::uint16_t guest_port) {
-  const Config& config = environment_.config;
-  const Endpoint guest{wire::IpAddress::ipv4(config.guest_ip), guest_port};
+std::optional<DatagramKey> UdpFlows::free_dial_key(const GuestService& service) {
+  const wire::IpAddress place = first_dial_place(environment_.config, service);
   for (int tries = kFirstDialPort; tries <= kLastDialPort; ++tries) {
-    const Endpoint gateway{wire::IpAddress::ipv4(config.gateway_ip), next_dial_port_};
-    next_dial_port_ =
-        next_dial_port_ == kLastDialPort ? kFirstDialPort : static_cast<std::uint16_t>(next_dial_port_ + 1);
-    const Endpoint loopback{wire::IpAddress::ipv4(kLoopback), guest_port};
-    if (table_.find({guest, gateway}) == nullptr && table_.find({loopback, gateway}) == nullptr) {
-      return DatagramKey{guest, gateway};
-    }
+    const std::uint16_t port = next_dial_port_;
+    next_dial_port_ = port == kLastDialPort ? kFirstDialPort : static_cast<std::uint16_t>(port + 1);
+    if (!is_free_for_dial(service, port)) continue;
+    return DatagramKey{{place, service.port}, {gateway_address(environment_.config, place.family), port}};
   }
   return std::nullopt;
+}
+
+// At whichever place the service is.
+bool UdpFlows::is_free_for_dial(const GuestService& service, std::uint16_t gateway_port) {
+  const Config& config = environment_.config;
+  for (std::optional place = first_dial_place(config, service); place;
+       place = next_dial_place(config, service, *place)) {
+    const Endpoint gateway{gateway_address(config, place->family), gateway_port};
+    if (table_.find({{*place, service.port}, gateway}) != nullptr) return false;
+  }
+  return true;
 }
 
 UdpFlows::GuestHeader UdpFlows::header_for_guest(const DatagramFlow& flow, ByteView, std::size_t payload_bytes) const {

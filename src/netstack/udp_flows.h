@@ -15,7 +15,7 @@ class UdpFlows final : public DatagramFlows {
   // The guest says that nobody hears one of our datagrams: its socket is closed, or it never had one.
   void on_guest_error(const GuestError& error);
   // Begins a conversation with a port of the guest, from the gateway's address and a port of its own.
-  void dial(FlowId flow, std::uint16_t guest_port, Fd fd, ByteView first);
+  void dial(FlowId flow, const GuestService& service, Fd fd, ByteView first);
 
  private:
   static constexpr std::uint16_t kFirstDialPort = 32'768, kLastDialPort = 60'999;
@@ -24,7 +24,9 @@ class UdpFlows final : public DatagramFlows {
   Quote quote_for(const DatagramFlow& flow, const SocketError& error) const override;
   Patience patience_of(const DatagramKey& key) const override;
 
-  std::optional<DatagramKey> free_dial_key(std::uint16_t guest_port);
+  std::optional<DatagramKey> next_dial_key(const DatagramFlow& flow);
+  bool is_free_for_dial(const GuestService& service, std::uint16_t gateway_port);
+  std::optional<DatagramKey> free_dial_key(const GuestService& service);
 
   std::uint16_t next_dial_port_;
 };

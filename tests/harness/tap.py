@@ -1,7 +1,7 @@
 """A guest that is only a network namespace, behind `microagent-netd --tap`: fast, and its kernel is this machine's.
 
     host (this process, netd)                               guest (a namespace)
-      198.51.100.1, 2001:db8:5::1 on lo    ── netd ──      tap0 192.168.64.2/24
+      198.51.100.1, 2001:db8:5::1 on lo    ── netd ──      tap0 192.168.64.2/24, fd12:3456:789a::2/64
 """
 
 import ctypes
@@ -18,7 +18,9 @@ from harness.wait import wait_until
 from harness.world import run
 
 SERVER = "198.51.100.1"  # of the host's own, and no loopback address: some contenders cut loopback short
+SERVER6 = "2001:db8:5::1"
 GUEST, GATEWAY, GUEST_MAC = "192.168.64.2", "192.168.64.1", "02:6d:61:00:00:02"
+GUEST6, GATEWAY6 = "fd12:3456:789a::2", "fd12:3456:789a::1"
 CLONE_NEWNET = 0x40000000
 TUNSETIFF, IFF_TAP, IFF_NO_PI, IFF_VNET_HDR = 0x400454CA, 0x0002, 0x1000, 0x4000
 LIBC = ctypes.CDLL(None, use_errno=True)
@@ -68,6 +70,7 @@ def prepare_host():
     """The host's side, once: its address, and what a busy client needs."""
     run("ip", "link", "set", "lo", "up")
     run("ip", "address", "replace", f"{SERVER}/32", "dev", "lo")
+    run("ip", "address", "replace", f"{SERVER6}/128", "dev", "lo")
     set_plain_tcp(run)
 
 
@@ -91,7 +94,10 @@ class TapGuest:
         self.run("ip", "link", "set", "tap0", "address", GUEST_MAC, "mtu", mtu, "up")
         self.run("ip", "address", "add", f"{GUEST}/24", "dev", "tap0")
         self.run("ip", "route", "add", "default", "via", GATEWAY)
-        words = [build / "bin" / "microagent-netd", "--tap", tap, "--mtu", mtu]
+        self.run("ip", "address", "add", f"{GUEST6}/64", "dev", "tap0", "nodad")
+        self.run("ip", "route", "add", "default", "via", GATEWAY6)
+        words = [build / "bin" / "microagent-netd", "--tap", tap, "--mtu", mtu, "--guest6", f"{GUEST6}/64",
+                 "--gateway6", GATEWAY6]
         for mapping in publish:
             words += ["--publish", mapping]
         self.netd = subprocess.Popen(list(map(str, words)), pass_fds=[tap], stderr=subprocess.DEVNULL)

@@ -79,12 +79,14 @@ class DatagramFixture : public StackFixture {
   }
   // What the guest says when it has no socket for a datagram of ours.
   void refuse_as_guest(const Parsed& datagram, const wire::IpAddress& from) {
-    const IpFields fields{.source = from, .destination = datagram.source, .protocol = wire::kProtocolIcmp};
+    const bool ipv4 = from.is_ipv4();
+    const IpFields fields{
+        .source = from, .destination = datagram.source, .protocol = ipv4 ? wire::kProtocolIcmp : wire::kProtocolIcmpv6};
     const Bytes quoted = ip_packet({.source = datagram.source, .destination = datagram.destination},
                                    ByteView(datagram.payload).first(8));
     wire::IcmpHeader header;
-    header.type = wire::kIcmpUnreachable;
-    header.code = wire::kIcmpPort;
+    header.type = ipv4 ? wire::kIcmpUnreachable : wire::kIcmpv6Unreachable;
+    header.code = ipv4 ? wire::kIcmpPort : wire::kIcmpv6Port;
     send(ip_frame(fields, icmp_message(fields, header, quoted)));
   }
 };

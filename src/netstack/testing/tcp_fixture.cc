@@ -249,18 +249,19 @@ FlowId TcpFixture::establish_peeked(std::size_t limit) {
   return flow;
 }
 
-Segment TcpFixture::dial(FlowId flow, std::uint16_t guest_port) {
+Segment TcpFixture::dial(FlowId flow, const GuestService& service) {
   SocketPair pair = make_tcp_pair();
   descriptor = pair.ours.get();
   take_host(std::move(pair.host));
-  flows->dial(flow, guest_port, std::move(pair.ours));
+  flows->dial(flow, service, std::move(pair.ours));
   flows->flush();
   watch_new();
   // Which port the gateway took is in the frame.
   EXPECT_EQ(wire.frames.size(), 1U);
   if (wire.frames.empty()) return {.flags = 0};
-  const auto header = header_of<wire::TcpHeader>(parse(wire.frames.front()).payload);
-  use({kGuest, guest_port}, {kGateway, header.source_port});
+  const Parsed frame = parse(wire.frames.front());
+  const auto header = header_of<wire::TcpHeader>(frame.payload);
+  use({frame.destination, service.port}, {frame.source, header.source_port});
   return only();
 }
 

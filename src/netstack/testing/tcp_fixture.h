@@ -92,7 +92,7 @@ class TcpFixture : public ::testing::Test, protected TestEnvironment {
   // A flow that is peeked at, its handshake over.
   FlowId establish_peeked(std::size_t limit);
   // A connection that was opened to the guest, up to its SYN.
-  Segment dial(FlowId flow, std::uint16_t guest_port);
+  Segment dial(FlowId flow, const GuestService& service);
   FlowId establish_dialled();
 
   // ---- Talk in an established connection; the fixture keeps the numbers ----
