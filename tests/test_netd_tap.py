@@ -1,8 +1,10 @@
 """netd by itself, on a tap: what it costs at rest, with very many flows, and when the wire is bad."""
 
+import contextlib
 import hashlib
 import os
 import resource
+import signal
 import socket
 import subprocess
 import threading
@@ -105,17 +107,31 @@ def test_short_flows_leave_nothing_behind(guest, netpipe):
     assert guest.private() - before < MIB / 2, (before, guest.private())
 
 
+@contextlib.contextmanager
+def serving(words):
+    server = subprocess.Popen(list(map(str, words)), start_new_session=True)
+    try:
+        yield
+    finally:
+        os.killpg(server.pid, signal.SIGKILL)  # with its children
+        server.wait()
+
+
+def wait_for_answer(netpipe, host, port):
+    words = list(map(str, (netpipe, "ping", host, port, 5)))
+    wait_until(lambda: subprocess.run(words, check=False, capture_output=True).returncode == 0, f"{host} answers", 20)
+
+
 @pytest.mark.parametrize("server", [tap.SERVER, tap.SERVER6])
 def test_both_families(guest, build, server):
-    with subprocess.Popen([build / "bench" / "netpipe", "serve", server, "9200"]) as peer:
-        wait_until(lambda: subprocess.run([build / "bench" / "netpipe", "ping", server, "9200", "1"], check=False,
-                                          capture_output=True).returncode == 0, "the server listens")
+    netpipe = build / "bench" / "netpipe"
+    with serving([netpipe, "serve", server, "9200"]):
+        wait_for_answer(netpipe, server, 9200)
         for mode in ("ping", "ping-udp", "connect"):
-            guest.run(build / "bench" / "netpipe", mode, server, "9200", "5")
-        peer.kill()
+            guest.run(netpipe, mode, server, "9200", "5")
     guest.run("ping", "-c", "1", "-W", "5", server)
-    closed = subprocess.run(guest.inside(build / "bench" / "netpipe", "ping", server, "9201", "1"), check=False,
-                            capture_output=True, text=True, timeout=20)
+    closed = subprocess.run(guest.inside(netpipe, "ping", server, "9201", "1"), check=False, capture_output=True,
+                            text=True, timeout=20)
     assert "refused" in closed.stderr.lower(), closed
 
 
@@ -124,12 +140,10 @@ def test_both_families(guest, build, server):
 def test_a_published_port_leads_to_either_family(host, listener, build, alone):
     tap.prepare_host()
     name = f"[{host}]" if ":" in host else host
-    guest = tap.TapGuest(build, publish=[f"{name}:9300:80"])
+    guest, netpipe = tap.TapGuest(build, publish=[f"{name}:9300:80"]), build / "bench" / "netpipe"
     try:
-        with subprocess.Popen(guest.inside(build / "bench" / "netpipe", "serve", listener, "80")) as server:
-            wait_until(lambda: subprocess.run([build / "bench" / "netpipe", "ping", host, "9300", "5"], check=False,
-                                              capture_output=True).returncode == 0, "the guest answers", 20)
-            server.kill()
+        with serving(guest.inside(netpipe, "serve", listener, "80")):
+            wait_for_answer(netpipe, host, 9300)
     finally:
         guest.close()
 

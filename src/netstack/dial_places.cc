@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <span>
+#include <utility>
 
 namespace microagent::netstack {
 namespace {
@@ -12,11 +13,10 @@ using wire::IpAddress;
 class Places {
  public:
   Places(const Config& config, const GuestService& service) {
-    const bool by_ipv6 = config.has_ipv6 && service.client == IpAddress::Family::ipv6;
-    if (by_ipv6) add(IpAddress::ipv6(config.guest_ip6));
     add(IpAddress::ipv4(config.guest_ip));
+    if (config.has_ipv6) add(IpAddress::ipv6(config.guest_ip6));
+    if (config.has_ipv6 && service.client == IpAddress::Family::ipv6) std::swap(places_[0], places_[1]);
     add(IpAddress::ipv4({127, 0, 0, 1}));
-    if (config.has_ipv6 && !by_ipv6) add(IpAddress::ipv6(config.guest_ip6));
   }
   std::span<const IpAddress> all() const { return std::span(places_).first(count_); }
 

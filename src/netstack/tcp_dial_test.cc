@@ -290,12 +290,19 @@ class TcpDialTwiceTest : public TcpDialTest {
   static inline const GuestService kByIpv6{8080, wire::IpAddress::Family::ipv6};
 };
 
-TEST_F(TcpDialTwiceTest, ByIpv6AtLast) {
+TEST_F(TcpDialTwiceTest, ByIpv6WhereNobodyListensByIpv4) {
   dial(kFlow, 8080);
   guest_refuses();
-  expect_try_at(kLoopback);
+  expect_try_at(kGuest6);
+  expect_service();
+}
+
+TEST_F(TcpDialTwiceTest, TheLoopbackAtLast) {
+  dial(kFlow, 8080);
   guest_refuses();
   expect_try_at(kGuest6);
+  guest_refuses();
+  expect_try_at(kLoopback);
   expect_service();
 }
 

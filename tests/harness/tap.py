@@ -83,12 +83,14 @@ def set_plain_tcp(runner):
            "net.ipv4.tcp_wmem=4096 16384 4194304")
 
 
-class TapGuest:
-    """A namespace behind netd."""
+class NamespaceGuest:
+    """A namespace with a tap, and behind it whatever becomes `netd`."""
 
-    def __init__(self, build, mtu=1500, publish=()):
+    netd = None
+
+    def __init__(self, mtu):
         self.namespace = Namespace()
-        tap = self.namespace.make_tap("tap0")
+        self.tap = self.namespace.make_tap("tap0")
         self.run, self.inside = self.namespace.run, self.namespace.inside
         set_plain_tcp(self.run)
         self.run("ip", "link", "set", "tap0", "address", GUEST_MAC, "mtu", mtu, "up")
@@ -96,13 +98,11 @@ class TapGuest:
         self.run("ip", "route", "add", "default", "via", GATEWAY)
         self.run("ip", "address", "add", f"{GUEST6}/64", "dev", "tap0", "nodad")
         self.run("ip", "route", "add", "default", "via", GATEWAY6)
-        words = [build / "bin" / "microagent-netd", "--tap", tap, "--mtu", mtu, "--guest6", f"{GUEST6}/64",
-                 "--gateway6", GATEWAY6]
-        for mapping in publish:
-            words += ["--publish", mapping]
-        self.netd = subprocess.Popen(list(map(str, words)), pass_fds=[tap], stderr=subprocess.DEVNULL)
-        os.close(tap)
-        wait_until(lambda: self.status("Seccomp") == "2", "netd is in its sandbox")
+
+    def take_tap(self):
+        """Its descriptor is the caller's from now on."""
+        taken, self.tap = self.tap, None
+        return taken
 
     def status(self, field):
         """Of netd itself; its child, which stands for the mediator, is another process."""
@@ -132,6 +132,20 @@ class TapGuest:
         self.netd.kill()
         self.netd.wait()
         self.namespace.close()
+
+
+class TapGuest(NamespaceGuest):
+    """A namespace behind `microagent-netd --tap`."""
+
+    def __init__(self, build, mtu=1500, publish=()):
+        super().__init__(mtu)
+        words = [build / "bin" / "microagent-netd", "--tap", self.tap, "--mtu", mtu, "--guest6", f"{GUEST6}/64",
+                 "--gateway6", GATEWAY6]
+        for mapping in publish:
+            words += ["--publish", mapping]
+        self.netd = subprocess.Popen(list(map(str, words)), pass_fds=[self.tap], stderr=subprocess.DEVNULL)
+        os.close(self.take_tap())
+        wait_until(lambda: self.status("Seccomp") == "2", "netd is in its sandbox")
 
 
 class Holder:
