@@ -1,6 +1,7 @@
 #!/usr/bin/python3
-"""bench/net.py [--rounds N] [--seconds S] [--mtu MTU]... [--only NAME]...: netd's data plane on a tap beside the
-kernel, pasta and slirp4netns, the contenders alternated within each round, in network namespaces of their own.
+"""bench/net.py [--rounds N] [--seconds S] [--mtu MTU]... [--only NAME]...: netd's data plane on a tap, by itself and
+with the mediator in its path, beside the kernel, pasta and slirp4netns, the contenders alternated within each round, in
+network namespaces of their own.
 
 A cell is the median of the rounds and half the distance between the extremes; a dash is what a contender cannot do.
 """
@@ -24,7 +25,7 @@ from harness.wait import wait_until  # pylint: disable=wrong-import-position
 import net_contenders as contenders  # pylint: disable=wrong-import-position
 from table import Samples, render  # pylint: disable=wrong-import-position
 
-OURS = contenders.Netd.name
+OURS = contenders.Mediated.name  # what a workspace has
 PORT, ECHO_PORT, UDP_PORT, IDLE_PORT, IDLE = 9100, 9102, 9101, 7000, 2000
 PINGS, CONNECTS, STREAMS, CLIENTS = 1000, 200, 4, 32
 PATIENCE = 90  # seconds for one measurement
@@ -58,7 +59,7 @@ QUANTITIES = {
 class Bench:
     def __init__(self, options, build):
         self.options, self.netpipe = options, build / "bench" / "netpipe"
-        contenders.Netd.build = build
+        contenders.Netd.build = contenders.Mediated.build = build
 
     def clients(self, contender, mode, amount, count, where=None):
         """Runs netpipe in the guest, `count` at once; what each says."""

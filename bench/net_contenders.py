@@ -7,13 +7,15 @@ import os
 import pathlib
 import shutil
 import socket
+import stat
 import subprocess
+import tempfile
 
-from harness import tap
+from harness import mediated, tap
 from harness.wait import wait_until
 from harness.world import run
 
-SERVER, GUEST_PORT = tap.SERVER, 9001
+SERVER, GUEST_PORT, TUN = tap.SERVER, 9001, "/dev/net/tun"
 # On the host, where none is an ephemeral one: one that was used lingers, and not every contender takes it again.
 PORTS = itertools.count(8100)
 
@@ -158,6 +160,27 @@ class Slirp(Contender):
         os.unlink(control)
 
 
+class Mediated(Contender):
+    """netd with the mediator in the path, as in a workspace: a policy that allows the server by its address."""
+
+    name = "netd + mediator"
+    build = None
+
+    def __init__(self, mtu):  # pylint: disable=super-init-not-called
+        self.published = (SERVER, next(PORTS))
+        self.scratch = tempfile.TemporaryDirectory()
+        egress = {"mode": "broker", "allow": [{"cidr": "198.51.100.0/24"}]}
+        self.guest = mediated.MediatedGuest(self.build, self.scratch.name, egress, mtu, [(self.published, GUEST_PORT)])
+        self.namespace, self.process, self.mtu = self.guest.namespace, self.guest.netd, mtu
+
+    def pids(self):
+        return [self.process.pid, self.guest.mediator.pid]
+
+    def close(self):
+        self.guest.close()
+        self.scratch.cleanup()
+
+
 class Netd(Contender):
     name = "netd --tap"
     build = None
@@ -174,7 +197,7 @@ class Netd(Contender):
         self.guest.close()
 
 
-ALL = {kind.name: kind for kind in (Loopback, Veth, Nat, Pasta, TunedPasta, Slirp, Netd)}
+ALL = {kind.name: kind for kind in (Loopback, Veth, Nat, Pasta, TunedPasta, Slirp, Netd, Mediated)}
 NEEDS = {"veth + NAT": "nft", "pasta": "pasta", "pasta tuned": "pasta", "slirp4netns": "slirp4netns"}
 
 
@@ -184,9 +207,21 @@ def missing(name):
     return f"{tool} is not installed" if tool and not shutil.which(tool) else None
 
 
+def let_everybody_make_taps():
+    """As most hosts do, since pasta runs as nobody. Where this one does not, a node of our own stands in, in our mounts
+    alone."""
+    if os.stat(TUN).st_mode & stat.S_IWOTH:
+        return
+    node = os.path.join(os.environ["MICROAGENT_TEST_SCRATCH"], "tun")
+    os.mknod(node, stat.S_IFCHR, os.stat(TUN).st_rdev)
+    os.chmod(node, 0o666)
+    run("mount", "--bind", node, TUN)
+
+
 def prepare(sink):
     """The host's side: its address, and a device that leads out, which pasta wants to see."""
     tap.prepare_host()
+    let_everybody_make_taps()
     run("ip", "link", "add", "wan", "type", "veth", "peer", "name", "lan", "netns", sink.pid)
     run("ip", "address", "add", "203.0.113.2/24", "dev", "wan")
     run("ip", "link", "set", "wan", "up")

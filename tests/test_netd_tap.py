@@ -12,7 +12,7 @@ import time
 
 import pytest
 
-from harness import tap
+from harness import mediated, tap
 from harness.internet import body
 from harness.wait import wait_until
 
@@ -162,6 +162,23 @@ def test_wrong_flags_are_refused(build, words, told):
     done = subprocess.run([build / "bin" / "microagent-netd", "--tap", "0", *words.split()], capture_output=True,
                           text=True, check=False, timeout=20)
     assert done.returncode == 2 and told in done.stderr, done
+
+
+def test_with_the_mediator_in_its_path(host, build, netpipe, scratch):
+    """What the policy allows passes, what it does not is refused, and each is on record."""
+    egress = {"mode": "broker", "allow": [{"cidr": "198.51.100.0/24", "ports": ["9100"]}]}
+    guest = mediated.MediatedGuest(build, scratch, egress, publish=[((tap.SERVER, 9301), 80)])
+    try:
+        guest.run(netpipe, "connect", tap.SERVER, "9100", "20")
+        refused = subprocess.run(guest.inside(netpipe, "ping", tap.SERVER, "9101", "1"), check=False, timeout=20,
+                                 capture_output=True, text=True)
+        assert "refused" in refused.stderr.lower(), refused
+        with serving(guest.inside(netpipe, "serve", "0.0.0.0", "80")):
+            wait_for_answer(netpipe, tap.SERVER, 9301)
+        guest.wait_for_records(20, event="egress_close", dst=f"{tap.SERVER}:9100", end="finished")
+        guest.wait_for_records(1, event="egress_internal_deny", dst=f"{tap.SERVER}:9101")
+    finally:
+        guest.close()
 
 
 def lose(guest):
