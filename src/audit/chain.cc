@@ -7,11 +7,21 @@
 #include "base/check.h"
 
 namespace microagent::audit {
+namespace {
+
+// Found once: to look for an algorithm takes OpenSSL longer than to hash a record.
+EVP_MD* sha256() {
+  static EVP_MD* const found = EVP_MD_fetch(nullptr, "SHA256", nullptr);
+  MICROAGENT_CHECK(found != nullptr);
+  return found;
+}
+
+}  // namespace
 
 std::string line_hash(std::string_view line) {
   std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
   unsigned int size = 0;
-  MICROAGENT_CHECK(EVP_Digest(line.data(), line.size(), digest.data(), &size, EVP_sha256(), nullptr) == 1);
+  MICROAGENT_CHECK(EVP_Digest(line.data(), line.size(), digest.data(), &size, sha256(), nullptr) == 1);
   constexpr std::string_view kDigits = "0123456789abcdef";
   std::string text;
   text.reserve(2 * size);

@@ -1,11 +1,15 @@
 #include "audit/record.h"
 
+#include <algorithm>
 #include <array>
+#include <charconv>
 
 #include "base/check.h"
 
 namespace microagent::audit {
 namespace {
+
+constexpr std::size_t kUsualLine = 512;
 
 struct Name {
   Event event;
@@ -60,6 +64,40 @@ std::optional<std::string> text_of(const Fields& record, const char* key) {
   return found->get<std::string>();
 }
 
+bool is_plain(std::string_view text) {
+  return std::ranges::all_of(text, [](char c) { return c >= 0x20 && c < 0x7f && c != '"' && c != '\\'; });
+}
+
+// ASCII whatever it holds; what is no UTF-8 is replaced.
+std::string dumped(const Fields& value) { return value.dump(-1, ' ', true, Fields::error_handler_t::replace); }
+
+void append_text(std::string& line, std::string_view text) {
+  if (!is_plain(text)) {
+    line += dumped(text);
+    return;
+  }
+  line += '"';
+  line += text;
+  line += '"';
+}
+
+void append_number(std::string& line, std::uint64_t number) {
+  std::array<char, 20> digits;
+  line.append(digits.data(), std::to_chars(digits.data(), digits.data() + digits.size(), number).ptr);
+}
+
+void append_value(std::string& line, const Fields& value) {
+  if (const auto* text = value.get_ptr<const std::string*>()) return append_text(line, *text);
+  if (value.is_number_unsigned()) return append_number(line, value.get<std::uint64_t>());
+  line += dumped(value);
+}
+
+// What every record has has its place.
+bool is_heads(std::string_view key, const RecordHead& head) {
+  constexpr std::array<std::string_view, 5> kHeads{"seq", "ts", "event", "workspace", "prev"};
+  return std::ranges::find(kHeads, key) != kHeads.end() || (key == "flow" && head.flow != 0);
+}
+
 }  // namespace
 
 std::string_view to_string(Event event) {
@@ -103,19 +141,26 @@ bool is_denial(Event event) {
 
 std::string ParsedRecord::text(const char* key) const { return text_of(fields, key).value_or(""); }
 
+// A record is written for every request, so its text is put together without a second tree of it.
 std::string encode_record(const RecordHead& head, const Fields& fields) {
-  Fields record = Fields::object();
-  record["seq"] = head.seq;
-  record["ts"] = head.ts;
-  record["event"] = to_string(head.event);
-  record["workspace"] = head.workspace;
-  if (head.flow != 0) record["flow"] = head.flow;
+  std::string line;
+  line.reserve(kUsualLine);
+  line += R"({"seq":)";
+  append_number(line, head.seq);
+  append_text(line.append(R"(,"ts":)"), head.ts);
+  append_text(line.append(R"(,"event":)"), to_string(head.event));
+  append_text(line.append(R"(,"workspace":)"), head.workspace);
+  if (head.flow != 0) append_number(line.append(R"(,"flow":)"), head.flow);
   for (const auto& [key, value] : fields.items()) {
-    MICROAGENT_CHECK(!record.contains(key) && key != "prev");
-    record[key] = value;
+    MICROAGENT_CHECK(!is_heads(key, head));
+    line += ',';
+    append_text(line, key);
+    line += ':';
+    append_value(line, value);
   }
-  record["prev"] = head.prev;
-  return record.dump(-1, ' ', true, Fields::error_handler_t::replace);
+  append_text(line.append(R"(,"prev":)"), head.prev);
+  line += '}';
+  return line;
 }
 
 std::optional<ParsedRecord> parse_record(std::string_view line) {

@@ -14,7 +14,7 @@
 namespace microagent::audit {
 
 enum class Event : std::uint8_t {
-  allow,          // egress_allow: host dst proto rule unlisted? mitm?; also ICMP echo. Opens a flow.
+  allow,          // egress_allow: host dst proto rule unlisted? mitm? reused?; also ICMP echo. Opens a flow.
   deny,           // egress_deny: host name? dst proto reason rule decision count?
   internal_deny,  // egress_internal_deny: the same and internal:true
   dial_error,     // egress_dial_error: host dst error. Ends a flow.

@@ -36,6 +36,25 @@ TEST(Record, StaysOneLineOfAsciiWhateverTheGuestSaid) {
   EXPECT_TRUE(parse_record(line));
 }
 
+// The text is put together by hand; the library says what it has to be.
+TEST(Record, IsWhatTheLibraryWouldHaveWritten) {
+  const Fields fields{
+      {"empty", ""},          {"quote", "a\"b"},      {"back", "a\\b"},   {"line", "a\nb"},
+      {"delete", "\x7f"},     {"accent", "\xc3\xa9"}, {"broken", "\xff"}, {"number", 18446744073709551615U},
+      {"negative", -1},       {"yes", true},          {"none", nullptr},  {"list", {"a", 1}},
+      {"object", {{"k", 1}}}, {"key \"x\"", "odd"},   {"flow", 5}};
+  Fields all{{"seq", 1}, {"ts", "t\""}, {"event", "egress_allow"}, {"workspace", "w"}};
+  all.update(fields);
+  all["prev"] = "p";
+  EXPECT_EQ(encode_record({1, "t\"", Event::allow, "w", 0, "p"}, fields),
+            all.dump(-1, ' ', true, Fields::error_handler_t::replace));
+}
+
+TEST(RecordDeathTest, HasNoKeyTwice) {
+  EXPECT_DEATH(encode_record({1, "t", Event::allow, "w", 3, "p"}, {{"flow", 5}}), "");
+  EXPECT_DEATH(encode_record({1, "t", Event::allow, "w", 0, "p"}, {{"prev", 5}}), "");
+}
+
 TEST(Record, RefusesWhatIsNotARecord) {
   const std::string line = encode_record({1, "t", Event::allow, "w", 1, "p"}, {{"host", "h"}, {"dst", "d"}});
   for (std::size_t length = 0; length < line.size(); ++length) {

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <utility>
 
 #include "audit/chain.h"
 #include "audit/log_files.h"
@@ -13,6 +14,8 @@ namespace microagent::audit {
 namespace {
 
 namespace fs = std::filesystem;
+
+constexpr std::size_t kMostLater = 64 * 1024;
 
 // A rotation that died between its two renames left the log under the name of what was to become it; one that died
 // before them left a beginning that nobody needs.
@@ -92,21 +95,43 @@ Status Writer::write(Event event, std::uint64_t flow, const Fields& fields) {
   return {};
 }
 
-Status Writer::append_record(Event event, std::uint64_t flow, const Fields& fields) {
+Status Writer::write_later(Event event, std::uint64_t flow, const Fields& fields) {
+  if (size_ + later_.size() >= rotate_at_ || later_.size() >= kMostLater) return write(event, flow, fields);
+  add_record(event, flow, fields);
+  return {};
+}
+
+void Writer::add_record(Event event, std::uint64_t flow, const Fields& fields) {
+  if (later_.empty()) written_ = {last_seq_, prev_};
   const std::string timestamp = clock_();
   const std::string line = encode_record({last_seq_ + 1, timestamp, event, workspace_, flow, prev_}, fields);
-  if (const Status status = append(line); !status) return status;
-  Head head{last_seq_ + 1, line_hash(line)};
-  if (Status status = head_.write(head); !status) {
-    // A record that the head does not know could be cut off unseen: it is taken back.
-    size_ -= line.size() + 1;
+  ++last_seq_;
+  prev_ = line_hash(line);
+  later_ += line;
+  later_ += '\n';
+}
+
+Status Writer::append_record(Event event, std::uint64_t flow, const Fields& fields) {
+  add_record(event, flow, fields);
+  return flush();
+}
+
+Status Writer::flush() {
+  if (later_.empty()) return {};
+  const std::string lines = std::exchange(later_, {});
+  Status status = drop_partial_line();
+  if (status) status = append(lines);
+  if (status) {
+    status = head_.write({last_seq_, prev_});
+    if (status) return status;
+    // Records that the head does not know could be cut off unseen: they are taken back.
+    size_ -= lines.size();
     partial_line_ = true;
     static_cast<void>(drop_partial_line());
-    return status;
   }
-  last_seq_ = head.seq;
-  prev_ = std::move(head.hash);
-  return {};
+  last_seq_ = written_.seq;
+  prev_ = written_.hash;
+  return status;
 }
 
 void Writer::note(Event event, std::uint64_t flow, const Fields& fields) {
@@ -153,9 +178,7 @@ Status Writer::drop_partial_line() {
   return {};
 }
 
-Status Writer::append(std::string_view line) {
-  std::string bytes(line);
-  bytes.push_back('\n');
+Status Writer::append(std::string_view bytes) {
   std::size_t written = 0;
   const Status status = write_all(file_, bytes, log_, written);
   if (status) {

@@ -1,8 +1,9 @@
 #pragma once
 
 // The chained, append-only writer of egress.jsonl. A record is in the file before write() returns, so a decision that
-// waits for it can never outrun its record. Records reach the kernel, not the platter: they survive the death of any
-// process, and the power cut of a host only as far as its file system wrote them back.
+// waits for it can never outrun its record; one of what is over may wait for the next. Records reach the kernel, not
+// the platter: they survive the death of any process, and the power cut of a host only as far as its file system wrote
+// them back.
 //
 // A file that has grown to its limit is set aside under a number (log_files.h) and the chain goes on in a new one,
 // whose first records say which flows are open. The oldest file goes when there are too many; a record says so before.
@@ -42,6 +43,12 @@ class Writer {
   // Appends one record. After a failure nothing of it is in the log, and the next call tries anew.
   Status write(Event event, std::uint64_t flow, const Fields& fields);
 
+  // A record that nothing waits for, such as of a request that is over: it is in the file with the next write() or
+  // flush(), and one of them must come soon. Where that fails, the records since the last one are not in the log.
+  Status write_later(Event event, std::uint64_t flow, const Fields& fields);
+  bool has_later() const { return !later_.empty(); }
+  Status flush();
+
   // Closes every flow that is still open with end "lost": their totals died with whoever counted them.
   Status close_open_flows();
 
@@ -54,7 +61,9 @@ class Writer {
   Status settle(std::uint64_t torn_bytes, const std::optional<Head>& head);
   Status keep_torn_line(std::uint64_t bytes);
   Status drop_partial_line();
-  Status append(std::string_view line);
+  Status append(std::string_view bytes);
+  // Behind those that wait.
+  void add_record(Event event, std::uint64_t flow, const Fields& fields);
   Status append_record(Event event, std::uint64_t flow, const Fields& fields);
   void note(Event event, std::uint64_t flow, const Fields& fields);
 
@@ -71,6 +80,8 @@ class Writer {
   std::uint64_t last_seq_;
   std::uint64_t last_flow_;
   std::string prev_;
+  std::string later_;        // whole lines that are not in the file yet; the two above know of them
+  Head written_;             // the last that is
   std::uint64_t size_;       // of the whole lines
   std::uint64_t rotate_at_;  // the size at which the file is full; what it began with does not count
   bool partial_line_ = false;

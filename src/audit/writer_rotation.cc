@@ -38,7 +38,8 @@ Result<Head> last_of(const fs::path& file) {
 }  // namespace
 
 Status Writer::rotate_if_full() {
-  if (size_ < rotate_at_) return {};
+  if (size_ + later_.size() < rotate_at_) return {};
+  if (Status flushed = flush(); !flushed) return flushed;
   const auto numbers = rotated_numbers(log_);
   if (!numbers) return fail(numbers.error());
   const std::uint64_t number = numbers->empty() ? 1 : numbers->back() + 1;

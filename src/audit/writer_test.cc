@@ -120,21 +120,80 @@ TEST(Writer, FollowsNoLink) {
 
 // A disk that fills up in the middle of a line, made with the file size limit: the record is refused whole, and the log
 // goes on once there is room.
+TEST(Writer, HoldsBackOnlyWhatNobodyWaitsFor) {
+  TestLog log;
+  auto writer = log.open();
+  ASSERT_TRUE(writer->write_later(Event::request, 1, kWhere));
+  ASSERT_TRUE(writer->write_later(Event::request, 2, kWhere));
+  EXPECT_TRUE(writer->has_later());
+  EXPECT_TRUE(log.records().empty());
+  ASSERT_TRUE(writer->write(Event::deny, 3, kWhere));
+  EXPECT_FALSE(writer->has_later());
+  ASSERT_TRUE(writer->write_later(Event::request, 4, kWhere));
+  EXPECT_EQ(log.records().size(), 3U);
+  ASSERT_TRUE(writer->flush());
+  ASSERT_TRUE(writer->flush());
+  const auto records = log.records();
+  ASSERT_EQ(records.size(), 4U);
+  for (std::size_t i = 0; i < records.size(); ++i) EXPECT_EQ(records[i]["flow"], i + 1);
+  EXPECT_EQ(verify(log.path())->records, 4U);
+}
+
+TEST(Writer, IsWholeWithoutWhatDiedInItsHands) {
+  TestLog log;
+  {
+    auto writer = log.open();
+    ASSERT_TRUE(writer->write(Event::deny, 1, kWhere));
+    ASSERT_TRUE(writer->write_later(Event::request, 2, kWhere));
+  }
+  auto writer = log.open();
+  ASSERT_TRUE(writer->write(Event::deny, 3, kWhere));
+  EXPECT_EQ(log.records().size(), 2U);
+  EXPECT_EQ(verify(log.path())->records, 2U);
+}
+
+TEST(Writer, HoldsBackNoMoreThanAFileTakes) {
+  TestLog log;
+  auto writer = log.open({.file_bytes = 4096});
+  for (std::uint64_t flow = 1; flow <= 200; ++flow) ASSERT_TRUE(writer->write_later(Event::request, flow, kWhere));
+  ASSERT_TRUE(writer->flush());
+  EXPECT_LT(log.content().size(), 8192U);
+  EXPECT_GE(verify(log.path())->records, 200U);
+}
+
+// Runs `action` while no file may grow beyond `size`.
+template <typename Action>
+Status within_file_size(std::size_t size, const Action& action) {
+  rlimit old{};
+  EXPECT_EQ(::getrlimit(RLIMIT_FSIZE, &old), 0);
+  const auto old_handler = std::signal(SIGXFSZ, SIG_IGN);
+  const rlimit tight{size, old.rlim_max};
+  EXPECT_EQ(::setrlimit(RLIMIT_FSIZE, &tight), 0);
+  Status status = action();
+  EXPECT_EQ(::setrlimit(RLIMIT_FSIZE, &old), 0);
+  std::signal(SIGXFSZ, old_handler);
+  return status;
+}
+
+TEST(Writer, LosesWhatItHeldBackWhereThatDoesNotFit) {
+  TestLog log;
+  auto writer = log.open();
+  ASSERT_TRUE(writer->write(Event::deny, 1, kWhere));
+  const std::string before = log.content();
+  ASSERT_TRUE(writer->write_later(Event::request, 2, kWhere));
+  ASSERT_TRUE(writer->write_later(Event::request, 3, kWhere));
+  EXPECT_FALSE(within_file_size(before.size() + 300, [&] { return writer->flush(); }));
+  EXPECT_EQ(log.content(), before);
+  ASSERT_TRUE(writer->write(Event::deny, 4, kWhere));
+  EXPECT_EQ(verify(log.path())->records, 2U);
+}
+
 TEST(Writer, RefusesWhatDoesNotFitAndGoesOnLater) {
   TestLog log;
   auto writer = log.open();
   ASSERT_TRUE(writer->write(Event::deny, 1, kWhere));
   const std::string before = log.content();
-
-  rlimit old{};
-  ASSERT_EQ(::getrlimit(RLIMIT_FSIZE, &old), 0);
-  const auto old_handler = std::signal(SIGXFSZ, SIG_IGN);
-  const rlimit tight{before.size() + 10, old.rlim_max};
-  ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &tight), 0);
-  const Status refused = writer->write(Event::deny, 2, kWhere);
-  ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &old), 0);
-  std::signal(SIGXFSZ, old_handler);
-
+  const Status refused = within_file_size(before.size() + 10, [&] { return writer->write(Event::deny, 2, kWhere); });
   EXPECT_FALSE(refused);
   EXPECT_EQ(log.content(), before);
   ASSERT_TRUE(writer->write(Event::deny, 2, kWhere));
