@@ -4,28 +4,54 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <boost/asio/bind_cancellation_slot.hpp>
+#include <boost/asio/cancellation_signal.hpp>
 #include <boost/asio/co_spawn.hpp>
-#include <boost/asio/experimental/awaitable_operators.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <cerrno>
 #include <exception>
+#include <memory>
+#include <optional>
 
 namespace microagent::aio {
 namespace {
 
 bool would_block(int error) { return error == EAGAIN || error == EWOULDBLOCK; }
 
-asio::awaitable<Wait> wait_for(Descriptor& descriptor, Descriptor::wait_type what, Deadline deadline) {
-  using namespace asio::experimental::awaitable_operators;
-  if (deadline == kNever) {
-    const auto [error] = co_await descriptor.async_wait(what, kAsTuple);
-    co_return error ? Wait::failed : Wait::ready;
+// One wait with a deadline: news of the descriptor wakes who sleeps on the timer. The operator || would do, but it
+// takes two coroutines and a group of them, and handshakes and heads of requests wait like this all the time.
+struct TimedWait {
+  TimedWait(const asio::any_io_executor& executor, Deadline deadline) : timer(executor, deadline) {}
+
+  asio::steady_timer timer;
+  asio::cancellation_signal stop;  // of the descriptor's operation, and of no other on it
+  std::optional<Wait> news;
+};
+
+// However the sleeper is woken, or destroyed: a wait that nobody waits for any more ends.
+struct Unwatch {
+  TimedWait& wait;
+  ~Unwatch() {
+    if (!wait.news) wait.stop.emit(asio::cancellation_type::terminal);
   }
-  asio::steady_timer timer(descriptor.get_executor(), deadline);
-  const auto first = co_await (descriptor.async_wait(what, kAsTuple) || timer.async_wait(kAsTuple));
-  if (first.index() == 1) co_return Wait::timed_out;
-  const auto [error] = std::get<0>(first);
+};
+
+asio::awaitable<Wait> wait_until(Descriptor& descriptor, Descriptor::wait_type what, Deadline deadline) {
+  const auto state = std::make_shared<TimedWait>(descriptor.get_executor(), deadline);
+  descriptor.async_wait(what, asio::bind_cancellation_slot(state->stop.slot(), [state](const auto& error) {
+                          state->news = error ? Wait::failed : Wait::ready;
+                          state->timer.cancel();
+                        }));
+  const Unwatch unwatch{*state};
+  co_await state->timer.async_wait(kAsTuple);
+  if (state->news) co_return *state->news;
+  co_return std::chrono::steady_clock::now() < deadline ? Wait::failed : Wait::timed_out;
+}
+
+asio::awaitable<Wait> wait_for(Descriptor& descriptor, Descriptor::wait_type what, Deadline deadline) {
+  if (deadline != kNever) co_return co_await wait_until(descriptor, what, deadline);
+  const auto [error] = co_await descriptor.async_wait(what, kAsTuple);
   co_return error ? Wait::failed : Wait::ready;
 }
 

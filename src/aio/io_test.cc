@@ -104,6 +104,31 @@ asio::awaitable<std::size_t> first_of(Descriptor& descriptor) {
 
 TEST_F(IoTest, WaitsForeverUntilTheOtherBranchEnds) { EXPECT_EQ(result_of(first_of(*near_)), 0u); }
 
+// The loop runs until nothing is awaited any more.
+TEST_F(IoTest, LeavesNothingBehindWhenItIsCancelled) {
+  const auto either = [](Descriptor& descriptor) -> asio::awaitable<std::size_t> {
+    const auto first = co_await (wait_readable(descriptor, in(std::chrono::minutes(1))) ||
+                                 wait_writable(descriptor, in(std::chrono::minutes(1))));
+    co_return first.index();
+  };
+  const auto begun = std::chrono::steady_clock::now();
+  EXPECT_EQ(result_of(either(*near_)), 1u);
+  EXPECT_LT(std::chrono::steady_clock::now() - begun, std::chrono::seconds(30));
+}
+
+TEST_F(IoTest, EndsNoOtherWaitAtItsDeadline) {
+  std::optional<Wait> other;
+  spawn(io_.get_executor(), [](Descriptor& descriptor, std::optional<Wait>& result) -> asio::awaitable<void> {
+    result = co_await wait_readable(descriptor, kNever);
+  }(*near_, other));
+  spawn(io_.get_executor(), [](Descriptor& descriptor, const Fd& far) -> asio::awaitable<void> {
+    EXPECT_EQ(co_await wait_readable(descriptor, in(milliseconds(1))), Wait::timed_out);
+    EXPECT_EQ(::send(far.get(), "x", 1, 0), 1);
+  }(*near_, far_));
+  io_.run();
+  EXPECT_EQ(other, Wait::ready);
+}
+
 TEST_F(IoTest, ThrowsOutOfTheLoopWhatACoroutineThrows) {
   spawn(io_.get_executor(), []() -> asio::awaitable<void> {
     throw std::runtime_error("a bug");
