@@ -1,6 +1,6 @@
 #!/usr/bin/python3
-"""bench/tls.py [--rounds N] [--seconds S] [--only NAME]...: TLS in and TLS out, by the mediator, HAProxy, nginx and
-mitmproxy, the contenders alternated within each round. Client and upstream share one core, the contender has
+"""bench/tls.py [--rounds N] [--seconds S] [--gib N] [--only NAME]...: TLS in and TLS out, by the mediator, HAProxy,
+nginx and mitmproxy, the contenders alternated within each round. Client and upstream share one core, the contender has
 another; what it did is told for each second of CPU that it used, which holds on a machine with other work.
 
 A cell is the median of the rounds and half the distance between the extremes; a dash is what was not measured.
@@ -44,6 +44,8 @@ QUANTITIES = {
     "socket-p50": Samples("WebSocket message there and back, p50", "us", "less"),
     "socket-p99": Samples("the same, p99", "us", "less"),
     "idle": Samples("memory of an idle connection", "KiB", "less"),
+    "long1": Samples("memory added by one long body, HTTP/1.1", "MiB", "less"),
+    "long2": Samples("the same, HTTP/2", "MiB", "less"),
 }
 
 UPSTREAM = """
@@ -75,7 +77,7 @@ http {{
 class Stage:
     """The upstreams, and what contenders need."""
 
-    def __init__(self, directory, build):
+    def __init__(self, directory, build, gib):
         self.directory, self.build, self.last_port = directory, build, 8100
         self.log = open(directory / "log", "wb")  # pylint: disable=consider-using-with
         self.certificates = Certificates(directory / "certificates")
@@ -85,7 +87,9 @@ class Stage:
         root.mkdir()
         (root / "small").write_bytes(os.urandom(SMALL_BYTES))
         (root / "bulk").write_bytes(os.urandom(1 << 20) * (BULK_BYTES >> 20))
-        for path in (directory, root, root / "small", root / "bulk"):
+        with open(root / "long", "wb") as file:
+            file.truncate(gib << 30)
+        for path in (directory, root, root / "small", root / "bulk", root / "long"):
             path.chmod(0o755)
         hosts = directory / "hosts"  # mitmproxy dials names only
         hosts.write_text(f"127.0.0.1 localhost {contenders.NAME}\n")
@@ -136,6 +140,15 @@ def measure_idle(contender):
         stream.close()
 
 
+def measure_long_body(contender, gib):
+    """How far memory grows while one response goes through."""
+    for version in ("1", "2"):
+        before = highest = contender.resident_kib()
+        for _ in clients.download(contender.port, "/long", "--http1.1" if version == "1" else "--http2", gib << 30):
+            highest = max(highest, contender.resident_kib())
+        record(contender, f"long{version}", (highest - before) / 1024)
+
+
 def measure_web(contender, seconds, log):
     port = contender.port
     per_core(contender, "bulk1", "megabytes", lambda: clients.wrk(port, "/bulk", seconds, 2))
@@ -161,11 +174,13 @@ def measure_streams(contender):
         record(contender, f"{name}-p99", worst)
 
 
-def measure(kind, stage, seconds):
+def measure(kind, stage, seconds, gib):
     contender = kind(stage, stage.web)
     try:
         if contender.process:
             measure_idle(contender)
+        if contender.process and gib:
+            measure_long_body(contender, gib)
         measure_web(contender, seconds, stage.directory / "times")
     finally:
         contender.close()
@@ -185,13 +200,14 @@ def main(options):
     build = pathlib.Path(os.environ.get("MICROAGENT_BUILD", HERE.parent / "build")).resolve()
     run("ip", "link", "set", "lo", "up")
     os.sched_setaffinity(0, {contenders.SERVER_CPU})
-    stage = Stage(directory, build)
+    stage = Stage(directory, build, options.gib)
     names = [name for name in contenders.ALL if not options.only or name in options.only]
     try:
         for number in range(options.rounds):
             for name in names:
                 say(f"bench: round {number + 1} of {options.rounds}: {name}")
-                measure(contenders.ALL[name], stage, options.seconds)
+                # The long body is worth its time once, and only of ours.
+                measure(contenders.ALL[name], stage, options.seconds, 0 if number or name != OURS else options.gib)
     finally:
         stage.close()
     print(f"medians of {options.rounds} rounds of {options.seconds} s")
@@ -202,6 +218,7 @@ def parse():
     parser = argparse.ArgumentParser(description=__doc__.partition(":")[2])
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=int, default=3)
+    parser.add_argument("--gib", type=int, default=10, help="the size of the long body")
     parser.add_argument("--only", action="append", choices=contenders.ALL)
     return parser.parse_args()
 

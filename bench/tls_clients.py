@@ -60,6 +60,17 @@ def h2load(port, path, seconds, connections, streams, log):
     return load
 
 
+def download(port, path, version, size):
+    """Takes a whole response, and yields many times a second meanwhile."""
+    words = ["curl", "--silent", "--show-error", "--insecure", version, "--output", "/dev/null", "--write-out",
+             "%{size_download}", "-H", f"Host: {NAME}", f"https://127.0.0.1:{port}{path}"]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as client:
+        while client.poll() is None:
+            yield
+            time.sleep(0.05)
+        assert client.stdout.read() == str(size), f"curl {version} ended with {client.returncode}"
+
+
 def context_of():
     """The proxy's certificate is not what is measured."""
     context = ssl.create_default_context()
