@@ -12,6 +12,7 @@
 
 #include <array>
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
@@ -50,7 +51,9 @@ class Front {
         setting_(std::move(setting)),
         interceptor_(std::move(interceptor)),
         policy_(std::move(policy)),
-        recorder_(std::move(log)) {}
+        recorder_(std::move(log)) {
+    recorder_.set_on_later([this] { asio::post(io_, [this] { recorder_.flush(); }); });
+  }
 
   asio::awaitable<void> listen() {
     Fd socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
@@ -97,7 +100,7 @@ class Front {
       record.fields["bytesIn"] = story.bytes_in;
       record.fields["durationMs"] = std::chrono::duration_cast<std::chrono::milliseconds>(took).count();
       if (!story.error.empty()) record.fields["error"] = story.error;
-      front_.recorder_.write(flow_, record);
+      front_.recorder_.write_later(flow_, record);
     }
 
    private:

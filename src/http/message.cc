@@ -1,5 +1,8 @@
 #include "http/message.h"
 
+#include <algorithm>
+#include <array>
+
 #include "http/grammar.h"
 
 namespace microagent::http {
@@ -60,6 +63,12 @@ std::string_view to_string(MessageFault fault) {
     case MessageFault::connection_header: return "a header of HTTP/1's connections";
   }
   return "unknown";
+}
+
+bool may_repeat(const RequestMessage& request) {
+  constexpr std::array<std::string_view, 6> kIdempotent{"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"};
+  return std::ranges::find(kIdempotent, request.method) != kIdempotent.end() && !asks_upgrade(request) &&
+         request_framing(request).kind == Framing::Kind::none;
 }
 
 bool is_interim(const ResponseMessage& response) { return response.status < 200 && response.status != 101; }

@@ -101,6 +101,10 @@ bool expects_continue(const RequestMessage& request);
 // After both messages the connection takes another request. Never after until_close or tunnel.
 bool keeps_alive(const RequestMessage& request, const ResponseMessage& response);
 
+// No harm is done where it is sent again because nobody can tell whether it arrived (RFC 9110, 9.2.2): its method says
+// so, and all of it is in its head.
+bool may_repeat(const RequestMessage& request);
+
 // A head as it goes over the wire, with the empty line.
 std::string encode_head(const RequestMessage& request);
 std::string encode_head(const ResponseMessage& response);

@@ -51,6 +51,16 @@ TEST(Framing, OfResponses) {
   }
 }
 
+TEST(Message, SaysWhatMayBeSentAgain) {
+  EXPECT_TRUE(may_repeat(request("GET")));
+  EXPECT_TRUE(may_repeat(request("DELETE", {{"Content-Length", "0"}})));
+  EXPECT_FALSE(may_repeat(request("POST")));
+  EXPECT_FALSE(may_repeat(request("PATCH")));
+  EXPECT_FALSE(may_repeat(request("PUT", {{"Content-Length", "5"}})));
+  EXPECT_FALSE(may_repeat(request("GET", {{"Transfer-Encoding", "chunked"}})));
+  EXPECT_FALSE(may_repeat(request("GET", {{"Connection", "upgrade"}, {"Upgrade", "websocket"}})));
+}
+
 TEST(Framing, A101MustHaveBeenAskedFor) {
   const auto ask = [](std::string upgrade, std::string connection) {
     return request("GET", {{"Connection", std::move(connection)}, {"Upgrade", std::move(upgrade)}});

@@ -15,15 +15,14 @@ asio::awaitable<ByteView> EarlyStream::read_ahead(Deadline deadline) {
   co_return ByteView(early_).last(arrival.bytes);
 }
 
-asio::awaitable<Arrival> EarlyStream::read_some(MutableBytes into, Deadline deadline) {
-  if (taken_ < early_.size()) {
-    const std::size_t count = std::min(into.size(), early_.size() - taken_);
-    std::copy_n(early_.begin() + static_cast<std::ptrdiff_t>(taken_), count, into.begin());
-    taken_ += count;
-    co_return Arrival{count, StreamEnd::none};
-  }
-  if (end_ == StreamEnd::finished || end_ == StreamEnd::cut_off) co_return Arrival{0, end_};
-  co_return co_await stream_.read_some(into, deadline);
+bool EarlyStream::must_wait() const { return !has_early() && !has_ended() && stream_.must_wait(); }
+
+std::optional<Arrival> EarlyStream::take_some(MutableBytes into) {
+  if (!has_early()) return has_ended() ? Arrival{0, end_} : stream_.take_some(into);
+  const std::size_t count = std::min(into.size(), early_.size() - taken_);
+  std::copy_n(early_.begin() + static_cast<std::ptrdiff_t>(taken_), count, into.begin());
+  taken_ += count;
+  return Arrival{count, StreamEnd::none};
 }
 
 }  // namespace microagent::mediator

@@ -18,17 +18,21 @@ class EarlyStream final : public Stream {
   // it has taken nothing.
   asio::awaitable<ByteView> read_ahead(Deadline deadline);
 
-  asio::awaitable<Arrival> read_some(MutableBytes into, Deadline deadline) override;
+  std::optional<Arrival> take_some(MutableBytes into) override;
+  bool must_wait() const override;
   asio::awaitable<bool> write_all(ByteView bytes, Deadline deadline) override {
     return stream_.write_all(bytes, deadline);
   }
   asio::awaitable<void> finish() override { return stream_.finish(); }
-  Descriptor& descriptor() override { return stream_.descriptor(); }
+  SocketStream& socket() override { return stream_.socket(); }
 
  private:
   Stream& stream_;
   std::vector<std::uint8_t> early_;
   std::size_t taken_ = 0;
+  bool has_early() const { return taken_ < early_.size(); }
+  bool has_ended() const { return end_ == StreamEnd::finished || end_ == StreamEnd::cut_off; }
+
   StreamEnd end_ = StreamEnd::none;  // met while reading ahead
 };
 

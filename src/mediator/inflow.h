@@ -1,38 +1,43 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
-#include <vector>
+#include <memory>
+#include <optional>
 
 #include "mediator/stream.h"
 
 namespace microagent::mediator {
 
-// A stream, and what it has given and nobody has taken.
+// A stream, and what it has given and nobody has taken. While there is nothing it holds no buffer: most connections are
+// idle most of the time.
 class Inflow {
  public:
   static constexpr std::size_t kPiece = 64 * 1024;
 
-  explicit Inflow(Stream& stream) : stream_(stream), buffer_(kPiece) {}
+  explicit Inflow(Stream& stream) : stream_(stream) {}
+  Inflow(const Inflow&) = delete;
+  Inflow& operator=(const Inflow&) = delete;
+  ~Inflow() { release(); }
 
   Stream& stream() { return stream_; }
-  ByteView bytes() const { return ByteView(buffer_).subspan(first_, last_ - first_); }
+  ByteView bytes() const { return buffer_ ? ByteView(*buffer_).subspan(first_, last_ - first_) : ByteView(); }
   void take(std::size_t count) { first_ += count; }
 
   // Waits for bytes where there are none; none: the stream is over, and end() says how.
-  asio::awaitable<bool> fill(Deadline deadline) {
-    if (first_ < last_) co_return true;
-    const Arrival arrival = co_await stream_.read_some(buffer_, deadline);
-    first_ = 0;
-    last_ = arrival.bytes;
-    end_ = arrival.end;
-    co_return arrival.bytes > 0;
-  }
+  asio::awaitable<bool> fill(Deadline deadline);
+  // The same without waiting; nothing where one must wait.
+  std::optional<bool> try_fill();
 
   StreamEnd end() const { return end_; }
 
  private:
+  using Buffer = std::array<std::uint8_t, kPiece>;
+
+  void release();
+
   Stream& stream_;
-  std::vector<std::uint8_t> buffer_;
+  std::unique_ptr<Buffer> buffer_;
   std::size_t first_ = 0, last_ = 0;
   StreamEnd end_ = StreamEnd::none;
 };

@@ -66,6 +66,8 @@ Record request_record(const RequestStory& story) {
   return record;
 }
 
+bool is_http2(std::string_view alpn) { return alpn == kHttp2 || alpn == kGrpc; }
+
 Record swap_record(audit::Event event, const LiveFlow& flow) {
   Record record{event, audit::Fields::object()};
   record.fields["host"] = flow.host;
@@ -151,7 +153,7 @@ class Mediator::Gate final : public RequestGate {
     if (story.credential != 0 && story.status == kUnauthorized) {
       mediator_.swapper_->refuse(*flow_->swap, story.credential);
     }
-    mediator_.recorder_.write(flow_->audit_flow, request_record(story));
+    mediator_.recorder_.write_later(flow_->audit_flow, request_record(story));
   }
 
   bool lacks_credential(const http::RequestMessage& request) override {
@@ -194,6 +196,12 @@ class Mediator::Gate final : public RequestGate {
   http::SecretFormsPtr secrets() override {
     return swaps() ? mediator_.swapper_->secrets(*flow_->swap) : http::SecretFormsPtr();
   }
+
+  bool upstream_is_reused() const override { return flow_->reused; }
+  asio::awaitable<Stream*> replace_upstream() override { return mediator_.replace_upstream(flow_); }
+  std::uint32_t window() const override { return flow_->memory.window(); }
+  void break_off() override { flow_->broken_off = true; }
+  void leave_upstream_clean() override { flow_->clean = true; }
 
  private:
   // The name that its upstream has proved, and nothing that a request says, gives a flow its swap.
@@ -266,26 +274,76 @@ class Mediator::Gate final : public RequestGate {
 
 // The upstream first: what it is decides what the guest is shown.
 asio::awaitable<void> Mediator::intercept(FlowPtr flow, policy::Decision decision, Fd upstream, FirstWords words) {
-  auto watched = watch(io_.get_executor(), std::move(upstream));
-  if (!watched) co_return deny(flow, denial(watched.error().message, "resources"));
+  flow->leaf = policy::canonical_name(words.name).value_or(host_text(flow->open.destination));
+  flow->offered = words.alpn;
+  if (!upstream && words.content == Content::tls && interceptor_) flow->upstream = pool_.take(upstream_key(*flow));
+  flow->reused = flow->upstream != nullptr;
+  if (!upstream && !flow->reused) upstream = co_await dial_late(flow, decision);
+  if (!upstream && !flow->reused) co_return;
   if (words.content != Content::tls) {
+    auto watched = watch(io_.get_executor(), std::move(upstream));
+    if (!watched) co_return deny(flow, denial(watched.error().message, "resources"));
+    flow->leaf.clear();
     co_return begin_relay(std::move(flow), std::move(decision), plain_stream(std::move(*watched)), std::move(words));
   }
   if (!interceptor_) {
     co_return deny(flow, denial("its requests cannot be read without the workspace's authority", decision.text));
   }
-  const std::string name = policy::canonical_name(words.name).value_or(host_text(flow->open.destination));
-  auto connected = co_await interceptor_->connect(
-      std::move(*watched), name, endpoint_text(flow->open.destination, flow->open.protocol), words.alpn);
-  if (flow->phase == Phase::gone) co_return account_for_gone(flow, decision);
-  if (quarantined_) co_return deny(flow, denial("quarantined", "quarantine"));
-  if (!connected) {
-    co_return tell_upstream_failure(std::move(flow), std::move(connected.error()), name, std::move(words));
+  if (!flow->reused) {
+    auto connected = co_await connect_upstream(flow, std::move(upstream));
+    if (flow->phase == Phase::gone) co_return account_for_gone(flow, decision);
+    if (quarantined_) co_return deny(flow, denial("quarantined", "quarantine"));
+    if (!connected) {
+      const std::string name = flow->leaf;
+      co_return tell_upstream_failure(std::move(flow), std::move(connected.error()), name, std::move(words));
+    }
+    flow->upstream = std::move(*connected);
   }
-  flow->leaf = name;
-  flow->alpn = (*connected)->connection().alpn();
+  flow->alpn = flow->upstream->connection().alpn();
+  flow->asks_certificate = flow->upstream->connection().asked_for_certificate();
+  begin_relay(std::move(flow), std::move(decision), nullptr, std::move(words));
+}
+
+asio::awaitable<Interceptor::Connected> Mediator::connect_upstream(FlowPtr flow, Fd upstream) {
+  auto watched = watch(io_.get_executor(), std::move(upstream));
+  if (!watched) co_return tl::unexpected(UpstreamFailure{{}, watched.error().message});
+  const UpstreamKey key = upstream_key(*flow);
+  co_return co_await interceptor_->connect(std::move(*watched), key.name, key.address, key.alpn);
+}
+
+UpstreamKey Mediator::upstream_key(const LiveFlow& flow) const {
+  return {flow.leaf, endpoint_text(flow.open.destination, flow.open.protocol), flow.offered};
+}
+
+// For the next flow, where this one leaves it as if it were new. One that asks for a certificate may answer some
+// requests only after another handshake, which there will never be.
+void Mediator::keep_upstream(LiveFlow& flow) {
+  auto stream = std::move(flow.upstream);
+  if (!flow.clean || flow.asks_certificate || quarantined_ || is_forbidden(flow)) return;
+  pool_.put(upstream_key(flow), std::move(stream));
+}
+
+// It is verified like the first one, and must be the same to the guest.
+asio::awaitable<Stream*> Mediator::replace_upstream(FlowPtr flow) {
+  flow->upstream.reset();
+  auto dialled =
+      co_await dial({flow->open.protocol, flow->facts.destination, flow->facts.port.value_or(0)}, in(kDialTimeout));
+  if (!dialled) {
+    recorder_.write(flow->audit_flow, upstream_error_record(*flow, dialled.error().text));
+    co_return nullptr;
+  }
+  auto connected = co_await connect_upstream(flow, std::move(*dialled));
+  if (connected && (*connected)->connection().alpn() != flow->alpn) {
+    connected = tl::unexpected(UpstreamFailure{{}, "it speaks another protocol than before"});
+  }
+  if (!connected) {
+    const UpstreamFailure& failure = connected.error();
+    recorder_.write(flow->audit_flow, upstream_error_record(*flow, failure.text, failure.fault));
+    co_return nullptr;
+  }
   flow->asks_certificate = (*connected)->connection().asked_for_certificate();
-  begin_relay(std::move(flow), std::move(decision), std::move(*connected), std::move(words));
+  flow->upstream = std::move(*connected);
+  co_return flow->upstream.get();
 }
 
 // An upstream that is not believed: a client that may read pages gets one that says so, any other an alert.
@@ -313,42 +371,48 @@ asio::awaitable<void> Mediator::tell_why(FlowPtr flow, Descriptor guest, Upstrea
   if (!flow->closed) co_await part_from((*accepted)->descriptor());
 }
 
-void Mediator::begin_relay(FlowPtr flow, policy::Decision decision, StreamPtr upstream, FirstWords words) {
+void Mediator::begin_relay(FlowPtr flow, policy::Decision decision, StreamPtr clear, FirstWords words) {
   auto stream = open_guest_stream(io_.get_executor());
   if (!stream) return deny(flow, denial(stream.error().message, "resources"));
+  auto memory = memory_.take(is_http2(flow->alpn) || words.content == Content::http2);
+  if (!memory) return deny(flow, denial("there are as many intercepted connections as there may be", "resources"));
+  flow->memory = std::move(*memory);
   const std::uint64_t audit_flow = recorder_.new_flow();
   decision.verdict = policy::Verdict::intercept;
   Record record = allow_record(flow->open, decision);
   if (flow->asks_certificate) record.fields["asksCertificate"] = true;
+  if (flow->reused) record.fields["reused"] = true;
   if (!recorder_.write(audit_flow, record)) return refuse(flow, flow::Refusal::reset);
   flow->audit_flow = audit_flow;
   flow->relay = std::make_unique<asio::steady_timer>(io_.get_executor(), kNever);
   splice(flow, std::move(stream->guests));
-  spawn(io_.get_executor(), relay(std::move(flow), std::move(stream->ours), std::move(upstream), words.content));
+  spawn(io_.get_executor(), relay(std::move(flow), std::move(stream->ours), std::move(clear), words.content));
 }
 
-asio::awaitable<void> Mediator::relay(FlowPtr flow, Descriptor guest, StreamPtr upstream, Content content) {
+asio::awaitable<void> Mediator::relay(FlowPtr flow, Descriptor guest, StreamPtr clear, Content content) {
   if (content == Content::tls) {
     auto accepted = co_await interceptor_->accept(std::move(guest), flow->leaf, flow->alpn);
     if (accepted) {
-      co_await (relay_inside(flow, **accepted, *upstream) || wait_until_gone(flow));
-      upstream.reset();
+      co_await (relay_inside(flow, **accepted, *flow->upstream) || wait_until_gone(flow));
+      keep_upstream(*flow);
       if (!flow->closed) co_await part_from((*accepted)->descriptor());
     } else {
       recorder_.write(flow->audit_flow, handshake_error_record(*flow, accepted.error()));
     }
   } else {
-    const StreamPtr clear = plain_stream(std::move(guest));
-    co_await (relay_as(flow, *clear, *upstream, http::Scheme::http, content) || wait_until_gone(flow));
-    upstream.reset();
-    if (!flow->closed) co_await part_from(clear->descriptor());
+    const StreamPtr clear_guest = plain_stream(std::move(guest));
+    co_await (relay_as(flow, *clear_guest, *clear, http::Scheme::http, content) || wait_until_gone(flow));
+    clear.reset();
+    // Without TLS, an end in order would make a response that lasts until the end look whole.
+    if (flow->broken_off && !flow->closed) netd_->kill(flow->id);
+    if (!flow->broken_off && !flow->closed) co_await part_from(clear_guest->descriptor());
   }
   end_relay(flow);
 }
 
 asio::awaitable<void> Mediator::relay_inside(FlowPtr flow, Stream& guest, Stream& upstream) {
   constexpr auto kScheme = http::Scheme::https;
-  if (flow->alpn == kHttp2 || flow->alpn == kGrpc) {
+  if (is_http2(flow->alpn)) {
     co_return co_await relay_as(flow, guest, upstream, kScheme, Content::http2);
   }
   if (flow->alpn == kHttp1 || flow->alpn == kHttp10) {
@@ -383,6 +447,8 @@ asio::awaitable<void> Mediator::wait_until_gone(FlowPtr flow) {
 // The records of the requests come before that of the flow's end.
 void Mediator::end_relay(const FlowPtr& flow) {
   flow->relay.reset();
+  flow->upstream.reset();
+  flow->memory = {};
   if (!flow->closed) return;
   recorder_.write(flow->audit_flow, close_record(flow->open, flow->host, *flow->closed));
 }

@@ -32,6 +32,152 @@ TEST_F(InterceptTest, ReadsRequestsWithinTls) {
   EXPECT_EQ(all[3]["event"], "egress_close");
 }
 
+// ---- connections that are kept for the next flow (upstream_pool.h)
+
+class KeptUpstreamTest : public InterceptTest {
+ protected:
+  // One flow from its beginning to its end, which leaves its upstream to others.
+  void first_flow() {
+    connect({"http/1.1"});
+    exchange();
+    end_guest();
+  }
+  void exchange() {
+    write(*guest_, kRequest);
+    expect(*upstream_, kRequest);
+    write(*upstream_, kResponse);
+    expect(*guest_, kResponse);
+  }
+  void end_guest() {
+    EXPECT_TRUE(guest_->close_notify());
+    guest_.reset();
+    guests_.reset();
+    close();
+    EXPECT_TRUE(loop_.until([&] { return directory_.records().back()["event"] == "egress_close"; }));
+  }
+  // The next flow, up to where the mediator knows for whom it is.
+  void next_flow(std::vector<std::string> alpn) {
+    alpn_ = std::move(alpn);
+    peeked("127.0.0.1", server_.port());
+    EXPECT_FALSE(server_.accept()) << "it was dialled before anybody knew for whom";
+    wire::TestHello hello = wire::TestHello::to(kName);
+    say(hello.with(kAlpn, wire::protocol_list({alpn_.begin(), alpn_.end()})).encode());
+  }
+  void accept_another() {
+    ASSERT_TRUE(loop_.until([&] {
+      accepted_ = server_.accept();
+      return static_cast<bool>(accepted_);
+    }));
+    serve(upstream_context_.get());
+  }
+
+  static constexpr const char* kRequest = "GET /a HTTP/1.1\r\nHost: good.example\r\n\r\n";
+  static constexpr const char* kResponse = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+};
+
+TEST_F(KeptUpstreamTest, CarriesTheNextFlowToTheSameName) {
+  first_flow();
+  next_flow({"http/1.1"});
+  take_splice();
+  ASSERT_TRUE(shake_hands());
+  EXPECT_EQ(guest_->alpn(), "http/1.1");
+  exchange();
+  end_guest();
+  const auto all = records(7);
+  EXPECT_FALSE(all[1].contains("reused"));
+  EXPECT_EQ(all[4]["event"], "egress_allow");
+  EXPECT_EQ(all[4]["reused"], true);
+  EXPECT_EQ(all[5]["event"], "egress_request");
+  EXPECT_EQ(all[6]["event"], "egress_close");
+}
+
+TEST_F(KeptUpstreamTest, IsNotForAClientThatOffersOtherProtocols) {
+  first_flow();
+  next_flow({"http/1.0"});
+  accept_another();
+  take_splice();
+  ASSERT_TRUE(shake_hands());
+  EXPECT_EQ(guest_->alpn(), "http/1.0");
+}
+
+TEST_F(KeptUpstreamTest, IsNotForOtherRulesThanItsOwn) {
+  first_flow();
+  config_.egress.deny.push_back(policy::rule_text("other.example"));
+  EXPECT_EQ(change_policy(config_.egress)["result"]["killed"], 0);
+  until_end(*upstream_);
+  peeked("127.0.0.1", server_.port());
+  EXPECT_TRUE(server_.accept()) << "there is none to wait for";
+}
+
+TEST_F(KeptUpstreamTest, EndsWithTheWorkspacesReach) {
+  first_flow();
+  EXPECT_TRUE(ask({{"ask", "quarantine"}})["result"].is_object());
+  until_end(*upstream_);
+}
+
+// It may end whenever it likes, and the guest's request does not suffer.
+TEST_F(KeptUpstreamTest, IsDialledAnewWhereItEndsInTheLastMoment) {
+  first_flow();
+  next_flow({"http/1.1"});
+  take_splice();
+  ASSERT_TRUE(shake_hands());
+  write(*guest_, kRequest);
+  expect(*upstream_, kRequest);
+  upstream_.reset();
+  accepted_.reset();
+  accept_another();
+  expect(*upstream_, kRequest);
+  write(*upstream_, kResponse);
+  expect(*guest_, kResponse);
+  end_guest();
+  const auto all = records(7);
+  EXPECT_EQ(all[5]["status"], 200);
+  EXPECT_FALSE(all[5].contains("error"));
+}
+
+TEST_F(KeptUpstreamTest, IsTakenOnlyWhileItsServerHolds) {
+  first_flow();
+  peeked("127.0.0.1", server_.port());
+  upstream_.reset();
+  accepted_.reset();
+  say(wire::TestHello::to(kName).with(kAlpn, wire::protocol_list({"http/1.1"})).encode());
+  accept_another();
+  take_splice();
+  ASSERT_TRUE(shake_hands());
+  exchange();
+}
+
+TEST_F(InterceptTest, KeepsNoUpstreamThatAsksForACertificate) {
+  start();
+  begin({"http/1.1"});
+  upstream_context_ = tls::testing::make_server(good_, {.wants_certificate = true});
+  serve(upstream_context_.get());
+  take_splice();
+  ASSERT_TRUE(shake_hands());
+  EXPECT_TRUE(guest_->close_notify());
+  until_end(*upstream_);
+}
+
+// A response without a length ends with its connection: in the clear, nothing else tells the half from the whole.
+TEST_F(InterceptTest, ResetsAGuestWhoseResponseWasCutOffInTheClear) {
+  start();
+  peeked("127.0.0.1", server_.port());
+  accepted_ = server_.accept();
+  const std::string request = "GET / HTTP/1.1\r\nHost: good.example\r\n\r\n";
+  say(request);
+  bind_name();
+  take_splice();
+  put(guests_, bytes(request));
+  ASSERT_TRUE(loop_.until([&] { return arrived(accepted_) == bytes(request); }));
+  const std::string half = "HTTP/1.1 200 OK\r\n\r\nhalf";
+  put(accepted_, bytes(half));
+  ASSERT_TRUE(loop_.until([&] { return arrived(guests_) == bytes(half); }));
+  const linger at_once{1, 0};
+  ASSERT_EQ(::setsockopt(accepted_.get(), SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once), 0);
+  accepted_.reset();
+  EXPECT_TRUE(until([&] { return !killed_.empty(); }));
+}
+
 TEST_F(InterceptTest, ShowsAnExpiredUpstreamAsAPage) {
   start();
   begin({"h2", "http/1.1"});

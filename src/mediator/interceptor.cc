@@ -43,8 +43,8 @@ Result<Interceptor> Interceptor::make(tls::Authority authority, const tls::Trust
 Interceptor::Interceptor(tls::Authority authority, tls::ServerContext server, tls::ClientContext client)
     : authority_(std::move(authority)), server_(std::move(server)), client_(std::move(client)) {}
 
-asio::awaitable<tl::expected<std::unique_ptr<TlsStream>, UpstreamFailure>> Interceptor::connect(
-    Descriptor upstream, std::string name, std::string address, std::vector<std::string> alpn) {
+asio::awaitable<Interceptor::Connected> Interceptor::connect(Descriptor upstream, std::string name, std::string address,
+                                                             std::vector<std::string> alpn) {
   auto connection = client_.connect(upstream.native_handle(), {name, std::move(address), std::move(alpn)});
   if (!connection) co_return tl::unexpected(UpstreamFailure{{}, connection.error().message});
   auto stream = std::make_unique<TlsStream>(std::move(upstream), std::move(*connection));

@@ -34,11 +34,10 @@ class Interceptor {
  public:
   static Result<Interceptor> make(tls::Authority authority, const tls::Trust& trust);
 
+  using Connected = tl::expected<std::unique_ptr<TlsStream>, UpstreamFailure>;
   // `address` is where the descriptor leads, with the port. `alpn` is what the guest offers.
-  asio::awaitable<tl::expected<std::unique_ptr<TlsStream>, UpstreamFailure>> connect(Descriptor upstream,
-                                                                                     std::string name,
-                                                                                     std::string address,
-                                                                                     std::vector<std::string> alpn);
+  asio::awaitable<Connected> connect(Descriptor upstream, std::string name, std::string address,
+                                     std::vector<std::string> alpn);
 
   // A guest's handshake that failed: what is wrong, and whether it was our certificate.
   struct GuestFailure {

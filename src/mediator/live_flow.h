@@ -11,6 +11,8 @@
 #include "flow/messages.h"
 #include "mediator/first_words.h"
 #include "mediator/io.h"
+#include "mediator/relay_memory.h"
+#include "mediator/stream.h"
 #include "policy/decision.h"
 #include "policy/swap.h"
 
@@ -51,6 +53,12 @@ struct LiveFlow {
   std::string leaf, alpn;                     // what its guest is shown
   bool asks_certificate = false;              // its upstream wants one of the guest's
   policy::SwapPtr swap;                       // of the name that it is bound to; null: none
+  std::unique_ptr<TlsStream> upstream;        // where its TLS is opened
+  std::vector<std::string> offered;           // protocols, by its guest
+  bool reused = false;                        // the upstream's connection was another flow's before
+  RelayMemory::Share memory;                  // of its relay
+  bool clean = false;                         // and was left between two requests
+  bool broken_off = false;                    // or within a response
   std::optional<flow::Closed> closed;         // how it ended, where its story was not told yet
 };
 

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <boost/asio/as_tuple.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <utility>
 
@@ -61,7 +62,8 @@ Mediator::Mediator(asio::io_context& io, Config config, LivePolicy policy, dns::
       supervisor_(std::move(supervisor)),
       netd_(std::move(netd)),
       agent_(io.get_executor(), !config_.network, [this](const nlohmann::json& message) { on_agent_message(message); }),
-      dns_(io.get_executor(), std::move(resolvers), recorder_, policy_, own_address(config_)) {
+      dns_(io.get_executor(), std::move(resolvers), recorder_, policy_, own_address(config_)),
+      pool_(io.get_executor()) {
   if (config_.network) surroundings_.subnet = config_.network->subnet;
   if (!config_.result_file.empty()) {
     result_.emplace(
@@ -133,6 +135,11 @@ void Mediator::start() {
   spawn(io_.get_executor(), serve_supervisor());
   spawn(io_.get_executor(), serve_netd());
   spawn(io_.get_executor(), write_counts());
+  recorder_.set_on_later([this] {
+    asio::post(io_, [this, alive = std::weak_ptr(alive_)] {
+      if (!alive.expired()) recorder_.flush();
+    });
+  });
   nlohmann::json ready = nlohmann::json::object();
   ready["type"] = "ready";
   supervisor_.send(ready);

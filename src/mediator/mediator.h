@@ -18,9 +18,11 @@
 #include "mediator/netd_link.h"
 #include "mediator/recorder.h"
 #include "mediator/records.h"
+#include "mediator/relay_memory.h"
 #include "mediator/result_fetch.h"
 #include "mediator/supervisor_link.h"
 #include "mediator/swapper.h"
+#include "mediator/upstream_pool.h"
 #include "tls/authority.h"
 
 namespace microagent::mediator {
@@ -84,7 +86,10 @@ class Mediator {
   asio::awaitable<void> tell(FlowPtr flow);
   asio::awaitable<void> tell_upstream(FlowPtr flow);
   asio::awaitable<void> tell_mediation(FlowPtr flow, std::string rule);
+  // Without `upstream` where a connection is kept that may do; it is dialled once that is known not to.
   asio::awaitable<void> tell_dialled(FlowPtr flow, policy::Decision decision, Fd upstream);
+  // None where the flow has come to its end instead.
+  asio::awaitable<Fd> dial_late(FlowPtr flow, policy::Decision decision);
   asio::awaitable<void> explain_at_syn(FlowPtr flow, Denial denial);
   // Looks at the first bytes until they are settled or need not be; the words, or what keeps the flow from going on.
   asio::awaitable<tl::expected<FirstWords, Denial>> look(FlowPtr flow, Fd* upstream);
@@ -100,8 +105,13 @@ class Mediator {
   asio::awaitable<void> intercept(FlowPtr flow, policy::Decision decision, Fd upstream, FirstWords words);
   void tell_upstream_failure(FlowPtr flow, UpstreamFailure failure, std::string name, FirstWords words);
   asio::awaitable<void> tell_why(FlowPtr flow, Descriptor guest, UpstreamFailure failure, std::string name, bool page);
-  void begin_relay(FlowPtr flow, policy::Decision decision, StreamPtr upstream, FirstWords words);
-  asio::awaitable<void> relay(FlowPtr flow, Descriptor guest, StreamPtr upstream, policy::Content content);
+  // `clear` is the upstream of a flow without TLS.
+  void begin_relay(FlowPtr flow, policy::Decision decision, StreamPtr clear, FirstWords words);
+  asio::awaitable<void> relay(FlowPtr flow, Descriptor guest, StreamPtr clear, policy::Content content);
+  asio::awaitable<Interceptor::Connected> connect_upstream(FlowPtr flow, Fd upstream);
+  UpstreamKey upstream_key(const LiveFlow& flow) const;
+  void keep_upstream(LiveFlow& flow);
+  asio::awaitable<Stream*> replace_upstream(FlowPtr flow);
   asio::awaitable<void> relay_inside(FlowPtr flow, Stream& guest, Stream& upstream);
   asio::awaitable<void> relay_as(FlowPtr flow, Stream& guest, Stream& upstream, http::Scheme scheme,
                                  policy::Content content);
@@ -140,6 +150,8 @@ class Mediator {
   std::optional<Interceptor> interceptor_;  // where the policy or a swap wants requests to be read
   std::unique_ptr<Swapper> swapper_;        // where there are swaps
   FlowTable flows_;
+  UpstreamPool pool_;
+  RelayMemory memory_;
   bool quarantined_ = false;
   LogLimit warnings_;
   std::shared_ptr<const bool> alive_ = std::make_shared<const bool>(true);  // for what the event loop destroys after us

@@ -21,6 +21,18 @@ bool Recorder::write(std::uint64_t flow, const Record& record) {
   return status.has_value();
 }
 
+void Recorder::write_later(std::uint64_t flow, const Record& record) {
+  if (!on_later_) return void(write(flow, record));
+  const bool first = !log_.has_later();
+  const Status status = log_.write_later(record.event, flow, record.fields);
+  if (!status) warnings_.warn(status.error().message);
+  if (first && log_.has_later()) on_later_();
+}
+
+void Recorder::flush() {
+  if (const Status status = log_.flush(); !status) warnings_.warn(status.error().message);
+}
+
 bool Recorder::refuse(Denial& denial, std::string_view dst, std::string_view proto, const Record& record) {
   ++denial_count_;
   const auto id = denials_.record(record.event, record.fields, std::chrono::steady_clock::now(), subject_of(denial));

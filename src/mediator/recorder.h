@@ -35,11 +35,18 @@ class Recorder {
   explicit Recorder(audit::Writer log);
   Recorder(const Recorder&) = delete;
   Recorder& operator=(const Recorder&) = delete;
+  ~Recorder() { flush(); }
 
   std::uint64_t new_flow() { return log_.new_flow(); }
 
   // False, with a warning in the process's log, when it cannot be written.
   bool write(std::uint64_t flow, const Record& record);
+
+  // The same of something that is over and that nobody waits for: with the next record, or when flush() is called.
+  // `on_later` is told when that is due: once the event loop has done what it is at.
+  void write_later(std::uint64_t flow, const Record& record);
+  void set_on_later(std::function<void()> on_later) { on_later_ = std::move(on_later); }
+  void flush();
 
   // Writes a refusal down, or counts it with those of its kind (audit/denials.h), and gives it its id.
   bool refuse(Denial& denial, std::string_view dst, std::string_view proto, const Record& record);
@@ -72,6 +79,7 @@ class Recorder {
   std::uint64_t denial_count_ = 0;
   std::map<std::string, Kind, std::less<>> kinds_;
   LogLimit warnings_;
+  std::function<void()> on_later_;
 };
 
 }  // namespace microagent::mediator

@@ -34,7 +34,12 @@ constexpr std::chrono::milliseconds kHeadTimeout{60'000};  // from a head's firs
 class Http1Relay {
  public:
   Http1Relay(Stream& guest, Stream* upstream, http::Scheme scheme, RequestGate& gate)
-      : guest_(guest), upstream_(upstream), gate_(gate), guest_in_(guest), requests_(scheme) {
+      : guest_(guest),
+        upstream_(upstream),
+        gate_(gate),
+        guest_in_(guest),
+        requests_(scheme),
+        reused_(gate.upstream_is_reused()) {
     if (upstream != nullptr) upstream_in_.emplace(*upstream);
   }
 
@@ -132,11 +137,20 @@ class Http1Relay {
   // An upstream that ends or speaks while nobody has asked it anything is done with, and so is the guest.
   asio::awaitable<bool> await_request(bool fresh) {
     if (!guest_in_.bytes().empty()) co_return true;
-    if (fresh) co_return co_await guest_in_.fill(kNever);
-    const auto first = co_await (guest_in_.fill(kNever) || upstream_in_->fill(kNever));
-    if (first.index() == 0) co_return std::get<0>(first);
+    if (fresh) co_return co_await guest_in_.fill(kNever) || leave();
+    for (;;) {
+      if (const auto asked = guest_in_.try_fill()) co_return *asked || leave();
+      if (upstream_in_->try_fill()) break;
+      co_await wait_for_either(guest_, *upstream_);
+    }
     if (upstream_in_->end() == StreamEnd::finished) co_await guest_.finish();
     co_return false;
+  }
+
+  // The guest is done, and has nothing under way.
+  bool leave() {
+    if (upstream_ != nullptr && !binds_guest_) gate_.leave_upstream_clean();
+    return false;
   }
 
   asio::awaitable<bool> read_request() {
@@ -156,8 +170,14 @@ class Http1Relay {
                               bool json) {
     std::string head = encode_head(request) + ahead;
     answers_ = false;
-    const bool taken = co_await upstream_->write_all(text_bytes(head), kNever);
+    const bool reused = std::exchange(reused_, false);
+    const bool answered = reused && may_repeat(request) && co_await is_answered(head);
+    const bool connected = !reused || answered || co_await replace_upstream();
+    const bool taken = answered || (connected && co_await upstream_->write_all(text_bytes(head), kNever));
     for (std::string* text : {&head, &ahead, &gathered_}) wipe(*text);  // they may hold a credential
+    if (!connected) {
+      co_return co_await fail_upstream(request, true, json, "there is no new connection to the upstream");
+    }
     if (!taken) {
       co_return co_await fail_upstream(request, fresh, json, "the upstream took no request");
     }
@@ -176,6 +196,18 @@ class Http1Relay {
     }
     story_.bytes_out = body.payload_bytes();
     co_return again&& body_sent_;
+  }
+
+  // The first request over a connection from the pool. Where no answer begins, it goes over another one.
+  asio::awaitable<bool> is_answered(const std::string& head) {
+    co_return co_await upstream_->write_all(text_bytes(head), kNever) && co_await upstream_in_->fill(kNever);
+  }
+
+  asio::awaitable<bool> replace_upstream() {
+    upstream_in_.reset();
+    upstream_ = co_await gate_.replace_upstream();
+    if (upstream_ != nullptr) upstream_in_.emplace(*upstream_);
+    co_return upstream_ != nullptr;
   }
 
   // Sends the body up, and returns only when the guest fails it, with what is wrong: what the upstream has to say comes
@@ -226,6 +258,9 @@ class Http1Relay {
         co_return co_await fail_upstream(request, true, json,
                                          "the upstream's response: " + std::string(to_string(fault)));
       }
+      for (const std::string_view scheme : {"ntlm", "negotiate"}) {
+        binds_guest_ = binds_guest_ || http::lists_word(response.headers, "www-authenticate", scheme);
+      }
       const http::SecretFormsPtr secrets = gate_.secrets();
       if (secrets) {
         mask_headers(secrets, response.headers);
@@ -235,20 +270,29 @@ class Http1Relay {
           co_return co_await finish_masked(request, std::move(response), secrets, json);
         }
       }
-      const std::string head = encode_head(response);
+      std::string head = encode_head(response);
       answers_ = true;
+      if (!is_interim(response)) {
+        story_.status = response.status;
+        co_return co_await finish(request, response, std::move(head));
+      }
       if (!co_await guest_.write_all(text_bytes(head), kNever)) co_return give_up("the guest took no response");
-      answers_ = !is_interim(response);
-      if (!answers_) continue;
-      story_.status = response.status;
-      co_return co_await finish(request, response);
+      answers_ = false;
     }
   }
 
-  asio::awaitable<bool> finish(const http::RequestMessage& request, const http::ResponseMessage& response) {
+  asio::awaitable<bool> finish(const http::RequestMessage& request, const http::ResponseMessage& response,
+                               std::string head) {
     const http::Framing framing = response_framing(request, response);
-    if (framing.kind == http::Framing::Kind::tunnel) co_return co_await tunnel();
     http::BodyReader body(framing);
+    // What is here of the body goes with its head: one record of TLS, one system call, and one wake-up of the guest.
+    const std::size_t first = framing.kind == http::Framing::Kind::tunnel ? 0 : body.feed(upstream_in_->bytes());
+    const ByteView begin = upstream_in_->bytes().first(first);
+    head.append(begin.begin(), begin.end());
+    upstream_in_->take(first);
+    if (!co_await guest_.write_all(text_bytes(head), kNever)) co_return give_up("the guest took no response");
+    if (body.fault() != http::BodyFault::none) co_return give_up(to_string(body.fault()));
+    if (framing.kind == http::Framing::Kind::tunnel) co_return co_await tunnel();
     const bool whole = co_await pass_response(body);
     story_.bytes_in = body.payload_bytes();
     if (!whole) co_return false;
@@ -306,7 +350,9 @@ class Http1Relay {
         if (is_cancelled(co_await asio::this_coro::cancellation_state)) {
           co_return give_up("the guest's connection ended");
         }
-        co_return in_order || give_up("the upstream's response was cut off");
+        if (in_order) co_return true;
+        gate_.break_off();
+        co_return give_up("the upstream's response was cut off");
       }
       const std::size_t count = body.feed(upstream_in_->bytes());
       if (!co_await guest_.write_all(upstream_in_->bytes().first(count), kNever)) {
@@ -359,7 +405,9 @@ class Http1Relay {
   std::optional<Inflow> upstream_in_;
   http::RequestReader requests_;
   RequestStory story_;
-  std::string gathered_;  // of a body that is looked at before it goes on
+  std::string gathered_;      // of a body that is looked at before it goes on
+  bool reused_;               // the upstream's connection, and nothing has gone over it since
+  bool binds_guest_ = false;  // it knows who speaks on it (NTLM, Negotiate): nobody else may
   bool used_ = false;
   bool answers_ = false;    // the guest hears, or has heard, a response that nothing may come between
   bool body_sent_ = false;  // the whole request is out

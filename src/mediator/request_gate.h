@@ -9,8 +9,9 @@
 #include <string_view>
 
 #include "http/echo_mask.h"
+#include "http/http2_limits.h"
 #include "http/message.h"
-#include "mediator/io.h"
+#include "mediator/stream.h"
 
 namespace microagent::mediator {
 
@@ -54,6 +55,20 @@ class RequestGate {
   virtual Refused upstream_failed(const std::string& why, bool json) = 0;
   // A request that was admitted is over.
   virtual void record(const RequestStory& story) = 0;
+
+  // How much each connection of HTTP/2 may hold for a peer that does not read (relay_memory.h).
+  virtual std::uint32_t window() const { return http::Http2Limits().connection_window; }
+
+  // ---- the connection to the upstream
+
+  // It was another guest's connection's before (upstream_pool.h): it may have ended, and nobody could see it yet.
+  virtual bool upstream_is_reused() const { return false; }
+  // A new one in its stead; null, and why is on record, where none can be had. The old one is gone in either case.
+  virtual asio::awaitable<Stream*> replace_upstream() { co_return nullptr; }
+  // It was cut off within a response: what the guest has got of that must not look like the whole.
+  virtual void break_off() {}
+  // The relay is over, and the connection stands between two requests.
+  virtual void leave_upstream_clean() {}
 
   // ---- what the guest does not hold: only a host with a credential swap has these do anything
 

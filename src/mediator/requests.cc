@@ -100,6 +100,7 @@ Result<Json> Mediator::change_policy(Fd file) {
   if (!recorder_.write(0, change)) return fail(ErrorKind::permanent, "the audit log cannot be written");
 
   policy_.replace(std::move(*next));
+  pool_.clear();
   if (Status granted = caps_->apply(policy_.policy()); !granted) log_error("{}", granted.error().message);
   return Json{{"version", policy_.version()}, {"killed", end_forbidden_flows()}};
 }
@@ -137,6 +138,7 @@ Json Mediator::status() const {
 Result<Json> Mediator::quarantine() {
   if (!quarantined_) {
     quarantined_ = true;
+    pool_.clear();
     netd_->sever();
     recorder_.write(0, {audit::Event::quarantined, audit::Fields::object()});
   }

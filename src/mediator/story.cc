@@ -98,6 +98,10 @@ asio::awaitable<void> Mediator::tell_upstream(FlowPtr flow) {
   flow->admitted = true;
   flow->budget = *admitted;
 
+  const std::string address = endpoint_text(flow->open.destination, flow->open.protocol);
+  if (decision.verdict == policy::Verdict::peek && worth_a_look(*flow) && pool_.leads_to(address)) {
+    co_return co_await tell_dialled(std::move(flow), decision, Fd());
+  }
   auto dialled =
       co_await dial({flow->open.protocol, flow->facts.destination, flow->facts.port.value_or(0)}, in(kDialTimeout));
   if (!dialled) {
@@ -147,7 +151,28 @@ asio::awaitable<void> Mediator::tell_dialled(FlowPtr flow, policy::Decision deci
   if (decision.verdict == policy::Verdict::intercept) {
     co_return co_await intercept(std::move(flow), std::move(decision), std::move(upstream), std::move(words));
   }
-  allow(flow, decision, std::move(upstream));
+  if (!upstream) upstream = co_await dial_late(flow, decision);
+  if (upstream) allow(flow, decision, std::move(upstream));
+}
+
+// The kept connection that this flow might have taken is not for it.
+asio::awaitable<Fd> Mediator::dial_late(FlowPtr flow, policy::Decision decision) {
+  const std::uint64_t version = policy_.version();
+  auto dialled =
+      co_await dial({flow->open.protocol, flow->facts.destination, flow->facts.port.value_or(0)}, in(kDialTimeout));
+  if (flow->phase == Phase::gone) {
+    account_for_gone(flow, decision);
+  } else if (!dialled) {
+    recorder_.write(recorder_.new_flow(), dial_error_record(flow->open, flow->host, dialled.error().text));
+    refuse(flow, dialled.error().refusal);
+  } else if (quarantined_) {
+    deny(flow, denial("quarantined", "quarantine"));
+  } else if (version != policy_.version() && decide(*flow).verdict != decision.verdict) {
+    deny(flow, denial("the policy has changed", "policy"));
+  } else {
+    co_return std::move(*dialled);
+  }
+  co_return Fd();
 }
 
 asio::awaitable<void> Mediator::tell_mediation(FlowPtr flow, std::string rule) {
@@ -182,7 +207,7 @@ asio::awaitable<tl::expected<FirstWords, Denial>> Mediator::look(FlowPtr flow, F
   flow->phase = Phase::looking;
   Look& look = *flow->look;
   std::optional<Descriptor> watched;
-  if (upstream != nullptr) {
+  if (upstream != nullptr && *upstream) {
     auto descriptor = watch(io_.get_executor(), std::move(*upstream));
     if (!descriptor) {
       flow->look.reset();

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <boost/asio/post.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <cerrno>
@@ -17,25 +18,9 @@ constexpr std::chrono::milliseconds kFarewell{5'000};  // for the last bytes of 
 constexpr std::size_t kTurn = 1024 * 1024;
 constexpr std::size_t kLeast = 4096;  // what a read costs, however little it brings
 
-class PlainStream final : public Stream {
+class PlainStream final : public SocketStream {
  public:
-  explicit PlainStream(Descriptor descriptor) : descriptor_(std::move(descriptor)) {}
-
-  asio::awaitable<Arrival> read_some(MutableBytes into, Deadline deadline) override {
-    if (turn_.is_over()) co_await asio::post(descriptor_.get_executor(), asio::use_awaitable);
-    for (;;) {
-      const ssize_t count = ::read(descriptor_.native_handle(), into.data(), into.size());
-      if (count > 0) co_return turn_.counted(static_cast<std::size_t>(count));
-      if (count == 0) co_return Arrival{0, StreamEnd::finished};
-      if (errno == EINTR) continue;
-      if (errno == ECONNRESET) co_return Arrival{0, StreamEnd::cut_off};
-      if (errno != EAGAIN && errno != EWOULDBLOCK) co_return Arrival{0, StreamEnd::failed};
-      turn_.begin();
-      const Wait wait = co_await wait_readable(descriptor_, deadline);
-      if (wait == Wait::timed_out) co_return Arrival{0, StreamEnd::timed_out};
-      if (wait == Wait::failed) co_return Arrival{0, StreamEnd::failed};
-    }
-  }
+  using SocketStream::SocketStream;
 
   asio::awaitable<bool> write_all(ByteView bytes, Deadline deadline) override {
     return mediator::write_all(descriptor_, bytes, deadline);
@@ -46,11 +31,21 @@ class PlainStream final : public Stream {
     co_return;
   }
 
-  Descriptor& descriptor() override { return descriptor_; }
-
  private:
-  Descriptor descriptor_;
-  Turn turn_;
+  std::optional<Arrival> read_now(MutableBytes into) override {
+    for (;;) {
+      if (std::exchange(drained_, false)) return std::nullopt;
+      const ssize_t count = ::read(descriptor_.native_handle(), into.data(), into.size());
+      drained_ = count > 0 && static_cast<std::size_t>(count) < into.size();
+      if (count > 0) return Arrival{static_cast<std::size_t>(count), StreamEnd::none};
+      if (count == 0) return Arrival{0, StreamEnd::finished};
+      if (errno == EINTR) continue;
+      if (errno == EAGAIN || errno == EWOULDBLOCK) return std::nullopt;
+      return Arrival{0, errno == ECONNRESET ? StreamEnd::cut_off : StreamEnd::failed};
+    }
+  }
+
+  bool drained_ = false;  // the last read left nothing there
 };
 
 StreamEnd end_of(tls::Stop stop) {
@@ -63,21 +58,61 @@ StreamEnd end_of(tls::Stop stop) {
 
 }  // namespace
 
-bool Turn::is_over() {
-  if (taken_ < kTurn) return false;
-  taken_ = 0;
-  return true;
+asio::awaitable<Arrival> Stream::read_some(MutableBytes into, Deadline deadline) {
+  for (;;) {
+    if (const auto arrival = take_some(into)) co_return *arrival;
+    const Wait wait = co_await wait_for_more(deadline);
+    if (wait == Wait::timed_out) co_return Arrival{0, StreamEnd::timed_out};
+    if (wait == Wait::failed) co_return Arrival{0, StreamEnd::failed};
+  }
 }
 
-Arrival Turn::counted(std::size_t bytes) {
-  taken_ += std::max(bytes, kLeast);
-  return {bytes, StreamEnd::none};
+asio::awaitable<Wait> Stream::wait_for_more(Deadline deadline) { return socket().wait_for_news(deadline); }
+
+Descriptor& Stream::descriptor() { return socket().descriptor_; }
+
+asio::awaitable<void> wait_for_either(Stream& a, Stream& b) {
+  for (Stream* stream : {&a, &b}) {
+    if (!stream->must_wait()) co_return;
+    if (stream->socket().taken_ >= kTurn) co_return void(co_await stream->wait_for_more(kNever));
+  }
+  co_await aio::ReadWatch::wait_for_either(a.socket().watch_, b.socket().watch_);
+}
+
+SocketStream::SocketStream(Descriptor descriptor) : descriptor_(std::move(descriptor)), watch_(descriptor_) {}
+
+bool SocketStream::must_wait() const { return taken_ >= kTurn || (blocked_ && !watch_.has_news()); }
+
+std::optional<Arrival> SocketStream::take_some(MutableBytes into) {
+  if (must_wait()) return std::nullopt;
+  watch_.take_news();
+  const auto arrival = read_now(into);
+  blocked_ = !arrival;
+  if (arrival) taken_ += std::max(arrival->bytes, kLeast);
+  return arrival;
+}
+
+asio::awaitable<Wait> SocketStream::wait_for_news(Deadline deadline) {
+  if (std::exchange(taken_, 0) >= kTurn) {
+    co_await asio::post(descriptor_.get_executor(), asio::use_awaitable);
+    co_return Wait::ready;
+  }
+  if (!reader_writes_) co_return co_await watch_.wait(deadline);
+  const Wait wait = co_await wait_writable(descriptor_, deadline);
+  blocked_ = false;
+  co_return wait;
+}
+
+// Asked twice: the first answer may come from what the last read has seen.
+bool SocketStream::is_quiet() {
+  std::array<std::uint8_t, 1> byte{};
+  return !read_now(byte) && !read_now(byte);
 }
 
 StreamPtr plain_stream(Descriptor descriptor) { return std::make_unique<PlainStream>(std::move(descriptor)); }
 
 TlsStream::TlsStream(Descriptor descriptor, tls::Connection connection)
-    : descriptor_(std::move(descriptor)), connection_(std::move(connection)) {}
+    : SocketStream(std::move(descriptor)), connection_(std::move(connection)) {}
 
 asio::awaitable<Wait> TlsStream::wait_for(tls::Stop stop, Deadline deadline) {
   return stop == tls::Stop::want_write ? wait_writable(descriptor_, deadline) : wait_readable(descriptor_, deadline);
@@ -97,20 +132,24 @@ asio::awaitable<std::string> TlsStream::handshake(Deadline deadline) {
 }
 
 // Fills `into` as far as whole records are there: one write at the other end for many of them.
-asio::awaitable<Arrival> TlsStream::read_some(MutableBytes into, Deadline deadline) {
-  if (turn_.is_over()) co_await asio::post(descriptor_.get_executor(), asio::use_awaitable);
+std::optional<Arrival> TlsStream::read_now(MutableBytes into) {
+  if (std::exchange(dry_, false)) return std::nullopt;
   std::size_t taken = 0;
-  for (;;) {
+  reader_writes_ = false;
+  while (taken < into.size()) {
     const auto count = connection_.read(into.subspan(taken));
-    if (count) taken += *count;
-    if (taken == into.size() || (!count && taken > 0)) co_return turn_.counted(taken);
-    if (count) continue;
-    if (!count.error().waits()) co_return Arrival{0, end_of(count.error().stop)};
-    turn_.begin();
-    const Wait wait = co_await wait_for(count.error().stop, deadline);
-    if (wait == Wait::timed_out) co_return Arrival{0, StreamEnd::timed_out};
-    if (wait == Wait::failed) co_return Arrival{0, StreamEnd::failed};
+    if (!count && taken > 0) {
+      dry_ = count.error().stop == tls::Stop::want_read;
+      break;
+    }
+    if (!count && !count.error().waits()) return Arrival{0, end_of(count.error().stop)};
+    if (!count) {
+      reader_writes_ = count.error().stop == tls::Stop::want_write;
+      return std::nullopt;
+    }
+    taken += *count;
   }
+  return Arrival{taken, StreamEnd::none};
 }
 
 asio::awaitable<bool> TlsStream::write_all(ByteView bytes, Deadline deadline) {

@@ -4,9 +4,11 @@
 // clear. Every wait has a deadline; errors are values.
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
+#include "aio/read_watch.h"
 #include "mediator/io.h"
 #include "tls/connection.h"
 
@@ -25,16 +27,7 @@ struct Arrival {
   StreamEnd end = StreamEnd::none;
 };
 
-// A peer that is faster than we are never makes its reader wait. The other flows must have their turn all the same.
-class Turn {
- public:
-  bool is_over();  // and another begins
-  Arrival counted(std::size_t bytes);
-  void begin() { taken_ = 0; }
-
- private:
-  std::size_t taken_ = 0;
-};
+class SocketStream;
 
 // One coroutine at a time may read and another may write. A read that is cancelled has taken nothing.
 class Stream {
@@ -42,21 +35,61 @@ class Stream {
   virtual ~Stream() = default;
 
   // What is there, at least one byte.
-  virtual asio::awaitable<Arrival> read_some(MutableBytes into, Deadline deadline) = 0;
+  asio::awaitable<Arrival> read_some(MutableBytes into, Deadline deadline);
+  // The same without waiting: nothing where the peer, or others that wait for their turn, must do something first.
+  virtual std::optional<Arrival> take_some(MutableBytes into) = 0;
+  // Whether it is known that take_some() would give nothing.
+  virtual bool must_wait() const = 0;
+  // Until it is worth while to try again.
+  asio::awaitable<Wait> wait_for_more(Deadline deadline);
   // False when the stream fails or is too slow. `bytes` must outlive the call.
   virtual asio::awaitable<bool> write_all(ByteView bytes, Deadline deadline) = 0;
   // Says that everything is sent; what the peer still sends can be read.
   virtual asio::awaitable<void> finish() = 0;
-  virtual Descriptor& descriptor() = 0;
+  virtual SocketStream& socket() = 0;
+  Descriptor& descriptor();
 };
 
 using StreamPtr = std::unique_ptr<Stream>;
+
+// Until it is worth while to try one of them again.
+asio::awaitable<void> wait_for_either(Stream& a, Stream& b);
+
+// A stream and its socket.
+class SocketStream : public Stream {
+ public:
+  explicit SocketStream(Descriptor descriptor);
+
+  std::optional<Arrival> take_some(MutableBytes into) override;
+  bool must_wait() const override;
+  SocketStream& socket() override { return *this; }
+  // Nothing waits to be read, no end either. To be asked only where nothing is expected: what there is gets lost.
+  bool is_quiet();
+
+ protected:
+  // Reads what is there; nothing where the socket has nothing.
+  virtual std::optional<Arrival> read_now(MutableBytes into) = 0;
+
+  Descriptor descriptor_;
+  bool reader_writes_ = false;  // the reader waits for room to write, as TLS may want it
+
+ private:
+  friend class Stream;
+  friend asio::awaitable<void> wait_for_either(Stream& a, Stream& b);
+
+  asio::awaitable<Wait> wait_for_news(Deadline deadline);
+
+  aio::ReadWatch watch_;
+  bool blocked_ = false;  // the socket has nothing, unless the watch has news
+  // A peer that is faster than we are never makes its reader wait. The other flows must have their turn all the same.
+  std::size_t taken_ = 0;
+};
 
 // The connected socket of a flow whose end looks like a stream's.
 StreamPtr plain_stream(Descriptor descriptor);
 
 // TLS on a socket. The handshake comes first, and is done by its caller's coroutine.
-class TlsStream final : public Stream {
+class TlsStream final : public SocketStream {
  public:
   TlsStream(Descriptor descriptor, tls::Connection connection);
 
@@ -66,18 +99,16 @@ class TlsStream final : public Stream {
   // The fatal alert that the peer answered the handshake with; 0: none.
   std::uint8_t alert() const { return alert_; }
 
-  asio::awaitable<Arrival> read_some(MutableBytes into, Deadline deadline) override;
   asio::awaitable<bool> write_all(ByteView bytes, Deadline deadline) override;
   asio::awaitable<void> finish() override;
-  Descriptor& descriptor() override { return descriptor_; }
 
  private:
+  std::optional<Arrival> read_now(MutableBytes into) override;
   asio::awaitable<Wait> wait_for(tls::Stop stop, Deadline deadline);
 
-  Descriptor descriptor_;
   tls::Connection connection_;  // on the descriptor's number
   std::uint8_t alert_ = 0;
-  Turn turn_;
+  bool dry_ = false;  // the last read has met the end of what there was
 };
 
 }  // namespace microagent::mediator

@@ -28,10 +28,20 @@ class TestGate : public RequestGate {
     return {502, why, why + "\n"};
   }
   void record(const RequestStory& story) override { stories.push_back(story); }
+  bool upstream_is_reused() const override { return reused; }
+  asio::awaitable<Stream*> replace_upstream() override {
+    ++replaced;
+    co_return replacement.get();
+  }
+  void leave_upstream_clean() override { clean = true; }
 
   std::string refused_path = "/refused";
   std::vector<std::string> faults, failures;
   std::vector<RequestStory> stories;
+  bool reused = false;  // the relay's upstream, and what is to take its place
+  StreamPtr replacement;
+  int replaced = 0;
+  bool clean = false;  // is what the relay has left
 };
 
 class RelayTest : public testing::Test {

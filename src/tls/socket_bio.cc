@@ -3,6 +3,7 @@
 #include <sys/socket.h>
 
 #include <cerrno>
+#include <utility>
 
 namespace microagent::tls {
 namespace {
@@ -14,8 +15,13 @@ Socket& socket_of(BIO* bio) { return *static_cast<Socket*>(BIO_get_data(bio)); }
 int read_from(BIO* bio, char* into, int size) {
   Socket& socket = socket_of(bio);
   BIO_clear_retry_flags(bio);
+  if (std::exchange(socket.drained, false)) {
+    BIO_set_retry_read(bio);
+    return -1;
+  }
   const auto count = recv(socket.fd, into, static_cast<std::size_t>(size), 0);
   if (count == 0) socket.at_end = true;
+  socket.drained = count > 0 && count < size;
   if (count < 0 && passes(errno)) BIO_set_retry_read(bio);
   return static_cast<int>(count);
 }

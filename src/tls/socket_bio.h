@@ -11,6 +11,7 @@ namespace microagent::tls {
 struct Socket {
   int fd = -1;
   bool at_end = false;
+  bool drained = false;  // the last read left nothing there: the next one is answered without asking
 };
 
 BioPtr over(Socket& socket);

@@ -1,0 +1,58 @@
+#include "mediator/relay_memory.h"
+
+#include <gtest/gtest.h>
+
+#include <vector>
+
+namespace microagent::mediator {
+namespace {
+
+TEST(RelayMemory, GivesTheFirstTheWidestWindow) {
+  RelayMemory memory;
+  EXPECT_EQ(memory.take(true)->window(), RelayMemory::kMostWindow);
+  EXPECT_EQ(memory.take(false)->window(), RelayMemory::kLeastWindow);
+}
+
+TEST(RelayMemory, OutlivesWhoGaveIt) {
+  std::optional<RelayMemory::Share> share;
+  {
+    RelayMemory memory;
+    share = memory.take(true);
+  }
+  EXPECT_EQ(share->window(), RelayMemory::kMostWindow);
+}
+
+TEST(RelayMemory, BoundsAllFlowsTogether) {
+  RelayMemory memory;
+  std::vector<RelayMemory::Share> shares;
+  std::size_t held = 0;
+  std::uint32_t last = RelayMemory::kMostWindow;
+  while (auto share = memory.take(true)) {
+    EXPECT_LE(share->window(), last);
+    EXPECT_GE(share->window(), RelayMemory::kLeastWindow);
+    last = share->window();
+    held += RelayMemory::kOfFlow + 2 * std::size_t{last};
+    shares.push_back(std::move(*share));
+  }
+  EXPECT_EQ(shares.size(), RelayMemory::kMaxFlows);
+  EXPECT_LE(held, std::size_t{1} << 30);
+
+  // What has ended is to be had again.
+  shares.pop_back();
+  EXPECT_TRUE(memory.take(true));
+  shares.clear();
+  EXPECT_EQ(memory.take(true)->window(), RelayMemory::kMostWindow);
+}
+
+TEST(RelayMemory, IsGivenBackOnce) {
+  RelayMemory memory;
+  auto share = memory.take(true);
+  RelayMemory::Share moved = std::move(*share);
+  share.reset();
+  moved = {};
+  for (std::size_t i = 0; i < RelayMemory::kMaxFlows; ++i)
+    EXPECT_EQ(memory.take(true)->window(), RelayMemory::kMostWindow);
+}
+
+}  // namespace
+}  // namespace microagent::mediator

@@ -1,0 +1,59 @@
+#pragma once
+
+// Upstreams' connections that no guest uses at the moment, for the next flow that wants the very same: so a client that
+// is run again and again costs its server one handshake. What is kept has been verified for its name and is between two
+// requests; nothing that its upstream has ended, or spoken on unasked, is ever given away.
+
+#include <boost/asio/steady_timer.hpp>
+#include <chrono>
+#include <list>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "mediator/stream.h"
+
+namespace microagent::mediator {
+
+// Whom a connection leads to.
+struct UpstreamKey {
+  std::string name;               // that its certificate was verified for
+  std::string address;            // that was judged and dialled, with the port
+  std::vector<std::string> alpn;  // what was offered: another offer may be answered in another way
+  bool operator==(const UpstreamKey&) const = default;
+};
+
+class UpstreamPool {
+ public:
+  static constexpr std::size_t kMaxKept = 64, kMaxOfOneKey = 8;
+  static constexpr std::chrono::seconds kLongestIdle{30}, kSweep{5};
+
+  explicit UpstreamPool(const asio::any_io_executor& executor) : sweep_(executor) {}
+  UpstreamPool(const UpstreamPool&) = delete;
+  UpstreamPool& operator=(const UpstreamPool&) = delete;
+
+  // The oldest goes where there are too many.
+  void put(UpstreamKey key, std::unique_ptr<TlsStream> stream);
+  // The one that was used last; null where there is none.
+  std::unique_ptr<TlsStream> take(const UpstreamKey& key);
+  // Whether there is one to this address, for whatever name.
+  bool leads_to(const std::string& address) const;
+  void clear() { kept_.clear(); }
+  std::size_t size() const { return kept_.size(); }
+
+ private:
+  struct Kept {
+    UpstreamKey key;
+    std::unique_ptr<TlsStream> stream;
+    std::chrono::steady_clock::time_point since;
+  };
+
+  void watch();
+  void drop_old();
+
+  std::list<Kept> kept_;  // by age, the oldest first
+  asio::steady_timer sweep_;
+  bool sweeps_ = false;
+};
+
+}  // namespace microagent::mediator
