@@ -4,7 +4,7 @@
 
 Every port speaks HTTP/1.1: GET /head answers with the request's head as it came, GET /events sends three events, each
 when the guest has asked for it with GET /next, POST anything answers "COUNT SHA256", GET /chat is a WebSocket that
-echoes text, GET /cut ends within its body.
+echoes text, GET /cut ends within its body, GET /peer answers with the port of whoever asks.
 """
 
 import base64
@@ -47,6 +47,9 @@ class Handler(socketserver.StreamRequestHandler):
             return answer(headers)
         if target == b"/next":
             NEXT_EVENT.release()
+        if target.startswith(b"/peer"):
+            self.page(b"%d" % self.client_address[1])
+            return headers.get(b"connection") != b"close"
         return self.page(head if target.startswith(b"/head") else b"hello over TLS\n")
 
     def page(self, content):
