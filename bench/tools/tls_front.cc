@@ -91,6 +91,7 @@ class Front {
     Refused upstream_failed(const std::string& why, bool) override { return {502, why, why}; }
     void record(const RequestStory& story) override {
       Record record{audit::Event::request, audit::Fields::object()};
+      record.fields.get_ref<audit::Fields::object_t&>().reserve(8);
       const auto took = std::chrono::steady_clock::now() - story.began;
       record.fields["method"] = story.method;
       record.fields["host"] = story.host;

@@ -53,6 +53,7 @@ Record handshake_error_record(const LiveFlow& flow, const Interceptor::GuestFail
 Record request_record(const RequestStory& story) {
   Record record{audit::Event::request, audit::Fields::object()};
   audit::Fields& fields = record.fields;
+  fields.get_ref<audit::Fields::object_t&>().reserve(8);  // there is one for every request
   fields["method"] = story.method;
   fields["host"] = story.host;
   fields["path"] = story.path;
