@@ -21,4 +21,11 @@ std::size_t bytes_to_consume(Passage& passage, std::size_t gone) {
   return gone - taken;
 }
 
+http::Http2Limits limits_of(const RequestGate& gate) {
+  http::Http2Limits limits;
+  limits.connection_window = gate.window();
+  limits.stream_window = std::min(limits.stream_window, limits.connection_window);
+  return limits;
+}
+
 }  // namespace microagent::mediator

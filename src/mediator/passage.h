@@ -36,4 +36,7 @@ void replace_body(Passage& passage, const std::string& body);
 // So many bytes have gone on: how many of the guest's that are not consumed yet have.
 std::size_t bytes_to_consume(Passage& passage, std::size_t gone);
 
+// What either connection may have us hold, by the gate's leave.
+http::Http2Limits limits_of(const RequestGate& gate);
+
 }  // namespace microagent::mediator

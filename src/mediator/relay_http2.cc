@@ -36,13 +36,6 @@ constexpr std::size_t kMaxGathered = 8 * 1024 * 1024;
 constexpr std::size_t kAll = std::numeric_limits<std::size_t>::max();
 constexpr std::chrono::milliseconds kFarewell{2'000};  // to send what is left when one side is over
 
-http::Http2Limits limits_of(const RequestGate& gate) {
-  http::Http2Limits limits;
-  limits.connection_window = gate.window();
-  limits.stream_window = std::min(limits.stream_window, limits.connection_window);
-  return limits;
-}
-
 class Http2Relay {
  public:
   Http2Relay(Stream& guest, Stream& upstream, http::Scheme scheme, RequestGate& gate)
