@@ -95,6 +95,17 @@ void resolve_egress(const EgressDeclaration& declared, Resolver& resolver, Egres
   for (const Text& file : declared.trust) resolver.add("egress.trust", file.value, file.place, egress.trust);
 }
 
+void note_upkeep(const DeclaredUpkeep& declared, Resolver& resolver) {
+  resolver.note("ttl", declared.ttl);
+  resolver.note("health.exec", declared.command);
+  resolver.note("health.httpGet", declared.http_path);
+  resolver.note("health.port", declared.http_port);
+  resolver.note("health.interval", declared.interval);
+  resolver.note("health.timeout", declared.timeout);
+  resolver.note("health.retries", declared.retries);
+  resolver.note("health.startPeriod", declared.start_period);
+}
+
 }  // namespace
 
 Result<NetworkMode> parse_mode(std::string_view text) {
@@ -144,6 +155,7 @@ Declaration unite(Declaration flags, Declaration spec) {
   append(flags.env, std::move(spec.env));
   flags.egress = unite(std::move(flags.egress), std::move(spec.egress));
   flags.mediation = unite(std::move(flags.mediation), std::move(spec.mediation));
+  flags.upkeep = unite(std::move(flags.upkeep), std::move(spec.upkeep));
   return flags;
 }
 
@@ -207,6 +219,10 @@ Result<Manifest> resolve(const Declaration& declaration) {
   const auto mediation = resolve(declaration.mediation);
   if (!mediation) return fail(mediation.error());
   manifest.mediation = *mediation;
+  note_upkeep(declaration.upkeep, resolver);
+  auto upkeep = resolve(declaration.upkeep);
+  if (!upkeep) return fail(upkeep.error());
+  manifest.upkeep = std::move(*upkeep);
 
   const auto violation = find_violation(manifest);
   if (!violation) return manifest;

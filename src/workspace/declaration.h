@@ -37,6 +37,7 @@ struct Declaration {
   std::optional<Declared<std::string>> entrypoint;
   EgressDeclaration egress;
   DeclaredMediation mediation;
+  DeclaredUpkeep upkeep;
 };
 
 // Each of these reads one value. Kind usage; the message does not say the place.

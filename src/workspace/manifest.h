@@ -12,6 +12,7 @@
 #include "base/result.h"
 #include "workspace/egress.h"
 #include "workspace/swap.h"
+#include "workspace/upkeep.h"
 
 namespace microagent::workspace {
 
@@ -68,6 +69,7 @@ struct Manifest {
   Egress egress;
   std::vector<DeclaredSwap> swaps;
   std::optional<Mediation> mediation;
+  Upkeep upkeep;
   std::string created_at;  // RFC 3339
 };
 

@@ -41,6 +41,21 @@ Status read_resources(const Json& json, std::string_view file, Resources& resour
   return fields.finish();
 }
 
+// A manifest of a version that knew none of it is one that declares none.
+Status read_upkeep(JsonFields& fields, std::string_view file, Upkeep& upkeep) {
+  std::string restart = "never";
+  fields.read_if_there("restart", restart);
+  if (const auto policy = parse_restart(restart)) upkeep.restart = *policy;
+  else fields.reject("restart", "is not a restart policy");
+  fields.read_if_there("ttlSeconds", upkeep.ttl);
+  const Json* health = fields.nested("health", false);
+  if (health == nullptr) return {};
+  auto parsed = health_from_json(*health, file);
+  if (!parsed) return fail(parsed.error());
+  upkeep.health = std::move(*parsed);
+  return {};
+}
+
 }  // namespace
 
 Json to_json(const Manifest& manifest) {
@@ -54,6 +69,7 @@ Json to_json(const Manifest& manifest) {
                {"egress", manifest_json(manifest.egress)}};
   if (!manifest.swaps.empty()) json["swaps"] = to_json(manifest.swaps);
   if (manifest.mediation) json["mediation"] = mediation_record(*manifest.mediation);
+  json.update(to_json(manifest.upkeep));
   return json;
 }
 
@@ -90,6 +106,7 @@ Result<Manifest> manifest_from_json(const Json& json, std::string_view file) {
     if (!parsed) return fail(parsed.error());
     manifest.mediation = std::move(*parsed);
   }
+  fields.absorb(read_upkeep(fields, file, manifest.upkeep));
   if (Status read = fields.finish(); !read) return fail(read.error());
   return manifest;
 }

@@ -32,6 +32,8 @@ Json declared_record(const Manifest& manifest, State state) {
   if (!manifest.env.empty()) record["envNames"] = env_names(manifest.env);
   if (!manifest.entrypoint.empty()) record["entrypoint"] = manifest.entrypoint;
   if (manifest.mediation) record["mediation"] = mediation_record(*manifest.mediation);
+  record["restart"] = to_string(manifest.upkeep.restart);
+  record.update(to_json(manifest.upkeep));
   return record;
 }
 
@@ -81,6 +83,7 @@ Json status_record(const Manifest& manifest, const Runtime& runtime) {
   }
   if (!runtime.acceleration.empty()) record["acceleration"] = runtime.acceleration;
   if (!runtime.acceleration_reason.empty()) record["accelerationReason"] = runtime.acceleration_reason;
+  if (!runtime.reason.empty()) record["reason"] = runtime.reason;
   if (runtime.exit_code) record["exitCode"] = *runtime.exit_code;
   if (runtime.supervisor_pid != 0) record["supervisorPid"] = runtime.supervisor_pid;
   if (!runtime.pids.empty()) record["pids"] = runtime.pids;
@@ -103,6 +106,7 @@ Json list_record(const Manifest& manifest, const Runtime& runtime) {
           {"backend", kBackend},
           {"network", network_record(manifest.network)},
           {"networkMode", to_string(manifest.network.mode)},
+          {"restart", to_string(manifest.upkeep.restart)},
           {"observedAt", last_event(manifest, runtime).observed_at},
           {"createdAt", manifest.created_at}};
 }

@@ -120,6 +120,7 @@ std::optional<Violation> find_violation(const Manifest& manifest) {
     if (auto violation = find_mediation_violation(*manifest.mediation)) return violation;
   }
   if (auto violation = find_swap_violation(manifest)) return violation;
+  if (auto violation = find_upkeep_violation(manifest)) return violation;
   return find_egress_violation(manifest.egress);
 }
 

@@ -17,6 +17,7 @@ inline constexpr unsigned kMinPrefixLength = 8, kMaxPrefixLength = 31;
 inline constexpr std::size_t kMaxDns = 8, kMaxRoutes = 64;  // what the guest's init takes (wire/guest_config.h)
 inline constexpr std::uint32_t kMinMemoryMib = 128, kMaxMemoryMib = 1024 * 1024;
 inline constexpr std::uint32_t kMaxCpus = 64;
+inline constexpr std::size_t kMaxHealthPath = 2048, kMaxHealthCommand = 32 * 1024;
 inline constexpr std::size_t kMaxWords = 256 * 1024;  // bytes of environment and entrypoint together
 
 // A broken rule. `key` is the spec's: "network.gateway", "network.forwards[2]".
@@ -29,5 +30,8 @@ std::optional<Violation> find_violation(const Manifest& manifest);
 
 // The rules of the network alone (rules_network.cc).
 std::optional<Violation> find_network_violation(const Network& network);
+
+// Those of its upkeep (rules_upkeep.cc).
+std::optional<Violation> find_upkeep_violation(const Manifest& manifest);
 
 }  // namespace microagent::workspace

@@ -126,6 +126,8 @@ Json to_json(const Runtime& runtime) {
                {"readiness", Json::object()},
                {"forwards", forwards_to_json(runtime.forwards)}};
   for (const auto& [name, signal] : runtime.readiness) json["readiness"][name] = to_json(signal);
+  if (!runtime.reason.empty()) json["reason"] = runtime.reason;
+  if (!runtime.boot_id.empty()) json["bootID"] = runtime.boot_id;
   if (runtime.exit_code) json["exitCode"] = *runtime.exit_code;
   if (runtime.network) json["network"] = to_json(*runtime.network);
   return json;
@@ -143,6 +145,8 @@ Result<Runtime> runtime_from_json(const Json& json, std::string_view file) {
   fields.read("supervisorPid", runtime.supervisor_pid);
   fields.read("acceleration", runtime.acceleration);
   fields.read("accelerationReason", runtime.acceleration_reason);
+  fields.read_if_there("reason", runtime.reason);
+  fields.read_if_there("bootID", runtime.boot_id);
   int exit_code = 0;
   fields.read_if_there("exitCode", exit_code);
   if (json.contains("exitCode")) runtime.exit_code = exit_code;
@@ -162,6 +166,7 @@ Result<Runtime> runtime_from_json(const Json& json, std::string_view file) {
 Json to_json(const Event& event) {
   Json json = {{"state", to_string(event.state)}, {"observedAt", event.observed_at}};
   if (!event.detail.empty()) json["detail"] = event.detail;
+  if (!event.reason.empty()) json["reason"] = event.reason;
   return json;
 }
 
@@ -171,6 +176,7 @@ Result<Event> event_from_json(const Json& json, std::string_view where) {
   read_state(fields, event.state);
   fields.read("observedAt", event.observed_at);
   fields.read_if_there("detail", event.detail);
+  fields.read_if_there("reason", event.reason);
   if (Status read = fields.finish(); !read) return fail(read.error());
   return event;
 }

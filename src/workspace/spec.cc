@@ -20,13 +20,17 @@ class SpecReader {
   SpecReader(YamlReader& yaml, Declaration& spec) : yaml_(yaml), spec_(spec) {}
 
   void read(const YamlValue& root) {
-    yaml_.read_map(root, {{"name", [this](const auto& v) { spec_.name = yaml_.scalar(v); }},
-                          {"network", [this](const auto& v) { read_network(v); }},
-                          {"resources", [this](const auto& v) { read_resources(v); }},
-                          {"env", [this](const auto& v) { read_env(v); }},
-                          {"entrypoint", [this](const auto& v) { spec_.entrypoint = yaml_.scalar(v); }},
-                          {"egress", [this](const auto& v) { read_egress_map(yaml_, v, spec_.egress); }},
-                          {"mediation", [this](const auto& v) { read_mediation(v); }}});
+    yaml_.read_map(root,
+                   {{"name", [this](const auto& v) { spec_.name = yaml_.scalar(v); }},
+                    {"network", [this](const auto& v) { read_network(v); }},
+                    {"resources", [this](const auto& v) { read_resources(v); }},
+                    {"env", [this](const auto& v) { read_env(v); }},
+                    {"entrypoint", [this](const auto& v) { spec_.entrypoint = yaml_.scalar(v); }},
+                    {"egress", [this](const auto& v) { read_egress_map(yaml_, v, spec_.egress); }},
+                    {"mediation", [this](const auto& v) { read_mediation(v); }},
+                    {"restart", [this](const auto& v) { yaml_.read_scalar(v, spec_.upkeep.restart, parse_restart); }},
+                    {"ttl", [this](const auto& v) { yaml_.read_scalar(v, spec_.upkeep.ttl, parse_duration); }},
+                    {"health", [this](const auto& v) { read_health(v); }}});
   }
 
  private:
@@ -79,6 +83,18 @@ class SpecReader {
                     {"failClosed", [&](const auto& v) { yaml_.read_scalar(v, channel.fail_closed, parse_switch); }},
                     {"port", [&](const auto& v) { yaml_.read_scalar(v, channel.port, parse_mediation_port); }},
                     {"target", [&](const auto& v) { channel.target = yaml_.scalar(v); }}});
+  }
+
+  void read_health(const YamlValue& value) {
+    DeclaredUpkeep& out = spec_.upkeep;
+    yaml_.read_map(
+        value, {{"exec", [&](const auto& v) { out.command = yaml_.scalar(v); }},
+                {"httpGet", [&](const auto& v) { out.http_path = yaml_.scalar(v); }},
+                {"port", [&](const auto& v) { yaml_.read_scalar(v, out.http_port, parse_health_port); }},
+                {"interval", [&](const auto& v) { yaml_.read_scalar(v, out.interval, parse_duration); }},
+                {"timeout", [&](const auto& v) { yaml_.read_scalar(v, out.timeout, parse_duration); }},
+                {"retries", [&](const auto& v) { yaml_.read_scalar(v, out.retries, parse_retries); }},
+                {"startPeriod", [&](const auto& v) { yaml_.read_scalar(v, out.start_period, parse_start_period); }}});
   }
 
   void read_texts(const YamlValue& value, Texts& out) {

@@ -36,6 +36,7 @@ namespace microagent::workspace {
 
 inline constexpr const char* kResultFile = "result";
 inline constexpr const char* kInitrdFile = "initrd";  // while the guest boots: it holds the environment
+inline constexpr const char* kEventsFile = "events.jsonl";
 inline constexpr const char* kAuditFile = "egress.jsonl";
 inline constexpr const char* kUsageFile = "egress-usage.json";
 
@@ -56,16 +57,28 @@ struct Event {
   State state = State::prepared;
   std::string detail;
   std::string observed_at;
+  std::string reason{};  // one of the words below, where one applies
 };
+
+// Why something is so, for programs: of the end of a workspace, or of an event in its life.
+inline constexpr const char* kReasonRequest = "request";  // somebody asked for it
+inline constexpr const char* kReasonGuest = "guest";      // the guest's own wish
+inline constexpr const char* kReasonFailure = "failure";  // something broke
+inline constexpr const char* kReasonExpired = "expired";  // its time to live was over
+inline constexpr const char* kReasonLost = "lost";        // its supervisor died, or the host did
+inline constexpr const char* kReasonHealth = "health";    // it became healthy, or ceased to be
+inline constexpr const char* kReasonRestart = "restart";  // `microagent supervise` decided about its next life
 
 // runtime.json: what the supervisor last knew.
 struct Runtime {
   State state = State::prepared;
   std::string detail;  // why, for failed and stopped
+  std::string reason;  // the same for programs, once it has ended
   std::string observed_at;
   std::optional<int> exit_code;             // of the entrypoint, once it ended
   int supervisor_pid = 0;                   // for people; liveness is the lock, never the pid
   std::map<std::string, int> pids;          // qemu netd mediator
+  std::string boot_id;                      // of the host's life that the supervisor belongs to
   std::string acceleration;                 // kvm or tcg
   std::string acceleration_reason;          // why not kvm
   std::map<std::string, Signal> readiness;  // guestReady execReady shellReady resultReady mediationReady trustReady
@@ -116,9 +129,16 @@ class Store {
   // For a command that reads a manifest, changes it and writes it back, while the workspace runs or not. Kind transient
   // when another one is at it.
   Result<Lock> lock_changes(std::string_view name) const;
+  // For `microagent supervise`, as long as it attends to the workspace. Kind conflict when another one does.
+  Result<Lock> lock_supervision(std::string_view name) const;
+  Result<bool> supervised(std::string_view name) const;
   // What the caps have been charged is forgotten. Kind conflict while the workspace runs.
   Status reset_caps(std::string_view name) const;
   Status remove(std::string_view name) const;
+  // What a create or a delete that was killed has left beside the workspaces; a create that is at work is among it, but
+  // cannot be removed: kind conflict.
+  Result<std::vector<std::filesystem::path>> leftovers() const;
+  Status remove_leftover(const std::filesystem::path& path) const;
 
   // A workspace that never started has a prepared Runtime.
   Result<Runtime> load_runtime(std::string_view name) const;

@@ -27,8 +27,16 @@ fs::path leaver(const fs::path& directory) {
 Status fill_newcomer(const fs::path& directory, const Manifest& manifest) {
   if (Status made = make_directory(directory); !made) return made;
   const nlohmann::json event = to_json(Event{State::prepared, {}, manifest.created_at});
-  if (Status written = append_line(directory / "events.jsonl", dump(event)); !written) return written;
+  if (Status written = append_line(directory / kEventsFile, dump(event)); !written) return written;
   return write_atomically(directory / kManifestFile, to_json(manifest).dump(2) + "\n");
+}
+
+// The workspace that a newcomer or a leaver is, or was to become; empty for anything else.
+std::string name_of_leftover(const fs::path& path) {
+  const std::string file = path.filename().string();
+  if (file.size() < 6 || !file.starts_with('.') || !(file.ends_with(".new") || file.ends_with(".old"))) return {};
+  const std::string name = file.substr(1, file.size() - 5);
+  return check_name(name) ? name : std::string();
 }
 
 tl::unexpected<Error> no_such_workspace(std::string_view name) {
@@ -129,6 +137,18 @@ Result<Lock> Store::lock_changes(std::string_view name) const {
   return Lock{std::move(*file)};
 }
 
+Result<Lock> Store::lock_supervision(std::string_view name) const {
+  if (Status named = check_name(name); !named) return fail(named.error());
+  auto file = try_lock_file(root_ / "locks" / fmt::format("{}.supervision", name));
+  if (!file) return fail(file.error());
+  if (!*file) return fail(ErrorKind::conflict, fmt::format("workspace \"{}\" is supervised already", name), "");
+  return Lock{std::move(*file)};
+}
+
+Result<bool> Store::supervised(std::string_view name) const {
+  return is_file_locked(root_ / "locks" / fmt::format("{}.supervision", name));
+}
+
 Status Store::reset_caps(std::string_view name) const {
   if (Status named = check_name(name); !named) return named;
   if (!exists(name)) return no_such_workspace(name);
@@ -154,6 +174,25 @@ Status Store::remove(std::string_view name) const {
   if (Status gone = rename_path(place, leaver(place)); !gone) return gone;
   if (Status synced = sync_directory(place.parent_path()); !synced) return synced;
   return remove_tree(leaver(place));
+}
+
+Result<std::vector<fs::path>> Store::leftovers() const {
+  std::vector<fs::path> found;
+  std::error_code error;
+  for (fs::directory_iterator entry(root_ / "workspaces", error), end; !error && entry != end; entry.increment(error)) {
+    if (!name_of_leftover(entry->path()).empty()) found.push_back(entry->path());
+  }
+  if (error) return fail_errno(error.value(), fmt::format("cannot read {}", (root_ / "workspaces").string()));
+  std::sort(found.begin(), found.end());
+  return found;
+}
+
+Status Store::remove_leftover(const fs::path& path) const {
+  const std::string name = name_of_leftover(path);
+  if (name.empty()) return fail(ErrorKind::usage, fmt::format("{} is no leftover", path.string()));
+  const auto lock = try_lock(name);
+  if (!lock) return fail(lock.error());
+  return remove_tree(path);
 }
 
 }  // namespace microagent::workspace

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "base/boot_id.h"
 #include "base/clock.h"
 #include "workspace/files.h"
 #include "workspace/json_fields.h"
@@ -31,7 +32,9 @@ Status remove_remains(const fs::path& directory) {
 // What becomes of a record whose supervisor died without a last word.
 Runtime buried(Runtime runtime) {
   runtime.state = State::failed;
-  runtime.detail = "the supervisor died";
+  const bool rebooted = !runtime.boot_id.empty() && runtime.boot_id != host_boot_id();
+  runtime.detail = rebooted ? "the host went down" : "the supervisor died";
+  runtime.reason = kReasonLost;
   runtime.observed_at = utc_timestamp();
   runtime.supervisor_pid = 0;
   runtime.pids.clear();
@@ -72,7 +75,7 @@ Result<Runtime> Store::load_settled_runtime(std::string_view name) const {
   if (!runtime || !is_alive(runtime->state)) return runtime;
   const Runtime settled = buried(std::move(*runtime));
   if (Status removed = remove_remains(directory(name)); !removed) return fail(removed.error());
-  if (Status told = append_event(name, {settled.state, settled.detail, settled.observed_at}); !told) {
+  if (Status told = append_event(name, {settled.state, settled.detail, settled.observed_at, settled.reason}); !told) {
     return fail(told.error());
   }
   if (Status saved = save_runtime(name, settled); !saved) return fail(saved.error());
@@ -84,12 +87,12 @@ Status Store::save_runtime(std::string_view name, const Runtime& runtime) const 
 }
 
 Status Store::append_event(std::string_view name, const Event& event) const {
-  return append_line(directory(name) / "events.jsonl", dump(to_json(event)));
+  return append_line(directory(name) / kEventsFile, dump(to_json(event)));
 }
 
 Result<std::vector<Event>> Store::load_events(std::string_view name) const {
   if (!exists(name)) return fail(ErrorKind::not_found, fmt::format("there is no workspace \"{}\"", name));
-  const fs::path path = directory(name) / "events.jsonl";
+  const fs::path path = directory(name) / kEventsFile;
   const auto text = read_file(path, kMaxEvents);
   if (!text && text.error().kind == ErrorKind::not_found) return std::vector<Event>{};
   if (!text) return fail(text.error());

@@ -3,6 +3,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
+#include "base/boot_id.h"
 #include "workspace/forward.h"
 #include "workspace/state.h"
 #include "workspace/test_directory.h"
@@ -62,6 +63,24 @@ TEST_F(RuntimeTest, ADeadSupervisorIsNoticedOnce) {
     EXPECT_EQ(store_.load_settled_runtime("web")->state, State::failed);
     EXPECT_EQ(store_.load_events("web")->size(), before + 1);
   }
+}
+
+TEST_F(RuntimeTest, TheHostSEndIsNoticed) {
+  Runtime runtime = record(State::running);
+  runtime.boot_id = "another life of the host";
+  ASSERT_TRUE(store_.save_runtime("web", runtime));
+  leave_socket();
+  const auto settled = store_.load_settled_runtime("web");
+  ASSERT_TRUE(settled) << settled.error().message;
+  EXPECT_EQ(settled->detail, "the host went down");
+  EXPECT_EQ(settled->reason, kReasonLost);
+  EXPECT_EQ(store_.load_events("web")->back().reason, kReasonLost);
+  EXPECT_FALSE(fs::exists(store_.directory("web") / "control.sock"));
+
+  runtime.boot_id = host_boot_id();
+  ASSERT_NE(runtime.boot_id, "");
+  ASSERT_TRUE(store_.save_runtime("web", runtime));
+  EXPECT_EQ(store_.load_settled_runtime("web")->detail, "the supervisor died");
 }
 
 TEST_F(RuntimeTest, ALivingSupervisorIsLeftAlone) {

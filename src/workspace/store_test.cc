@@ -208,5 +208,36 @@ TEST(StateRoot, IsRefusedWhereItIsNoDirectory) {
   EXPECT_FALSE(Store::open(directory.path() / "file" / "below"));
 }
 
+TEST_F(StoreTest, FindsAndRemovesWhatAKilledCommandLeft) {
+  ASSERT_TRUE(store_.create(named("web")));
+  const fs::path workspaces = store_.root() / "workspaces";
+  for (const char* name : {".half.new", ".gone.old", ".web.old", ".other", ".UPPER.new", ".new"}) {
+    fs::create_directories(workspaces / name / "inside");
+  }
+  EXPECT_THAT(*store_.leftovers(),
+              ElementsAre(workspaces / ".gone.old", workspaces / ".half.new", workspaces / ".web.old"));
+  {
+    const auto at_work = store_.try_lock("half");
+    ASSERT_TRUE(at_work);
+    const Status refused = store_.remove_leftover(workspaces / ".half.new");
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().kind, ErrorKind::conflict);
+  }
+  for (const fs::path& path : *store_.leftovers()) EXPECT_TRUE(store_.remove_leftover(path)) << path;
+  EXPECT_THAT(*store_.leftovers(), IsEmpty());
+  EXPECT_FALSE(store_.remove_leftover(workspaces / ".other"));
+  EXPECT_FALSE(store_.remove_leftover(workspaces / "web"));
+  EXPECT_TRUE(store_.exists("web"));
+}
+
+TEST_F(StoreTest, IsSupervisedByOneOnly) {
+  EXPECT_FALSE(*store_.supervised("web"));
+  const auto lock = store_.lock_supervision("web");
+  ASSERT_TRUE(lock);
+  EXPECT_TRUE(*store_.supervised("web"));
+  EXPECT_EQ(store_.lock_supervision("web").error().kind, ErrorKind::conflict);
+  EXPECT_FALSE(store_.lock_supervision("../web"));
+}
+
 }  // namespace
 }  // namespace microagent::workspace
