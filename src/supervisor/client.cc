@@ -11,7 +11,9 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <csignal>
 #include <optional>
+#include <span>
 #include <thread>
 
 #include "supervisor/control_protocol.h"
@@ -27,22 +29,31 @@ namespace {
 constexpr std::chrono::seconds kMargin{60};
 constexpr std::chrono::milliseconds kBetweenStates{50};
 constexpr std::chrono::seconds kLongestAsk{3600};
-constexpr int kReportPlace = 3, kVariablesPlace = 4;
-constexpr int kOutOfTheWay = 64;  // of those places
+constexpr int kFirstPlace = 3, kOutOfTheWay = 64;
+constexpr std::size_t kMostPassed = 3;
 // What the mediator may take to let an order take effect.
 constexpr std::chrono::seconds kMediatorPatience{30};
 constexpr std::chrono::seconds kPortsPatience{30};  // who holds a port is looked up in /proc
 
-// Becomes the supervisor, which nothing ties to us: a session of its own, no terminal, and a parent that is init, since
-// the process between us ends at once. Only system calls: the words were made before the fork.
-[[noreturn]] void become_supervisor(char* const* command, char* const* environment, int report, int variables) {
+// Becomes the supervisor, which nothing ties to us but a leash: a session of its own, no terminal, and a parent that is
+// init, since the process between us ends at once. Only system calls: the words were made before the fork.
+[[noreturn]] void become_supervisor(char* const* command, char* const* environment, std::span<const int> passed) {
   ::setsid();
   if (::fork() != 0) ::_exit(0);
   const int null = ::open("/dev/null", O_RDWR);
   for (const int place : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) ::dup2(null, place);
-  const bool placed = ::dup2(report, kReportPlace) >= 0 && (variables < 0 || ::dup2(variables, kVariablesPlace) >= 0);
-  if (placed && ::chdir("/") == 0) {
-    ::syscall(SYS_close_range, variables < 0 ? kReportPlace + 1 : kVariablesPlace + 1, ~0U, CLOSE_RANGE_CLOEXEC);
+  // First out of the way of the places that they are to have.
+  std::array<int, kMostPassed> moved{};
+  bool placed = ::chdir("/") == 0;
+  for (std::size_t i = 0; i < passed.size(); ++i) moved[i] = ::fcntl(passed[i], F_DUPFD_CLOEXEC, kOutOfTheWay);
+  for (std::size_t i = 0; i < passed.size(); ++i) {
+    placed = placed && ::dup2(moved[i], kFirstPlace + static_cast<int>(i)) >= 0;
+  }
+  if (placed) {
+    sigset_t none;
+    sigemptyset(&none);
+    ::sigprocmask(SIG_SETMASK, &none, nullptr);
+    ::syscall(SYS_close_range, kFirstPlace + static_cast<unsigned>(passed.size()), ~0U, CLOSE_RANGE_CLOEXEC);
     ::execve(command[0], command, environment);
   }
   ::_exit(127);
@@ -56,41 +67,39 @@ std::vector<char*> pointers_to(std::vector<std::string>& words) {
   return pointers;
 }
 
-Result<Fd> moved_out_of_the_way(const Fd& fd) {
-  Fd moved(::fcntl(fd.get(), F_DUPFD_CLOEXEC, kOutOfTheWay));
-  if (!moved) return fail_errno(errno, "cannot arrange descriptors");
-  return moved;
-}
-
-Status spawn_supervisor(std::vector<std::string> words, const Fd& report, const SwapVariables& variables) {
-  const auto reporting = moved_out_of_the_way(report);
-  if (!reporting) return fail(reporting.error());
-  Fd pipe;
-  if (!variables.empty()) {
-    const auto made = variables.to_pipe();
-    if (!made) return fail(made.error());
-    auto moved = moved_out_of_the_way(*made);
-    if (!moved) return fail(moved.error());
-    pipe = std::move(*moved);
-    words.insert(words.end(), {"--variables-fd", fmt::format("{}", kVariablesPlace)});
-  }
-  std::vector<std::string> entries = variables.other_environment();
+// The first of the descriptors becomes the supervisor's kFirstPlace, and so on.
+Status spawn_supervisor(std::vector<std::string> words, std::vector<std::string> entries, std::span<const int> passed) {
   const auto command = pointers_to(words), environment = pointers_to(entries);
   const pid_t between = ::fork();
   if (between < 0) return fail_errno(errno, "cannot start the supervisor");
-  if (between == 0) become_supervisor(command.data(), environment.data(), reporting->get(), pipe.get());
+  if (between == 0) become_supervisor(command.data(), environment.data(), passed);
   while (::waitpid(between, nullptr, 0) < 0 && errno == EINTR) {
   }
   return {};
 }
 
+struct Pipe {
+  Fd reading, writing;
+};
+
+Result<Pipe> make_pipe() {
+  std::array<int, 2> ends{};
+  if (::pipe2(ends.data(), O_CLOEXEC) != 0) return fail_errno(errno, "cannot make a pipe");
+  return Pipe{Fd(ends[0]), Fd(ends[1])};
+}
+
 // Waits for the last word of a starting supervisor.
-Status follow(LineReader& reports, const std::function<void(std::string_view)>& progress) {
+Status follow(LineReader& reports, const std::function<void(std::string_view)>& progress, Leash* leash) {
   std::optional<Error> failure;
   std::string line;
   for (;;) {
     switch (reports.next(line)) {
       case LineReader::Outcome::line: break;
+      case LineReader::Outcome::interrupted:
+        // The supervisor gives up, and says so when nothing is left.
+        leash->held.reset();
+        reports.heed(-1);
+        continue;
       case LineReader::Outcome::timed_out:
         return fail(ErrorKind::transient, "the supervisor does not say how the start goes on", "see supervisor.log");
       case LineReader::Outcome::end:
@@ -121,9 +130,8 @@ struct Answer {
   Fd passed;
 };
 
-// Sends one request and waits for its answer.
-Result<Answer> ask(const workspace::Store& store, const std::string& name, const ControlRequest& request,
-                   std::chrono::seconds patience) {
+// Sends one request; the answer comes over the socket that is returned.
+Result<Fd> send_request(const workspace::Store& store, const std::string& name, const ControlRequest& request) {
   if (!store.exists(name)) return fail(ErrorKind::not_found, fmt::format("there is no workspace {}", name));
   auto directory = open_directory(store.directory(name));
   if (!directory) return fail(directory.error());
@@ -133,6 +141,14 @@ Result<Answer> ask(const workspace::Store& store, const std::string& name, const
   if (::send(socket->get(), line.data(), line.size(), MSG_NOSIGNAL) != static_cast<ssize_t>(line.size())) {
     return not_reachable(store, name);
   }
+  return std::move(*socket);
+}
+
+// Sends one request and waits for its answer.
+Result<Answer> ask(const workspace::Store& store, const std::string& name, const ControlRequest& request,
+                   std::chrono::seconds patience) {
+  auto socket = send_request(store, name, request);
+  if (!socket) return fail(socket.error());
   LineReader replies(std::move(*socket), LineReader::Clock::now() + patience);
   std::string reply;
   switch (replies.next(reply)) {
@@ -140,6 +156,7 @@ Result<Answer> ask(const workspace::Store& store, const std::string& name, const
     case LineReader::Outcome::end:
       return fail(ErrorKind::permanent, fmt::format("the supervisor of {} ended without an answer", name),
                   "see supervisor.log in the workspace's directory");
+    case LineReader::Outcome::interrupted:
     case LineReader::Outcome::timed_out:
       return fail(ErrorKind::transient, fmt::format("the supervisor of {} does not answer", name), "try again");
   }
@@ -158,26 +175,51 @@ Result<workspace::Runtime> end(const workspace::Store& store, const std::string&
 
 Result<workspace::Runtime> start(const workspace::Store& store, const std::string& name,
                                  std::chrono::seconds ready_timeout,
-                                 const std::function<void(std::string_view)>& progress,
-                                 const SwapVariables& variables) {
+                                 const std::function<void(std::string_view)>& progress, const SwapVariables& variables,
+                                 Leash* leash) {
   const auto directory = find_program_directory();
   if (!directory) return fail(directory.error());
   const auto program = find_program(*directory, "microagent-supervisor");
   if (!program) return fail(program.error());
-  std::array<int, 2> ends{};
-  if (::pipe2(ends.data(), O_CLOEXEC) != 0) return fail_errno(errno, "cannot make a pipe");
-  LineReader reports(Fd(ends[0]), LineReader::Clock::now() + ready_timeout + kMargin);
-  Fd theirs(ends[1]);
+  auto report = make_pipe();
+  if (!report) return fail(report.error());
+  auto tether = make_pipe();
+  if (!tether) return fail(tether.error());
   std::error_code error;
   const auto root = std::filesystem::absolute(store.root(), error);
   if (error) return fail_errno(error.value(), "cannot find the state directory");
-  const Status spawned =
-      spawn_supervisor({program->string(), "--state-dir", root.string(), "--workspace", name, "--report-fd",
-                        fmt::format("{}", kReportPlace), "--ready-timeout", fmt::format("{}", ready_timeout.count())},
-                       theirs, variables);
+  std::vector<std::string> words = {program->string(),
+                                    "--state-dir",
+                                    root.string(),
+                                    "--workspace",
+                                    name,
+                                    "--report-fd",
+                                    std::to_string(kFirstPlace),
+                                    "--ready-timeout",
+                                    std::to_string(ready_timeout.count())};
+  std::vector<int> passed = {report->writing.get()};
+  const auto pass = [&](const char* flag, int fd) {
+    words.insert(words.end(), {flag, std::to_string(kFirstPlace + passed.size())});
+    passed.push_back(fd);
+  };
+  Fd secrets;
+  if (!variables.empty()) {
+    auto pipe = variables.to_pipe();
+    if (!pipe) return fail(pipe.error());
+    secrets = std::move(*pipe);
+    pass("--variables-fd", secrets.get());
+  }
+  if (leash != nullptr) {
+    pass("--leash-fd", tether->reading.get());
+    if (leash->discard) words.emplace_back("--discard");
+    leash->held = std::move(tether->writing);
+  }
+  const Status spawned = spawn_supervisor(std::move(words), variables.other_environment(), passed);
   if (!spawned) return fail(spawned.error());
-  theirs.reset();
-  if (Status started = follow(reports, progress); !started) return fail(started.error());
+  report->writing.reset();
+  LineReader reports(std::move(report->reading), LineReader::Clock::now() + ready_timeout + kMargin);
+  if (leash != nullptr) reports.heed(leash->interrupt);
+  if (Status started = follow(reports, progress, leash); !started) return fail(started.error());
   return store.load_runtime(name);
 }
 
@@ -204,6 +246,27 @@ Result<workspace::Runtime> wait(const workspace::Store& store, const std::string
     (void)ask(store, name, {.command = ControlRequest::Command::wait}, std::min(left, kLongestAsk));
     std::this_thread::sleep_for(kBetweenStates);
   }
+}
+
+Result<Fd> watch_end(const workspace::Store& store, const std::string& name) {
+  return send_request(store, name, {.command = ControlRequest::Command::end});
+}
+
+Result<nlohmann::json> usage(const workspace::Store& store, const std::string& name) {
+  constexpr std::chrono::seconds kPatience{5};
+  auto answer = ask(store, name, {.command = ControlRequest::Command::usage}, kPatience);
+  if (!answer) return fail(answer.error());
+  return std::move(answer->result);
+}
+
+Status tell_health(const workspace::Store& store, const std::string& name, bool healthy, const std::string& finding) {
+  constexpr std::chrono::seconds kPatience{5};
+  ControlRequest request{.command = ControlRequest::Command::health};
+  request.healthy = healthy;
+  request.finding = finding;
+  const auto answer = ask(store, name, request, kPatience);
+  if (!answer) return fail(answer.error());
+  return {};
 }
 
 Result<Fd> open_exec(const workspace::Store& store, const std::string& name) {

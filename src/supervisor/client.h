@@ -7,6 +7,9 @@
 //   {"command":"stop","timeoutSeconds":10}   clean shutdown, then a kill; replies when the workspace has ended
 //   {"command":"kill"}                       replies when the workspace has ended
 //   {"command":"wait"}                       replies when the workspace has ended, or its entrypoint has
+//   {"command":"end"}                        replies when the workspace has ended
+//   {"command":"usage"}                      replies with what the workspace's processes have used
+//   {"command":"health","healthy":true,"finding":"..."}   goes into the record
 //   {"command":"policy"}                     the manifest's egress policy takes effect
 //   {"command":"ports"}                      the manifest's published ports are those that are published
 //   {"command":"ask","question":{...}}       a question for the mediator; replies with its answer as "result"
@@ -27,6 +30,14 @@
 
 namespace microagent::supervisor {
 
+// Ties a workspace's life to the command that starts it, however that ends: `held` is our end of a pipe, and when it is
+// closed the workspace is killed.
+struct Leash {
+  bool discard = false;  // and removed, with all that is kept of it; a quarantined one is not
+  int interrupt = -1;    // once this can be read, a start that is under way is given up
+  Fd held{};             // set by start()
+};
+
 // Starts microagent-supervisor (beside the calling program) for a workspace, detached from the terminal, and waits
 // until the guest is ready or the start has failed; then no process is left and the error says why. `progress` gets one
 // short line per phase. Kind conflict when the workspace is already starting or running. The supervisor has our
@@ -34,7 +45,7 @@ namespace microagent::supervisor {
 Result<workspace::Runtime> start(const workspace::Store& store, const std::string& name,
                                  std::chrono::seconds ready_timeout,
                                  const std::function<void(std::string_view)>& progress,
-                                 const SwapVariables& variables = {});
+                                 const SwapVariables& variables = {}, Leash* leash = nullptr);
 
 // `stop` and `kill` return the final record. Kind conflict when nothing runs.
 Result<workspace::Runtime> stop(const workspace::Store& store, const std::string& name, std::chrono::seconds timeout);
@@ -43,6 +54,16 @@ Result<workspace::Runtime> kill(const workspace::Store& store, const std::string
 // Waits until the workspace has ended, or its entrypoint has, and returns the record; at once for one that does not
 // run. Kind transient after `limit`.
 Result<workspace::Runtime> wait(const workspace::Store& store, const std::string& name, std::chrono::seconds limit);
+
+// A descriptor that can be read once the workspace has ended, or its supervisor has died. Kind conflict when nothing
+// runs, transient while it is only about to listen, or to end.
+Result<Fd> watch_end(const workspace::Store& store, const std::string& name);
+
+// {"uptimeSeconds","processes":{NAME:{"pid","cpuSeconds","memoryBytes"}}}. Kind conflict when nothing runs.
+Result<nlohmann::json> usage(const workspace::Store& store, const std::string& name);
+
+// Lets the record say how healthy the guest is, and why not.
+Status tell_health(const workspace::Store& store, const std::string& name, bool healthy, const std::string& finding);
 
 // Lets the egress policy that the manifest holds now take effect: {"version","killed"}. Kind conflict when nothing
 // runs.

@@ -19,9 +19,12 @@ std::string_view to_string(Command command) {
     case Command::kill: return "kill";
     case Command::exec: return "exec";
     case Command::wait: return "wait";
+    case Command::end: return "end";
     case Command::policy: return "policy";
     case Command::ports: return "ports";
     case Command::ask: return "ask";
+    case Command::usage: return "usage";
+    case Command::health: return "health";
     case Command::quarantine: return "quarantine";
   }
   return "";
@@ -31,8 +34,9 @@ tl::unexpected<Error> bad(std::string_view why) {
   return fail(ErrorKind::usage, fmt::format("control request: {}", why));
 }
 
-constexpr std::array kCommands{Command::stop,   Command::kill,  Command::exec, Command::wait,
-                               Command::policy, Command::ports, Command::ask,  Command::quarantine};
+constexpr std::array kCommands{Command::stop,  Command::kill,   Command::exec,      Command::wait,
+                               Command::end,   Command::policy, Command::ports,     Command::ask,
+                               Command::usage, Command::health, Command::quarantine};
 
 // What may be asked of the mediator through us: nothing that changes anything.
 bool is_question(const Json& question) {
@@ -48,6 +52,10 @@ std::string encode_control_request(const ControlRequest& request) {
   Json json = Json::object();
   json["command"] = to_string(request.command);
   if (request.command == Command::stop) json["timeoutSeconds"] = request.timeout.count();
+  if (request.command == Command::health) {
+    json["healthy"] = request.healthy;
+    json["finding"] = std::string_view(request.finding).substr(0, kMaxFinding);
+  }
   if (request.command == Command::ask) json["question"] = Json::parse(request.question, nullptr, false);
   return to_line(json);
 }
@@ -62,10 +70,18 @@ Result<ControlRequest> parse_control_request(std::string_view line) {
     request.command = command;
     known = true;
   }
-  if (!known) return bad("the command must be stop, kill, exec, wait, policy, ports, ask or quarantine");
+  if (!known) {
+    return bad("the command must be stop, kill, exec, wait, end, policy, ports, ask, usage, health or quarantine");
+  }
   const Json question = json.value("question", Json());
   if ((request.command == Command::ask) != is_question(question)) return bad("ask, and nothing else, needs a question");
   if (request.command == Command::ask) request.question = question.dump(-1, ' ', true, Json::error_handler_t::replace);
+  if (request.command == Command::health) {
+    const Json healthy = json.value("healthy", Json()), finding = json.value("finding", Json());
+    if (!healthy.is_boolean() || !finding.is_string()) return bad("health needs healthy and finding");
+    request.healthy = healthy.get<bool>();
+    request.finding = finding.get<std::string>();
+  }
   const auto timeout = json.find("timeoutSeconds");
   if (timeout == json.end()) return request;
   if (request.command != Command::stop) return bad("only stop takes timeoutSeconds");

@@ -13,14 +13,17 @@ namespace microagent::supervisor {
 
 inline constexpr const char* kControlSocket = "control.sock";
 inline constexpr std::size_t kMaxControlLine = 4096;
+inline constexpr std::size_t kMaxFinding = 256;
 inline constexpr std::chrono::seconds kDefaultStopTimeout{10};
 inline constexpr std::chrono::seconds kMaxStopTimeout{3600};
 
 struct ControlRequest {
-  enum class Command { stop, kill, exec, wait, policy, ports, ask, quarantine };
+  enum class Command { stop, kill, exec, wait, end, policy, ports, ask, usage, health, quarantine };
   Command command{};
   std::chrono::seconds timeout = kDefaultStopTimeout;  // stop only
-  std::string question{};                              // ask only: a JSON object with "ask": "explain" or "status"
+  bool healthy = false;                                // health only, as what is found
+  std::string finding{};
+  std::string question{};  // ask only: a JSON object with "ask": "explain" or "status"
 };
 
 // With the newline at its end.

@@ -14,8 +14,8 @@ TEST(ControlRequest, GoesRoundTrip) {
   ASSERT_TRUE(stop);
   EXPECT_EQ(stop->command, Command::stop);
   EXPECT_EQ(stop->timeout, std::chrono::seconds(7));
-  for (const Command command :
-       {Command::kill, Command::exec, Command::wait, Command::policy, Command::ports, Command::quarantine}) {
+  for (const Command command : {Command::kill, Command::exec, Command::wait, Command::end, Command::policy,
+                                Command::ports, Command::usage, Command::quarantine}) {
     const auto request = parse_control_request(encode_control_request({command, {}}));
     ASSERT_TRUE(request);
     EXPECT_EQ(request->command, command);
@@ -31,6 +31,16 @@ TEST(ControlRequest, CarriesQuestionsThatChangeNothing) {
   EXPECT_EQ(request->question, ask.question);
 }
 
+TEST(ControlRequest, CarriesWhatIsFoundAboutHealth) {
+  ControlRequest health{.command = Command::health};
+  health.healthy = true;
+  health.finding = std::string(2 * kMaxFinding, 'x');
+  const auto request = parse_control_request(encode_control_request(health));
+  ASSERT_TRUE(request);
+  EXPECT_TRUE(request->healthy);
+  EXPECT_EQ(request->finding, std::string(kMaxFinding, 'x'));
+}
+
 TEST(ControlRequest, HasADefaultTimeout) {
   EXPECT_EQ(parse_control_request(R"({"command":"stop"})")->timeout, kDefaultStopTimeout);
 }
@@ -42,7 +52,9 @@ TEST(ControlRequest, RefusesWhatIsNone) {
         R"({"command":"stop","timeoutSeconds":3601})", R"({"command":"ask"})",
         R"({"command":"ask","question":"status"})", R"({"command":"ask","question":{"ask":"quarantine"}})",
         R"({"command":"ask","question":{"ask":"policy"}})", R"({"command":"kill","question":{"ask":"status"}})",
-        R"({"command":"stop","timeoutSeconds":"9"})", R"({"command":"kill","timeoutSeconds":1})"}) {
+        R"({"command":"health"})", R"({"command":"health","healthy":1,"finding":""})",
+        R"({"command":"health","healthy":true})", R"({"command":"stop","timeoutSeconds":"9"})",
+        R"({"command":"kill","timeoutSeconds":1})"}) {
     const auto request = parse_control_request(bad);
     ASSERT_FALSE(request) << bad;
     EXPECT_EQ(request.error().kind, ErrorKind::usage) << bad;

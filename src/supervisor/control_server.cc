@@ -105,10 +105,10 @@ asio::awaitable<void> ControlServer::serve(Descriptor connection) {
 }
 
 // False when nobody is there any more to hear of it.
-asio::awaitable<bool> ControlServer::wait_for_end(Descriptor& connection) {
+asio::awaitable<bool> ControlServer::wait_while_there(Descriptor& connection, asio::awaitable<void> event) {
   using namespace asio::experimental::awaitable_operators;
   // A client has said all it had to say: whatever becomes readable is its end.
-  const auto first = co_await (handler_.wait() || wait_readable(connection, kNever));
+  const auto first = co_await (std::move(event) || wait_readable(connection, kNever));
   co_return first.index() == 0;
 }
 
@@ -119,7 +119,9 @@ asio::awaitable<void> ControlServer::answer(Descriptor& connection, std::string 
   if (!request) {
     result = fail(request.error());
   } else if (request->command == Command::wait) {
-    if (!co_await wait_for_end(connection)) co_return;
+    if (!co_await wait_while_there(connection, handler_.wait())) co_return;
+  } else if (request->command == Command::end) {
+    if (!co_await wait_while_there(connection, handler_.wait_for_end())) co_return;
   } else if (request->command == Command::exec) {
     const auto stream = co_await handler_.open_exec();
     if (stream) co_return send_with_descriptor(connection.native_handle(), encode_control_reply({}), stream->get());
@@ -139,8 +141,13 @@ asio::awaitable<Result<Json>> ControlServer::carry_out(const ControlRequest& req
     case Command::policy: co_return co_await handler_.apply_policy();
     case Command::ports: co_return co_await handler_.apply_ports();
     case Command::ask: co_return co_await handler_.ask_mediator(Json::parse(request.question, nullptr, false));
+    case Command::usage: co_return co_await handler_.usage();
+    case Command::health: {
+      co_return without_result(co_await handler_.note_health(request.healthy, request.finding));
+    }
     case Command::quarantine: co_return co_await handler_.quarantine();
     case Command::exec:
+    case Command::end:
     case Command::wait: break;
   }
   co_return Json();

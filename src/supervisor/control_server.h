@@ -19,6 +19,8 @@ class ControlHandler {
   virtual asio::awaitable<Status> kill() = 0;
   // Returns when the workspace has ended, or its entrypoint has.
   virtual asio::awaitable<void> wait() = 0;
+  // Returns when the workspace has ended.
+  virtual asio::awaitable<void> wait_for_end() = 0;
   // A stream to the guest's exec service.
   virtual asio::awaitable<Result<Fd>> open_exec() = 0;
   // The egress policy of the manifest, as it is on disk now, takes effect.
@@ -27,6 +29,10 @@ class ControlHandler {
   virtual asio::awaitable<Result<nlohmann::json>> apply_ports() = 0;
   // A question for the mediator (flow/control.h).
   virtual asio::awaitable<Result<nlohmann::json>> ask_mediator(nlohmann::json question) = 0;
+  // What the workspace's processes have used so far.
+  virtual asio::awaitable<Result<nlohmann::json>> usage() = 0;
+  // What has been found about the guest's health.
+  virtual asio::awaitable<Status> note_health(bool healthy, std::string finding) = 0;
   // Severs the guest from everything and freezes it.
   virtual asio::awaitable<Result<nlohmann::json>> quarantine() = 0;
 };
@@ -51,7 +57,7 @@ class ControlServer {
   asio::awaitable<void> serve(Descriptor connection);
   asio::awaitable<void> answer(Descriptor& connection, std::string line);
   asio::awaitable<Result<nlohmann::json>> carry_out(const ControlRequest& request);
-  asio::awaitable<bool> wait_for_end(Descriptor& connection);
+  asio::awaitable<bool> wait_while_there(Descriptor& connection, asio::awaitable<void> event);
 
   int directory_;
   Descriptor listener_;

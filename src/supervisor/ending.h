@@ -15,6 +15,7 @@ namespace microagent::supervisor {
 struct Ending {
   workspace::State state = workspace::State::failed;
   std::string detail;
+  std::string reason = workspace::kReasonFailure;
 };
 
 // What the end of QEMU means: the guest's own wish, its crash, or QEMU's.

@@ -4,12 +4,18 @@
 
 namespace microagent::supervisor {
 
-Status Journal::enter(workspace::State state, std::string detail) {
+Status Journal::enter(workspace::State state, std::string detail, std::string reason) {
   record_.state = state;
   record_.detail = std::move(detail);
+  record_.reason = std::move(reason);
   record_.observed_at = utc_timestamp();
   if (Status saved = save(); !saved) return saved;
-  return store_.append_event(name_, {state, record_.detail, record_.observed_at});
+  return store_.append_event(name_, {state, record_.detail, record_.observed_at, record_.reason});
+}
+
+Status Journal::note(std::string detail, std::string reason) {
+  if (Status saved = save(); !saved) return saved;
+  return store_.append_event(name_, {record_.state, std::move(detail), utc_timestamp(), std::move(reason)});
 }
 
 Status Journal::save() const { return store_.save_runtime(name_, record_); }

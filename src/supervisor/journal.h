@@ -16,7 +16,9 @@ class Journal {
   const workspace::Runtime& record() const { return record_; }
 
   // Enters a state and writes both files.
-  Status enter(workspace::State state, std::string detail);
+  Status enter(workspace::State state, std::string detail, std::string reason = {});
+  // Tells of something that changes no state.
+  Status note(std::string detail, std::string reason);
   // Writes what has changed in the record.
   Status save() const;
 

@@ -161,6 +161,104 @@ TEST_F(Lifecycle, StartsAndStopsCleanly) {
   EXPECT_TRUE(again) << again.error().message;
 }
 
+TEST_F(Lifecycle, EndsWithTheLeash) {
+  Leash leash;
+  ASSERT_TRUE(store_->create(manifest_));
+  const auto running = start(*store_, kName, ready_timeout_, {}, {}, &leash);
+  ASSERT_TRUE(running) << running.error().message;
+  leash.held.reset();
+  EXPECT_EQ(await_other_than(State::stopped).state, State::stopped);
+  expect_nothing_left(*running);
+  EXPECT_EQ(record().detail, "killed on request");
+}
+
+TEST_F(Lifecycle, IsRemovedWithTheLeash) {
+  Leash leash{.discard = true};
+  ASSERT_TRUE(store_->create(manifest_));
+  const auto running = start(*store_, kName, ready_timeout_, {}, {}, &leash);
+  ASSERT_TRUE(running) << running.error().message;
+  leash.held.reset();
+  for (int i = 0; i < 500 && store_->exists(kName); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  EXPECT_FALSE(store_->exists(kName));
+  await_free_lock();
+  for (const auto& [name, pid] : running->pids) EXPECT_FALSE(alive(pid)) << name;
+}
+
+TEST_F(Lifecycle, AStartOnALeashCanBeGivenUp) {
+  int ends[2];
+  ASSERT_EQ(::pipe2(ends, O_CLOEXEC), 0);
+  const Fd reading(ends[0]), writing(ends[1]);
+  Leash leash{.interrupt = reading.get()};
+  ASSERT_TRUE(store_->create(manifest_));
+  std::ofstream(directory() / "script") << "silent";  // it would never be ready
+  const auto given_up = start(
+      *store_, kName, seconds(60),
+      [&](std::string_view line) {
+        if (line.starts_with("booting")) EXPECT_EQ(::write(writing.get(), "x", 1), 1);
+      },
+      {}, &leash);
+  ASSERT_FALSE(given_up);
+  EXPECT_EQ(given_up.error().message, "the workspace was stopped while it started");
+  EXPECT_EQ(record().state, State::stopped);
+  await_free_lock();
+  EXPECT_THAT(remains(), testing::IsEmpty());
+}
+
+TEST_F(Lifecycle, EndsWhenItsTimeIsOver) {
+  manifest_.upkeep.ttl = 1;
+  const auto running = begin();
+  ASSERT_TRUE(running) << running.error().message;
+  await_other_than(State::running);
+  const auto ended = await_other_than(State::stopping);
+  EXPECT_EQ(ended.state, State::stopped);
+  EXPECT_EQ(ended.reason, workspace::kReasonExpired);
+  EXPECT_EQ(ended.detail, "its time to live is over: the guest shut down cleanly");
+  expect_nothing_left(*running);
+}
+
+TEST_F(Lifecycle, RemembersWhatIsFoundAboutItsHealth) {
+  ASSERT_TRUE(begin());
+  for (const bool healthy : {true, true, false, false}) {
+    const Status told = tell_health(*store_, kName, healthy, healthy ? "" : "no answer");
+    ASSERT_TRUE(told) << told.error().message;
+    EXPECT_EQ(record().readiness.at("healthReady").ready, healthy);
+  }
+  EXPECT_EQ(record().readiness.at("healthReady").error, "no answer");
+  std::vector<std::string> told;
+  for (const auto& event : *store_->load_events(kName)) {
+    if (event.reason == workspace::kReasonHealth) told.push_back(event.detail);
+  }
+  EXPECT_THAT(told, testing::ElementsAre("healthy", "unhealthy: no answer"));
+}
+
+TEST_F(Lifecycle, TellsWhatItsProcessesUse) {
+  const auto running = begin();
+  ASSERT_TRUE(running);
+  const auto used = usage(*store_, kName);
+  ASSERT_TRUE(used) << used.error().message;
+  EXPECT_GE(used->value("uptimeSeconds", -1.0), 0.0);
+  const auto& processes = (*used)["processes"];
+  EXPECT_EQ(processes.size(), 4U);
+  for (const auto& [name, pid] : running->pids) {
+    EXPECT_EQ(processes[name]["pid"], pid);
+    EXPECT_GT(processes[name]["memoryBytes"], 0) << name;
+  }
+  ASSERT_TRUE(kill(*store_, kName));
+  EXPECT_EQ(usage(*store_, kName).error().kind, ErrorKind::conflict);
+}
+
+TEST_F(Lifecycle, ItsEndCanBeWatched) {
+  ASSERT_TRUE(begin());
+  const auto end = watch_end(*store_, kName);
+  ASSERT_TRUE(end) << end.error().message;
+  pollfd polled{end->get(), POLLIN, 0};
+  EXPECT_EQ(::poll(&polled, 1, 100), 0);
+  ::kill(record().supervisor_pid, SIGKILL);
+  EXPECT_EQ(::poll(&polled, 1, 10'000), 1);
+  await_free_lock();
+  EXPECT_FALSE(watch_end(*store_, kName));
+}
+
 TEST_F(Lifecycle, KillsAGuestThatDoesNotShutDown) {
   const auto running = begin("deaf");
   ASSERT_TRUE(running) << running.error().message;

@@ -17,7 +17,7 @@ LineReader::Outcome LineReader::next(std::string& line) {
       buffer_.erase(0, end + 1);
       return Outcome::line;
     }
-    if (!readable()) return Outcome::timed_out;
+    if (const Outcome waited = wait(); waited != Outcome::line) return waited;
     Chunk chunk;
     const ssize_t count = receive(chunk);
     if (count < 0 && errno == EINTR) continue;
@@ -26,13 +26,17 @@ LineReader::Outcome LineReader::next(std::string& line) {
   }
 }
 
-bool LineReader::readable() const {
+// `line` means that there is something to read.
+LineReader::Outcome LineReader::wait() const {
   constexpr std::int64_t kLongest = 1'000'000'000;
   for (;;) {
     const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline_ - Clock::now()).count();
-    pollfd wanted{fd_.get(), POLLIN, 0};
-    const int ready = ::poll(&wanted, 1, static_cast<int>(std::clamp<std::int64_t>(left, 0, kLongest)));
-    if (ready >= 0 || errno != EINTR) return ready == 1;
+    std::array<pollfd, 2> wanted{{{fd_.get(), POLLIN, 0}, {interrupt_, POLLIN, 0}}};
+    const int ready =
+        ::poll(wanted.data(), wanted.size(), static_cast<int>(std::clamp<std::int64_t>(left, 0, kLongest)));
+    if (ready < 0 && errno == EINTR) continue;
+    if (ready <= 0) return Outcome::timed_out;
+    return wanted[1].revents != 0 ? Outcome::interrupted : Outcome::line;
   }
 }
 

@@ -22,6 +22,8 @@ struct Arguments {
   std::string state_dir, workspace;
   int report_fd = -1, variables_fd = -1;
   int ready_timeout = 60;
+  int leash_fd = -1;
+  bool discard = false;
 };
 
 // Takes the workspace: from here until its end nobody else may start, change or delete it.
@@ -47,7 +49,9 @@ Result<Charge> take_charge(const workspace::Store& store, const Arguments& argum
                 std::move(*lock),
                 std::move(*log),
                 std::chrono::seconds(arguments.ready_timeout),
-                std::move(variables)};
+                std::move(variables),
+                Fd(arguments.leash_fd),
+                arguments.discard};
 }
 
 Status supervise(const Arguments& arguments, Fd variables, Reporter& reporter) {
@@ -76,6 +80,8 @@ int main(int argc, char** argv) {
   app.add_option("--report-fd", arguments.report_fd, "pipe to the command that waits for the start")->required();
   app.add_option("--variables-fd", arguments.variables_fd, "pipe with the variables that swaps name");
   app.add_option("--ready-timeout", arguments.ready_timeout, "seconds the guest may take to boot");
+  app.add_option("--leash-fd", arguments.leash_fd, "pipe of the command that wants the end of this with its own");
+  app.add_flag("--discard", arguments.discard, "remove the workspace when that command is gone");
   CLI11_PARSE(app, argc, argv);
   ::umask(077);
   std::signal(SIGPIPE, SIG_IGN);

@@ -27,6 +27,7 @@ Supervisor::Supervisor(asio::io_context& io, const workspace::Store& store, Repo
 
 Status Supervisor::run() {
   spawn(io_.get_executor(), heed_signals());
+  if (charge_.leash) spawn(io_.get_executor(), heed_leash());
   spawn(io_.get_executor(), live());
   io_.run();
   if (start_error_) return fail(*start_error_);
@@ -41,7 +42,8 @@ asio::awaitable<void> Supervisor::live() {
     ending = co_await attend();
   } else {
     start_error_ = started.error();
-    ending = {request_ ? State::stopped : State::failed, started.error().message};
+    ending = {request_ ? State::stopped : State::failed, started.error().message,
+              request_ ? workspace::kReasonRequest : workspace::kReasonFailure};
   }
   co_await wind_down();
   co_await conclude(ending);
@@ -59,9 +61,26 @@ asio::awaitable<void> Supervisor::heed_signals() {
   }
 }
 
+// The command that started us wants no workspace that outlives it, and it is gone: nobody is to be asked any more. One
+// that was quarantined meanwhile is kept for whoever did that.
+asio::awaitable<void> Supervisor::heed_leash() {
+  auto leash = watch(io_.get_executor(), std::move(charge_.leash));
+  if (!leash) {
+    log_error("cannot heed the leash: {}", leash.error().message);
+    co_return;
+  }
+  co_await wait_readable(*leash, kNever);
+  // The command may be gone because its connection to the guest is being severed.
+  co_await changes_.until([this] { return !quarantining_; }, kNever);
+  if (journal_.record().state == State::quarantined) co_return;
+  log_info("the command that started this is gone: ending");
+  leash_lost_ = true;
+  ask({.at_once = true});
+}
+
 // Asking for more haste is heard at any time, asking for less is not.
 void Supervisor::ask(Request request) {
-  if (!request_ || request.at_once) request_ = request;
+  if (!request_ || (request.at_once && !request_->at_once)) request_ = request;
   changes_.notify();
 }
 
@@ -83,6 +102,10 @@ asio::awaitable<Status> Supervisor::kill() {
 asio::awaitable<void> Supervisor::wait() {
   // What is told is in the record by then.
   co_await changes_.until([this] { return finished_ || journal_.record().exit_code.has_value(); }, kNever);
+}
+
+asio::awaitable<void> Supervisor::wait_for_end() {
+  co_await changes_.until([this] { return finished_; }, kNever);
 }
 
 Status Supervisor::check_running() const {
@@ -122,12 +145,21 @@ asio::awaitable<Ending> Supervisor::attend() {
   co_return co_await shut_down();
 }
 
+// How it ended on request; what happened beside that comes first.
 asio::awaitable<Ending> Supervisor::shut_down() {
-  if (journal_.record().state == State::quarantined) {
-    if (const Status entered = journal_.enter(State::stopping, ""); !entered) log_error("{}", entered.error().message);
-    co_return Ending{State::stopped, "killed while it was quarantined"};
+  const bool quarantined = journal_.record().state == State::quarantined;
+  const std::string reason = request_->expired ? workspace::kReasonExpired : workspace::kReasonRequest;
+  const std::string why = request_->expired ? "its time to live is over" : "";
+  if (const Status entered = journal_.enter(State::stopping, why, reason); !entered) {
+    log_error("{}", entered.error().message);
   }
-  if (const Status entered = journal_.enter(State::stopping, ""); !entered) log_error("{}", entered.error().message);
+  Ending ending = quarantined ? Ending{State::stopped, "killed while it was quarantined"} : co_await end_guest();
+  if (ending.state == State::stopped) ending.reason = reason;
+  if (request_->expired) ending.detail = fmt::format("{}: {}", why, ending.detail);
+  co_return ending;
+}
+
+asio::awaitable<Ending> Supervisor::end_guest() {
   if (request_->at_once) co_return Ending{State::stopped, "killed on request"};
   const auto timeout = request_->timeout;
   const bool asked = mediator_link_->ask_for_shutdown();

@@ -31,6 +31,8 @@ struct Charge {
   BoundedLog log;        // our standard error, and the workers'
   std::chrono::seconds ready_timeout;
   Fd variables;  // those of the environment that swaps name (credentials/variables.h); none where no swap does
+  Fd leash;      // where one is given, the workspace does not outlive its other end
+  bool discard = false;
 };
 
 // The life of one workspace: boot, attend to it, end it, leave nothing behind. One coroutine, live(), is the whole
@@ -48,14 +50,20 @@ class Supervisor final : public ControlHandler {
   asio::awaitable<Status> stop(std::chrono::seconds timeout) override;
   asio::awaitable<Status> kill() override;
   asio::awaitable<void> wait() override;
+  asio::awaitable<void> wait_for_end() override;
   asio::awaitable<Result<Fd>> open_exec() override;
   asio::awaitable<Result<nlohmann::json>> apply_policy() override;
   asio::awaitable<Result<nlohmann::json>> apply_ports() override;
   asio::awaitable<Result<nlohmann::json>> ask_mediator(nlohmann::json question) override;
+  asio::awaitable<Result<nlohmann::json>> usage() override;
+  asio::awaitable<Status> note_health(bool healthy, std::string detail) override;
   asio::awaitable<Result<nlohmann::json>> quarantine() override;
 
   asio::awaitable<void> live();
   asio::awaitable<void> heed_signals();
+  asio::awaitable<void> heed_leash();
+  asio::awaitable<void> expire();
+  asio::awaitable<Result<nlohmann::json>> freeze_and_sever();
 
   // From nothing to a guest that is ready (supervisor_boot.cc).
   asio::awaitable<Status> boot();
@@ -77,6 +85,7 @@ class Supervisor final : public ControlHandler {
   // While it runs, and its end (supervisor.cc, supervisor_end.cc).
   asio::awaitable<Ending> attend();
   asio::awaitable<Ending> shut_down();
+  asio::awaitable<Ending> end_guest();
   asio::awaitable<Ending> post_mortem();
   asio::awaitable<void> wind_down();
   asio::awaitable<void> conclude(const Ending& ending);
@@ -96,6 +105,7 @@ class Supervisor final : public ControlHandler {
   struct Request {
     bool at_once = false;
     std::chrono::seconds timeout{};
+    bool expired = false;  // nobody asked: its time is over
   };
   void ask(Request request);
 
@@ -107,7 +117,10 @@ class Supervisor final : public ControlHandler {
   Journal journal_;
   Changes changes_;
   std::optional<Request> request_;
+  std::chrono::steady_clock::time_point running_since_;
   bool finished_ = false;
+  bool leash_lost_ = false;
+  bool quarantining_ = false;
   std::optional<Error> start_error_;
   vm::TscMeter tsc_meter_;
   std::optional<Provisions> provisions_;

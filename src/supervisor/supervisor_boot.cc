@@ -7,6 +7,7 @@
 #include <boost/asio/experimental/awaitable_operators.hpp>
 #include <cerrno>
 
+#include "base/boot_id.h"
 #include "base/log.h"
 #include "image/initrd.h"
 #include "supervisor/plan.h"
@@ -55,6 +56,7 @@ asio::awaitable<Status> Supervisor::boot() {
 Status Supervisor::provide() {
   workspace::Runtime& record = journal_.record();
   record.supervisor_pid = ::getpid();
+  record.boot_id = host_boot_id();
   for (const char* name : {"guestReady", "execReady", "shellReady", "resultReady", "mediationReady", "trustReady"}) {
     record.readiness[name] = {};
   }
@@ -197,7 +199,9 @@ Status Supervisor::enter_running() {
   publisher_ = std::make_unique<Publisher>(io_.get_executor(), *netd_link_);
   if (Status published = publish(std::move(provisions_->ports)); !published) return published;
   note_facts();
+  running_since_ = std::chrono::steady_clock::now();
   if (Status entered = journal_.enter(State::running, ""); !entered) return entered;
+  if (charge_.manifest.upkeep.ttl != 0) spawn(io_.get_executor(), expire());
   reporter_.running();
   return {};
 }

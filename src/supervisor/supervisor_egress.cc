@@ -34,6 +34,14 @@ asio::awaitable<Result<Json>> Supervisor::ask_mediator(Json question) {
 // The guest first, for what it does in the meantime would still get out; then all that leads to it. Each step is taken
 // even if the one before it failed, and the workspace counts as quarantined only if all went well.
 asio::awaitable<Result<Json>> Supervisor::quarantine() {
+  quarantining_ = true;
+  auto done = co_await freeze_and_sever();
+  quarantining_ = false;
+  changes_.notify();
+  co_return done;
+}
+
+asio::awaitable<Result<Json>> Supervisor::freeze_and_sever() {
   if (journal_.record().state == State::quarantined) co_return Json::object();
   if (Status running = check_running(); !running) co_return fail(running.error());
   const bool frozen = co_await machine_->freeze();

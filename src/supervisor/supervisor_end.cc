@@ -40,7 +40,8 @@ bool Supervisor::broken() const {
 asio::awaitable<Ending> Supervisor::post_mortem() {
   using workspace::State;
   if (mediator_link_ && mediator_link_->facts().failure) {
-    co_return Ending{State::failed, "the guest could not set itself up: " + *mediator_link_->facts().failure};
+    co_return Ending{State::failed, "the guest could not set itself up: " + *mediator_link_->facts().failure,
+                     workspace::kReasonFailure};
   }
   // A worker that ends cleanly, or only hangs up, may be the second to go.
   co_await changes_.until(
@@ -52,7 +53,8 @@ asio::awaitable<Ending> Supervisor::post_mortem() {
   const auto culprit = find_culprit(ends());
   if (!culprit) {
     const bool netd = netd_link_ && netd_link_->fault();
-    co_return Ending{State::failed, netd ? "netd: " + *netd_link_->fault() : "mediator: it hung up"};
+    co_return Ending{State::failed, netd ? "netd: " + *netd_link_->fault() : "mediator: it hung up",
+                     workspace::kReasonFailure};
   }
   if (*culprit == 2) {
     co_await changes_.until([this] { return machine_->drained(); }, in(kSettling));
@@ -61,7 +63,7 @@ asio::awaitable<Ending> Supervisor::post_mortem() {
   }
   const Worker& worker = *culprit == 0 ? *netd_ : *mediator_;
   co_await changes_.until([&] { return worker.drained(); }, in(kSettling));
-  co_return Ending{State::failed, worker.obituary()};
+  co_return Ending{State::failed, worker.obituary(), workspace::kReasonFailure};
 }
 
 // QEMU first: nothing it still does matters. Then the others are told by hanging up, so that the mediator can write
@@ -95,10 +97,13 @@ asio::awaitable<void> Supervisor::conclude(const Ending& ending) {
   }
   record.pids.clear();
   record.supervisor_pid = 0;
-  if (const Status entered = journal_.enter(ending.state, ending.detail); !entered) {
+  if (const Status entered = journal_.enter(ending.state, ending.detail, ending.reason); !entered) {
     log_error("{}", entered.error().message);
   }
   charge_.lock.fd.reset();
+  if (leash_lost_ && charge_.discard) {
+    if (const Status removed = store_.remove(charge_.manifest.name); !removed) log_error("{}", removed.error().message);
+  }
   if (start_error_) reporter_.failed(*start_error_);
   finished_ = true;
   changes_.notify();

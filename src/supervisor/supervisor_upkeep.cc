@@ -1,0 +1,31 @@
+// What a workspace's declared upkeep asks of its supervisor: an end in time, and a memory of how healthy it is.
+
+#include <fmt/format.h>
+
+#include "base/log.h"
+#include "supervisor/supervisor.h"
+
+namespace microagent::supervisor {
+
+using workspace::State;
+
+// One that is quarantined is evidence, and frozen: it stays until somebody has looked at it.
+asio::awaitable<void> Supervisor::expire() {
+  co_await pause(std::chrono::seconds(charge_.manifest.upkeep.ttl));
+  if (journal_.record().state == State::quarantined) co_return;
+  log_info("the time to live, {} s, is over: stopping", charge_.manifest.upkeep.ttl);
+  ask({.timeout = kDefaultStopTimeout, .expired = true});
+}
+
+// Told by `microagent supervise`, which asks the guest: here nothing of the guest's is read.
+asio::awaitable<Status> Supervisor::note_health(bool healthy, std::string detail) {
+  if (Status running = check_running(); !running) co_return running;
+  const auto known = journal_.record().readiness.find("healthReady");
+  const bool told = known != journal_.record().readiness.end() && known->second.ready == healthy;
+  journal_.set_signal("healthReady", healthy, healthy ? detail : "", healthy ? "" : detail);
+  if (told) co_return journal_.save();
+  log_info("the guest is {}", healthy ? "healthy" : "unhealthy: " + detail);
+  co_return journal_.note(healthy ? "healthy" : "unhealthy: " + detail, workspace::kReasonHealth);
+}
+
+}  // namespace microagent::supervisor
