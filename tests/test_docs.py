@@ -27,14 +27,17 @@ ELSEWHERE = {
     "make": "what built the programs of this test",
     "export PATH=$PWD/build/bin:$PATH": "done below",
     "git clone … microagent && cd microagent": "names no place",
+    "make install prefix=/usr/local": "test_install.py, below a prefix of its own",
+    "make deb": "tools/test-deb",
+    "sudo apt install ./build/microagent_*.deb": "tools/test-deb",
 }
 # What must fail, and with which code.
 FAILURES = {
     "microagent exec web -- wget -q -O - http://10.0.0.5/": 1,
 }
 # What goes on until it is interrupted, and what is typed at a terminal.
-ENDLESS = {"microagent logs --follow web", "microagent egress agent --follow"}
-AT_A_TERMINAL = {"microagent exec -t web -- sh": "exit\n"}
+ENDLESS = {"microagent logs --follow web", "microagent egress agent --follow", "microagent supervise web"}
+AT_A_TERMINAL = {"microagent exec -t web -- sh": "exit\n", "microagent run --network isolated -t base sh": "exit\n"}
 # What the reader has exported.
 EXPORTED = {"OPENAI_API_KEY": "the-key-of-the-reader"}
 # What a page takes for granted.

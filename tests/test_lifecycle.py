@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import pathlib
 import signal
 import subprocess
 import time
@@ -112,6 +113,90 @@ def test_logs_can_be_followed(workspaces, microagent):
         workspace.stop()
         out, err = follower.communicate(timeout=20)
     assert follower.returncode == 0 and b"told-by-exec" in out and err == b""
+
+
+def test_logs_can_be_followed_by_a_program(workspaces, microagent):
+    workspace = workspaces("lines", "--network", "isolated")
+    with microagent.popen("logs", "--follow", "--json", "lines", stdout=subprocess.PIPE) as follower:
+        workspace.shell("printf 'one\\n\\ntwo' >/dev/console")
+        workspace.kill()
+        out, _ = follower.communicate(timeout=20)
+    records = [json.loads(line) for line in out.splitlines()]
+    assert all(record["workspace"] == "lines" and record["source"] == "console" for record in records)
+    lines = [record["line"] for record in records]
+    assert lines[-3:] == ["one", "", "two"]
+
+
+def test_events_can_be_followed_to_the_end(workspaces, microagent):
+    workspace = workspaces("told", "--network", "isolated")
+    with microagent.popen("events", "-f", "told", stdout=subprocess.PIPE) as people, \
+            microagent.popen("--json", "events", "--follow", "told", stdout=subprocess.PIPE) as program:
+        for follower in (people, program):
+            assert follower.stdout.readline(), "what was is told first"
+        workspace.stop()
+        told, (records, _) = people.communicate(timeout=20)[0], program.communicate(timeout=20)
+    events = [json.loads(line) for line in records.splitlines()]
+    assert events == workspace.events()[1:]
+    assert [line.split()[1] for line in told.decode().splitlines()] == ["starting", "running", "stopping", "stopped"]
+
+
+def test_following_ends_when_the_supervisor_is_killed(workspaces, microagent):
+    workspace = workspaces("orphaned", "--network", "isolated")
+    with microagent.popen("--json", "events", "--follow", "orphaned", stdout=subprocess.PIPE) as follower:
+        assert follower.stdout.readline()
+        os.kill(workspace.status()["supervisorPid"], signal.SIGKILL)
+        out, _ = follower.communicate(timeout=20)
+    last = json.loads(out.splitlines()[-1])
+    assert last["state"] == "failed" and "supervisor died" in last["detail"] and follower.returncode == 0
+
+
+def test_a_follower_that_waits_does_nothing(workspaces, microagent):
+    """It sleeps until there is something: in a while without events the kernel never has to run it."""
+    workspace = workspaces("quiet", "--network", "isolated")
+
+    def switches(process):
+        status = (pathlib.Path("/proc") / str(process.pid) / "status").read_text()
+        return [line for line in status.splitlines() if "ctxt_switches" in line]
+
+    with microagent.popen("events", "--follow", "quiet", stdout=subprocess.PIPE) as follower:
+        for _ in range(3):
+            assert follower.stdout.readline()
+        before = wait_until(lambda: stable(lambda: switches(follower)), "it has come to rest")
+        time.sleep(3)
+        assert switches(follower) == before
+        workspace.stop()
+        follower.communicate(timeout=20)
+
+
+def stable(probe):
+    """What two looks, a while apart, both see; nothing when they differ."""
+    before = probe()
+    time.sleep(0.3)
+    return before if probe() == before else None
+
+
+def test_stats_are_the_processes_and_the_network_s(workspaces, microagent):
+    workspace = workspaces("used", "--network", "isolated")
+    first = microagent.json("stats", "used")["workspaces"][0]
+    assert set(first["processes"]) == {"supervisor", "netd", "mediator", "qemu"}
+    assert {name: used["pid"] for name, used in first["processes"].items()} == {
+        name: process.pid for name, process in workspace.processes().items()}
+    assert first["memoryBytes"] > 64 << 20, "the guest's memory counts"
+    assert sum(used["memoryBytes"] for used in first["processes"].values()) == first["memoryBytes"]
+    assert set(first["network"]) == {"bytesIn", "bytesOut", "flows", "denials"}
+    workspace.shell("i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done")
+    second = microagent.json("stats", "used")["workspaces"][0]
+    assert second["cpuSeconds"] > first["cpuSeconds"] and second["uptimeSeconds"] > first["uptimeSeconds"]
+    table = microagent.run("stats").text.splitlines()
+    assert table[0].split()[:4] == ["NAME", "UP", "CPU", "MEMORY"]
+    assert any(line.startswith("used ") for line in table)
+    with microagent.popen("--json", "stats", "-f", "--interval", "0.2", "used", stdout=subprocess.PIPE) as follower:
+        looks = [json.loads(follower.stdout.readline()) for _ in range(3)]
+        workspace.stop()
+        follower.communicate(timeout=20)
+    assert [look["workspace"] for look in looks] == ["used"] * 3 and follower.returncode == 0
+    assert looks[2]["uptimeSeconds"] - looks[0]["uptimeSeconds"] >= 0.4
+    assert microagent.refuses("stats", "used", code=EXIT_FAILURE)["kind"] == "conflict"
 
 
 def test_exec_passes_output_and_exit_code(web):

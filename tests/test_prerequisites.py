@@ -1,6 +1,8 @@
 """What a workspace needs of the host, and is not there: start and doctor say what it is and how to get it."""
 
 import json
+import pathlib
+import socket
 import subprocess
 
 import pytest
@@ -104,7 +106,8 @@ def test_doctor_of_a_whole_installation(fresh, guest_image):
     found = checks(fresh, 0)
     assert all(check["passed"] for check in found.values() if check["required"]), found
     assert {"state directory", "disk room", "programs", "QEMU", "guest image", "memory files", "seccomp", "KVM",
-            "namespaces", "ping sockets"} == set(found)
+            "namespaces", "ping sockets", "kernel", "clock", "ports"} == set(found)
+    assert "Linux" in found["kernel"]["detail"] and "version" in found["QEMU"]["detail"]
     text = fresh.run("doctor").text
     assert "FAILED" not in text
 
@@ -116,6 +119,35 @@ def test_doctor_tells_what_is_missing(crippled):
         assert not found[name]["passed"] and found[name]["detail"] and found[name]["remedy"], found[name]
     text = microagent.run("doctor", code=EXIT_FAILURE, env={"PATH": "/nonexistent"}).text
     assert "FAILED" in text and "cannot run here" in text
+
+
+def test_doctor_tries_the_ports_that_are_wanted(fresh, guest_image):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        fresh.json("create", "web", "-p", f"{port}:80")
+        for words in (["doctor"], ["doctor", "-p", f"127.0.0.1:{port}:80"]):
+            ports = next(check for check in fresh.json(*words)["checks"] if check["name"] == "ports")
+            assert not ports["passed"] and not ports["required"] and f":{port}:80/tcp" in ports["detail"], ports
+            assert "ss -lntup" in ports["remedy"]
+    assert checks(fresh, 0)["ports"]["passed"]
+    assert "--publish" in fresh.refuses("doctor", "-p", "80")["message"]
+
+
+def test_doctor_knows_which_ports_need_privilege(fresh, guest_image, alone):
+    setting = pathlib.Path("/proc/sys/net/ipv4/ip_unprivileged_port_start")
+    before = setting.read_text()
+    setting.write_text("1024")
+    try:
+        fresh.json("create", "low", "-p", "80:80")
+        ports = checks(fresh, 0)["ports"]
+        assert not ports["passed"] and "low" in ports["detail"] and "privileged" in ports["detail"], ports
+        assert "net.ipv4.ip_unprivileged_port_start=80" in ports["remedy"]
+        setting.write_text("80")
+        assert checks(fresh, 0)["ports"]["passed"]
+    finally:
+        setting.write_text(before)
 
 
 def test_doctor_tells_why_kvm_is_not_used(fresh, guest_image):

@@ -58,6 +58,7 @@ class Commands {
     return {command, options};
   }
 
+  const CLI::App& app() const { return app_; }
   const Action& action() const { return action_; }
 
  private:
@@ -75,10 +76,14 @@ CLI::Option* add_list(CLI::App& command, const std::string& flags, std::vector<s
                       const std::string& help);
 
 void add_create(Commands& commands);
+void add_run(Commands& commands);
 void add_start(Commands& commands);
+void add_restart(Commands& commands);
+void add_supervise(Commands& commands);
 void add_stop(Commands& commands);
 void add_kill(Commands& commands);
 void add_delete(Commands& commands);
+void add_prune(Commands& commands);
 void add_status(Commands& commands);
 void add_list_command(Commands& commands);
 void add_network(Commands& commands);
@@ -86,10 +91,12 @@ void add_egress(Commands& commands);
 void add_quarantine(Commands& commands);
 void add_events(Commands& commands);
 void add_logs(Commands& commands);
+void add_stats(Commands& commands);
 void add_exec(Commands& commands);
 void add_cp(Commands& commands);
 void add_result(Commands& commands);
 void add_wait(Commands& commands);
 void add_doctor(Commands& commands);
+void add_completion(Commands& commands);
 
 }  // namespace microagent::cli

@@ -3,9 +3,15 @@
 #include <algorithm>
 
 #include "cli/command.h"
+#include "cli/guest_words.h"
 
 namespace microagent::cli {
 namespace {
+
+constexpr const char* kProgram = "microagent";
+constexpr const char* kAbout =
+    "Runs the workspaces of AI agents in microVMs, and owns their network: what the mediator does not open does not "
+    "exist.";
 
 struct GlobalOptions {
   bool json = false;
@@ -28,10 +34,14 @@ void add_global_options(CLI::App& app, GlobalOptions& options) {
 
 void add_commands(Commands& commands) {
   add_create(commands);
+  add_run(commands);
   add_start(commands);
+  add_restart(commands);
+  add_supervise(commands);
   add_stop(commands);
   add_kill(commands);
   add_delete(commands);
+  add_prune(commands);
   add_status(commands);
   add_list_command(commands);
   add_network(commands);
@@ -39,20 +49,13 @@ void add_commands(Commands& commands) {
   add_quarantine(commands);
   add_events(commands);
   add_logs(commands);
+  add_stats(commands);
   add_exec(commands);
   add_cp(commands);
   add_result(commands);
   add_wait(commands);
   add_doctor(commands);
-}
-
-// The command of `exec` stands behind "--" and is nobody's but the guest's: it is cut off before options are read.
-Words cut_off_guest_words(Words& words) {
-  const auto mark = std::find(words.begin(), words.end(), "--");
-  if (mark == words.end() || std::find(words.begin(), mark, "exec") == mark) return {};
-  Words behind(mark + 1, words.end());
-  words.erase(mark, words.end());
-  return behind;
+  add_completion(commands);
 }
 
 // The format wanted by words that may not make sense as a whole.
@@ -87,7 +90,7 @@ Error parse_error(const CLI::App& app, const CLI::ParseError& wrong) {
 int act(const CLI::App& app, const GlobalOptions& options, const Commands& commands, Words guest_words) {
   const Format format = options.json || options.output == "json" ? Format::json : Format::text;
   const Context context{Output(format), options.state_dir, std::move(guest_words)};
-  if (!context.words.empty() && !app.got_subcommand("exec")) {
+  if (!context.words.empty() && !app.got_subcommand("exec") && !app.got_subcommand("run")) {
     const Error error{ErrorKind::usage, "nothing can stand behind -- here", "see `" + help_command(app) + "`"};
     context.out.error(error);
     return exit_code(error);
@@ -98,23 +101,24 @@ int act(const CLI::App& app, const GlobalOptions& options, const Commands& comma
   return exit_code(code.error());
 }
 
-}  // namespace
-
-int run_command_line(Words words) {
-  CLI::App app(
-      "Runs the workspaces of AI agents in microVMs, and owns their network: what the mediator does not open does not "
-      "exist.",
-      "microagent");
-  GlobalOptions options;
-  Commands commands(app);
+void build(CLI::App& app, GlobalOptions& options, Commands& commands) {
   add_global_options(app, options);
   add_commands(commands);
   app.require_subcommand(1);
   app.footer(
       "`microagent COMMAND --help` says more. Exit codes: 0 done, 1 failed, 2 wrong words, 75 worth retrying, and\n"
-      "the guest's own for exec.");
+      "the guest's own for exec and run.");
+}
 
-  Words guest_words = cut_off_guest_words(words);
+}  // namespace
+
+int run_command_line(Words words) {
+  CLI::App app(kAbout, kProgram);
+  GlobalOptions options;
+  Commands commands(app);
+  build(app, options, commands);
+
+  Words guest_words = cut_off_guest_words(app, words);
   try {
     app.parse(Words(words.rbegin(), words.rend()));
   } catch (const CLI::Success& asked) {
@@ -125,6 +129,14 @@ int run_command_line(Words words) {
     return exit_code(error);
   }
   return act(app, options, commands, std::move(guest_words));
+}
+
+CommandWords command_words() {
+  CLI::App app(kAbout, kProgram);
+  GlobalOptions options;
+  Commands commands(app);
+  build(app, options, commands);
+  return describe_commands(app);
 }
 
 }  // namespace microagent::cli

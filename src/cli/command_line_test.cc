@@ -210,7 +210,7 @@ TEST_F(CommandLineTest, BadWordsAreRefusedBeforeAnythingIsWritten) {
                                                        {"start"},
                                                        {"exec", "a"},
                                                        {"exec", "a", "ls"},
-                                                       {"logs", "a", "--follow", "--json"}};
+                                                       {"stats", "a", "--interval", "5"}};
   for (const auto& line : lines) {
     const Outcome outcome = run(line);
     EXPECT_EQ(outcome.code, 2) << testing::PrintToString(line);

@@ -1,11 +1,11 @@
 // microagent create
 
+#include "cli/create.h"
+
 #include <fmt/format.h>
 
 #include "base/clock.h"
-#include "cli/command.h"
 #include "cli/describe.h"
-#include "cli/egress_flags.h"
 #include "cli/swap_flags.h"
 #include "workspace/declaration.h"
 #include "workspace/forward.h"
@@ -19,17 +19,6 @@ namespace {
 using workspace::Declaration;
 using workspace::Declared;
 using workspace::Manifest;
-
-struct CreateOptions {
-  std::optional<std::string> name, named, file;
-  std::optional<std::string> network, ip, subnet, gateway, memory, cpus, entrypoint;
-  std::vector<std::string> publish, dns, routes, env;
-  EgressOptions egress;
-  SwapOptions swaps;
-  std::optional<std::string> mediation;
-  bool mediation_optional = false;
-  bool dry_run = false;
-};
 
 using Flag = std::optional<std::string>;
 
@@ -105,31 +94,10 @@ Result<Declaration> read_flags(const CreateOptions& options) {
   auto egress = read_egress_flags(options.egress);
   if (!egress) return fail(egress.error());
   flags.egress = std::move(*egress);
+  auto upkeep = read_upkeep_flags(options.upkeep);
+  if (!upkeep) return fail(upkeep.error());
+  flags.upkeep = std::move(*upkeep);
   return flags;
-}
-
-Result<Manifest> plan(const CreateOptions& options) {
-  auto declaration = read_flags(options);
-  if (!declaration) return fail(declaration.error());
-  if (options.file) {
-    auto spec = workspace::load_spec(*options.file);
-    if (!spec) return fail(with_context(spec.error(), "--file"));
-    declaration = workspace::unite(std::move(*declaration), std::move(*spec));
-  }
-  if (!declaration->name) {
-    return fail(ErrorKind::usage, "the workspace has no name", "give it as NAME, or as `name` in a spec with --file");
-  }
-  if (Status added = add_swaps(options.swaps, *declaration); !added) return fail(added.error());
-  auto egress = settle_egress(options.egress, std::move(declaration->egress));
-  if (!egress) return fail(egress.error());
-  declaration->egress = std::move(*egress);
-  auto manifest = workspace::resolve(*declaration);
-  if (!manifest) return manifest;
-  Status valid = check_egress(manifest->egress);
-  if (valid) valid = check_swaps(*manifest);
-  if (!valid) return fail(valid.error());
-  manifest->created_at = utc_timestamp();
-  return manifest;
 }
 
 Status tell_plan(const Context& context, const Manifest& manifest) {
@@ -151,11 +119,8 @@ Status create_workspace(const Context& context, const Manifest& manifest) {
 }
 
 Result<int> create(const Context& context, const CreateOptions& options) {
-  const auto manifest = plan(options);
+  const auto manifest = plan_workspace(options);
   if (!manifest) return fail(manifest.error());
-  if (const std::string warning = egress_warning(manifest->egress); !warning.empty()) {
-    say("microagent: warning: " + warning);
-  }
   const Status done = options.dry_run ? tell_plan(context, *manifest) : create_workspace(context, *manifest);
   if (!done) return fail(done.error());
   return 0;
@@ -189,25 +154,59 @@ void add_mediation_flags(CLI::App& command, CreateOptions& options) {
 
 }  // namespace
 
+Result<Manifest> plan_workspace(const CreateOptions& options) {
+  auto declaration = read_flags(options);
+  if (!declaration) return fail(declaration.error());
+  if (options.file) {
+    auto spec = workspace::load_spec(*options.file);
+    if (!spec) return fail(with_context(spec.error(), "--file"));
+    declaration = workspace::unite(std::move(*declaration), std::move(*spec));
+  }
+  if (!declaration->name) declaration->name = options.name_otherwise;
+  if (!declaration->name) {
+    return fail(ErrorKind::usage, "the workspace has no name", "give it as NAME, or as `name` in a spec with --file");
+  }
+  if (Status added = add_swaps(options.swaps, *declaration); !added) return fail(added.error());
+  auto egress = settle_egress(options.egress, std::move(declaration->egress));
+  if (!egress) return fail(egress.error());
+  declaration->egress = std::move(*egress);
+  auto manifest = workspace::resolve(*declaration);
+  if (!manifest) return manifest;
+  Status valid = check_egress(manifest->egress);
+  if (valid) valid = check_swaps(*manifest);
+  if (!valid) return fail(valid.error());
+  manifest->created_at = utc_timestamp();
+  if (const std::string warning = egress_warning(manifest->egress); !warning.empty()) {
+    say("microagent: warning: " + warning);
+  }
+  return manifest;
+}
+
+void add_declaring_flags(CLI::App& command, CreateOptions& options) {
+  command.add_option("--name", options.named, "what the workspace is called: 1 to 63 of a-z, 0-9 and -")
+      ->type_name("NAME");
+  command
+      .add_option("-f,--file", options.file, "a spec, microagent.yaml; flags win over it, lists unite with its lists")
+      ->type_name("FILE");
+  command.add_option("--memory", options.memory, "the guest's memory: 512 (MiB, default), 512MiB, 2GiB")
+      ->type_name("SIZE");
+  command.add_option("--cpus", options.cpus, "the guest's processors, 1 by default")->type_name("COUNT");
+  add_list(command, "-e,--env", options.env, "a variable of the guest's commands; may be repeated")
+      ->type_name("NAME=VALUE");
+  command.add_option("--entrypoint", options.entrypoint, "what the guest runs, a line for its shell")
+      ->type_name("COMMAND");
+  add_network_flags(command, options);
+  add_mediation_flags(command, options);
+  add_egress_flags(command, options.egress);
+  add_swap_flags(command, options.swaps);
+  add_upkeep_flags(command, options.upkeep);
+}
+
 void add_create(Commands& commands) {
   auto [command, options] = commands.add<CreateOptions>("create", "Check and record a new workspace", create);
   command->add_option("NAME", options->name, "1 to 63 of a-z, 0-9 and -; the spec's name where left out")
       ->type_name("");
-  command->add_option("--name", options->named, "the same as NAME")->type_name("NAME");
-  command
-      ->add_option("-f,--file", options->file, "a spec, microagent.yaml; flags win over it, lists unite with its lists")
-      ->type_name("FILE");
-  command->add_option("--memory", options->memory, "the guest's memory: 512 (MiB, default), 512MiB, 2GiB")
-      ->type_name("SIZE");
-  command->add_option("--cpus", options->cpus, "the guest's processors, 1 by default")->type_name("COUNT");
-  add_list(*command, "-e,--env", options->env, "a variable of the guest's commands; may be repeated")
-      ->type_name("NAME=VALUE");
-  command->add_option("--entrypoint", options->entrypoint, "what the guest runs, a line for its shell")
-      ->type_name("COMMAND");
-  add_network_flags(*command, *options);
-  add_mediation_flags(*command, *options);
-  add_egress_flags(*command, options->egress);
-  add_swap_flags(*command, options->swaps);
+  add_declaring_flags(*command, *options);
   command->add_flag("--dry-run", options->dry_run, "show what would be recorded, and write nothing");
   command->footer(
       "Nothing is written unless everything is valid.\n\n"

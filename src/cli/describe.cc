@@ -68,6 +68,16 @@ void add_if(Table& table, const char* title, const std::string& value) {
   if (!value.empty()) table.add({title, value});
 }
 
+void add_upkeep(Table& table, const workspace::Upkeep& upkeep) {
+  if (upkeep.restart != workspace::Restart{}) table.add({"restart", to_string(upkeep.restart)});
+  if (upkeep.ttl != 0) table.add({"time to live", fmt::format("{} s", upkeep.ttl)});
+  if (!upkeep.health) return;
+  const workspace::Health& health = *upkeep.health;
+  const std::string what =
+      health.command.empty() ? fmt::format("port {} {}", health.http_port, health.http_path) : health.command;
+  table.add({"health", fmt::format("{}, every {} s", what, health.interval)});
+}
+
 // What runs if it runs, else what would.
 void add_network(Table& table, const Manifest& manifest, const Runtime& runtime) {
   table.add({"network", std::string(to_string(manifest.network.mode))});
@@ -110,6 +120,7 @@ std::string describe_plan(const Output& out, const Manifest& manifest) {
   table.add({"egress", egress(manifest.egress)});
   add_swaps(table, manifest);
   add_mediation(table, manifest);
+  add_upkeep(table, manifest.upkeep);
   add_if(table, "entrypoint", manifest.entrypoint);
   return table.render(out) + "nothing has been written\n";
 }
@@ -133,6 +144,7 @@ std::string describe_status(const Output& out, const Manifest& manifest, const R
   add_mediation(table, manifest);
   table.add({"resources", resources(manifest)});
   if (!runtime.readiness.empty()) table.add({"ready", readiness(runtime)});
+  add_upkeep(table, manifest.upkeep);
   add_if(table, "entrypoint", manifest.entrypoint);
   if (runtime.exit_code) table.add({"exit code", fmt::format("{}", *runtime.exit_code)});
   add_if(table, "acceleration", acceleration(runtime));

@@ -9,9 +9,9 @@
 #include "audit/verify.h"
 #include "base/ascii.h"
 #include "cli/describe.h"
-#include "cli/directory_watch.h"
 #include "cli/egress_change.h"
 #include "cli/table.h"
+#include "cli/workspace_watch.h"
 
 namespace microagent::cli {
 namespace {
@@ -101,7 +101,7 @@ Status show_trail(const Context& context, const TrailOptions& options, const std
 // One record a line, as it comes: for programs the record itself.
 Status follow_trail(const Context& context, const TrailOptions& options, const workspace::Store& store,
                     const std::filesystem::path& log, const audit::Filter& filter) {
-  const auto watch = DirectoryWatch::open(log.parent_path());
+  auto watch = WorkspaceWatch::open(store, options.name);
   if (!watch) return fail(watch.error());
   audit::Reader reader(log);
   const auto sink = [&](const ParsedRecord& record, std::string_view line) -> Status {
@@ -113,10 +113,10 @@ Status follow_trail(const Context& context, const TrailOptions& options, const w
   };
   for (;;) {
     // Asked before the last reading, so that no last record is lost.
-    const auto alive = store.locked(options.name);
-    if (!alive) return fail(alive.error());
+    const auto over = watch->over();
+    if (!over) return fail(over.error());
     if (Status read = reader.read_on(sink); !read) return read;
-    if (!*alive) return {};
+    if (*over) return {};
     watch->wait();
   }
 }

@@ -1,154 +1,33 @@
 // microagent exec
 
 #include <fmt/format.h>
-#include <unistd.h>
 
-#include <algorithm>
-#include <cstdlib>
-
-#include "cli/bytes_record.h"
 #include "cli/command.h"
-#include "cli/descriptors.h"
-#include "cli/exec_session.h"
 #include "cli/exec_stream.h"
-#include "cli/terminal.h"
+#include "cli/guest_command.h"
 
 namespace microagent::cli {
 namespace {
 
-using wire::FrameType;
-
-constexpr std::size_t kMaxCaptured = 16 * 1024 * 1024;  // of each stream, in a JSON record
-constexpr double kMaxTimeout = 365.0 * 24 * 3600;
-
 struct ExecOptions {
-  std::string name, workdir;
-  std::vector<std::string> env;
-  std::optional<double> timeout;
-  bool terminal = false, interactive = false, no_input = false;
+  std::string name;
+  GuestCommand command;
 };
 
-Status check_format(const Context& context, const ExecOptions& options) {
-  if (options.no_input && (options.interactive || options.terminal)) {
-    return fail(ErrorKind::usage, "--no-stdin: -i and -t are there to pass the input on", "give one or the other");
-  }
-  if (options.terminal && context.out.json()) {
-    return fail(ErrorKind::usage, "-t: a terminal's output is no record", "leave -t or --json out");
-  }
-  return {};
-}
-
-Status check(const Context& context, const ExecOptions& options) {
+Result<int> exec(const Context& context, const ExecOptions& options) {
   if (context.words.empty()) {
     return fail(ErrorKind::usage, "there is no command to run",
                 fmt::format("write it behind --: microagent exec {} -- ls -l", options.name));
   }
-  for (const std::string& variable : options.env) {
-    if (variable.find('=') != std::string::npos && variable[0] != '=') continue;
-    return fail(ErrorKind::usage, "--env: the variable has no name or no value", "write NAME=VALUE");
-  }
-  if (!options.workdir.empty() && options.workdir[0] != '/') {
-    return fail(ErrorKind::usage, fmt::format("--workdir {}: the path is not absolute", options.workdir),
-                "begin it with a slash");
-  }
-  return check_format(context, options);
-}
-
-struct CaptureSink final : ExecSink {
-  int descriptor(FrameType) const override { return -1; }
-  Result<std::size_t> take(FrameType stream, ByteView bytes) override {
-    std::string& text = stream == FrameType::output ? output : error_output;
-    if (text.size() + bytes.size() > kMaxCaptured) {
-      return fail(ErrorKind::resource_exhausted, "the command writes more than 16 MiB, too much for one JSON record",
-                  "run it without --json");
-    }
-    text.append(bytes.begin(), bytes.end());
-    return bytes.size();
-  }
-
-  std::string output, error_output;
-};
-
-std::string describe_timeout(const ExecOptions& options) {
-  return fmt::format("the command was killed: it took longer than {:g} s (--timeout)", options.timeout.value_or(0));
-}
-
-Result<int> run_for_programs(const Context& context, const ExecOptions& options, Fd stream, const ExecPlan& plan) {
-  CaptureSink captured;
-  const auto end = run_exec(std::move(stream), plan, captured);
+  GuestCommand command = options.command;
+  command.argv = context.words;
+  if (Status valid = check_guest_command(context, command); !valid) return fail(valid.error());
+  auto end = run_guest_command(context, command, [&] { return open_exec_stream(context, options.name); });
   if (!end) return fail(end.error());
-  nlohmann::json record = {{"workspace", options.name}, {"exitCode", end->code}};
-  add_bytes(record, "stdout", captured.output);
-  add_bytes(record, "stderr", captured.error_output);
-  if (!end->failure.empty()) record["failure"] = end->failure;
-  if (end->timed_out) record["failure"] = describe_timeout(options);
-  if (end->timed_out) record["timedOut"] = true;
-  if (Status told = context.out.record(std::move(record)); !told) return fail(told.error());
+  if (!context.out.json()) return end->code;
+  end->record["workspace"] = options.name;
+  if (Status told = context.out.record(std::move(end->record)); !told) return fail(told.error());
   return end->code;
-}
-
-Result<int> run_for_people(const ExecOptions& options, Fd stream, const ExecPlan& plan) {
-  Result<ExecEnd> end;
-  {
-    auto raw = RawTerminal::enter(plan.terminal);
-    if (!raw) return fail(raw.error());
-    OutputSink sink(STDOUT_FILENO, STDERR_FILENO);
-    end = run_exec(std::move(stream), plan, sink);
-  }
-  if (!end) return fail(end.error());
-  if (!end->failure.empty()) say("microagent: " + printable(end->failure));
-  if (end->timed_out) say("microagent: " + describe_timeout(options));
-  return end->code;
-}
-
-// A guest's terminal is one of the kind that its output is shown on.
-void describe_terminal(wire::ExecRequest& request) {
-  request.terminal = true;
-  if (const auto size = terminal_size(STDOUT_FILENO)) {
-    request.rows = size->rows;
-    request.columns = size->columns;
-  }
-  const bool told =
-      std::ranges::any_of(request.env, [](const std::string& entry) { return entry.starts_with("TERM="); });
-  const char* kind = std::getenv("TERM");
-  if (!told && kind != nullptr) request.env.push_back(fmt::format("TERM={}", kind));
-}
-
-// A terminal's keys are the shell's unless they are asked for; what is led here by a pipe or from a file is meant for
-// the command.
-bool wants_input(const ExecOptions& options) {
-  if (options.no_input) return false;
-  return options.interactive || options.terminal || ::isatty(STDIN_FILENO) != 1;
-}
-
-Result<ExecPlan> plan_exec(const Context& context, const ExecOptions& options) {
-  wire::ExecRequest request;
-  request.argv = context.words;
-  request.env = options.env;
-  request.workdir = options.workdir;
-  if (options.terminal) describe_terminal(request);
-  auto encoded = wire::encode_exec(request);
-  if (!encoded) {
-    return fail(ErrorKind::usage, "the command with its variables is longer than 64 KiB",
-                "pass long input over standard input");
-  }
-  ExecPlan plan;
-  plan.request = std::move(*encoded);
-  if (options.terminal) plan.terminal = STDIN_FILENO;
-  if (options.timeout) plan.timeout = std::chrono::milliseconds(static_cast<std::int64_t>(*options.timeout * 1000));
-  return plan;
-}
-
-Result<int> exec(const Context& context, const ExecOptions& options) {
-  if (Status valid = check(context, options); !valid) return fail(valid.error());
-  auto plan = plan_exec(context, options);
-  if (!plan) return fail(plan.error());
-  InputSource input(STDIN_FILENO);
-  if (wants_input(options)) plan->input = &input;
-  auto stream = open_exec_stream(context, options.name);
-  if (!stream) return fail(stream.error());
-  if (context.out.json()) return run_for_programs(context, options, std::move(*stream), *plan);
-  return run_for_people(options, std::move(*stream), *plan);
 }
 
 }  // namespace
@@ -156,14 +35,9 @@ Result<int> exec(const Context& context, const ExecOptions& options) {
 void add_exec(Commands& commands) {
   auto [command, options] = commands.add<ExecOptions>("exec", "Run a command in a running workspace", exec);
   require_name(*command, options->name);
-  add_list(*command, "-e,--env", options->env, "a variable of the command; may be repeated")->type_name("NAME=VALUE");
-  command->add_option("-w,--workdir", options->workdir, "where it runs, / by default")->type_name("DIRECTORY");
-  command->add_option("--timeout", options->timeout, "kill it after so many seconds; the exit code is 124 then")
-      ->check(CLI::Range(0.001, kMaxTimeout))
-      ->type_name("SECONDS");
-  command->add_flag("-t,--tty", options->terminal, "give it a terminal of the size of this one");
-  command->add_flag("-i,--interactive", options->interactive, "pass standard input on even when it is a terminal");
-  command->add_flag("-n,--no-stdin", options->no_input, "leave standard input alone");
+  add_list(*command, "-e,--env", options->command.env, "a variable of the command; may be repeated")
+      ->type_name("NAME=VALUE");
+  add_guest_command_flags(*command, options->command);
   command->footer(
       "The command stands behind --: microagent exec [OPTIONS] NAME -- COMMAND [ARGUMENT...]\n\n"
       "What stands behind -- goes to the guest as it is; no shell reads it. Standard output and error are the\n"

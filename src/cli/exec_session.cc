@@ -1,7 +1,6 @@
 #include "cli/exec_session.h"
 
 #include <poll.h>
-#include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -11,6 +10,7 @@
 #include <csignal>
 #include <limits>
 
+#include "cli/signal_watch.h"
 #include "cli/terminal.h"
 
 namespace microagent::cli {
@@ -22,37 +22,16 @@ using wire::FrameType;
 constexpr std::size_t kChunk = 32 * 1024;
 constexpr int kMaxSignals = 3;
 
-// Turns the signals into something to poll, for as long as it lives.
-class SignalWatch {
- public:
-  explicit SignalWatch(bool window_changes) {
-    sigset_t signals;
-    sigemptyset(&signals);
-    for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGQUIT}) sigaddset(&signals, signal);
-    if (window_changes) sigaddset(&signals, SIGWINCH);
-    sigprocmask(SIG_BLOCK, &signals, &before_);
-    fd_ = Fd(::signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK));
-  }
-  ~SignalWatch() { sigprocmask(SIG_SETMASK, &before_, nullptr); }
-  SignalWatch(const SignalWatch&) = delete;
-  SignalWatch& operator=(const SignalWatch&) = delete;
-
-  int fd() const { return fd_.get(); }
-  std::optional<int> take() const {
-    signalfd_siginfo info{};
-    if (::read(fd_.get(), &info, sizeof info) != sizeof info) return std::nullopt;
-    return static_cast<int>(info.ssi_signo);
-  }
-
- private:
-  sigset_t before_{};
-  Fd fd_;
-};
+// A terminal's size is of interest only where the guest has one too.
+SignalWatch watch_signals(bool window_changes) {
+  if (window_changes) return SignalWatch({SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGWINCH});
+  return SignalWatch(kEndingSignals);
+}
 
 class Session {
  public:
   Session(Fd stream, const ExecPlan& plan, ExecSink& sink)
-      : stream_(std::move(stream)), plan_(plan), sink_(sink), signals_(plan.terminal >= 0) {
+      : stream_(std::move(stream)), plan_(plan), sink_(sink), signals_(watch_signals(plan.terminal >= 0)) {
     if (plan.timeout) deadline_ = Clock::now() + *plan.timeout;
   }
 

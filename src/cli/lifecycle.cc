@@ -1,4 +1,4 @@
-// microagent start, stop, kill, delete
+// microagent start, restart, stop, kill, delete
 
 #include <fmt/format.h>
 
@@ -6,10 +6,8 @@
 
 #include "cli/command.h"
 #include "cli/describe.h"
-#include "cli/egress_flags.h"
 #include "cli/progress.h"
-#include "cli/swap_environment.h"
-#include "cli/swap_flags.h"
+#include "cli/subject.h"
 #include "cli/wait.h"
 #include "supervisor/client.h"
 #include "workspace/records.h"
@@ -21,14 +19,16 @@ using workspace::Manifest;
 using workspace::Runtime;
 using workspace::Store;
 
-constexpr unsigned kReadySeconds = 120, kStopSeconds = 10;
-constexpr unsigned kMaxSeconds = 3600;
-
 struct StartOptions {
   std::string name;
   unsigned timeout = kReadySeconds;
   bool wait = false, reset_caps = false;
   std::optional<unsigned> wait_timeout;
+};
+
+struct RestartOptions {
+  std::string name;
+  unsigned timeout = kReadySeconds, stop_timeout = kStopSeconds;
 };
 
 struct StopOptions {
@@ -51,60 +51,31 @@ Status tell(const Context& context, const Manifest& manifest, const Runtime& run
       fmt::format("{} is {}\n{}", manifest.name, to_string(runtime.state), describe_ports(runtime)));
 }
 
-// What a command needs to know of a workspace before it touches its life. A dead supervisor is noticed here.
-struct Subject {
-  Store store;
-  Manifest manifest;
-};
-
-Result<Subject> find_subject(const Context& context, const std::string& name) {
-  auto store = context.open_store();
-  if (!store) return fail(store.error());
-  auto manifest = store->load_manifest(name);
-  if (!manifest) return fail(manifest.error());
-  const auto settled = store->load_settled_runtime(name);
-  if (!settled) return fail(settled.error());
-  return Subject{std::move(*store), std::move(*manifest)};
-}
-
 Result<int> finish(const Context& context, const Subject& subject, const Result<Runtime>& runtime) {
   if (!runtime) return fail(runtime.error());
   if (Status told = tell(context, subject.manifest, *runtime); !told) return fail(told.error());
   return 0;
 }
 
-// The record may have been edited since create. Gives its swaps, of which some may be of no use by now: the policy is
-// changed as need be, and what it forbids is forbidden.
-Result<policy::SwapSet> check_record(const Subject& subject) {
-  Result<policy::SwapSet> swaps;
-  Status valid = validate(subject.manifest);
-  if (valid) valid = check_egress(subject.manifest.egress);
-  if (valid) swaps = swap_set(subject.manifest.swaps);
-  if (valid && swaps) return swaps;
-  const auto file = subject.store.directory(subject.manifest.name) / "workspace.json";
-  Error error = with_context(valid ? swaps.error() : valid.error(), file.string());
-  error.kind = ErrorKind::permanent;
-  return fail(std::move(error));
-}
-
 Result<int> start(const Context& context, const StartOptions& options) {
   const auto subject = find_subject(context, options.name);
   if (!subject) return fail(subject.error());
-  const auto swaps = check_record(*subject);
-  if (!swaps) return fail(swaps.error());
-  const auto variables = read_swap_variables(*swaps, subject->manifest);
-  if (!variables) return fail(variables.error());
-  const auto misfits = find_misfits(subject->manifest);
-  if (!misfits) return fail(misfits.error());
-  for (const policy::Misfit& misfit : *misfits) warn_of(misfit);
   if (options.reset_caps) {
     if (Status reset = subject->store.reset_caps(options.name); !reset) return fail(reset.error());
   }
-  const Progress progress(context.out, options.name);
-  const auto started =
-      supervisor::start(subject->store, options.name, std::chrono::seconds(options.timeout), progress, *variables);
+  const auto started = boot(context, *subject, std::chrono::seconds(options.timeout));
   if (!started || (!options.wait && !options.wait_timeout)) return finish(context, *subject, started);
   return wait_for_end(context, subject->store, subject->manifest, options.wait_timeout);
+}
+
+// One that does not run is started all the same: what is wanted is a fresh life.
+Result<int> restart(const Context& context, const RestartOptions& options) {
+  const auto subject = find_subject(context, options.name);
+  if (!subject) return fail(subject.error());
+  Progress(context.out, options.name)("shutting down");
+  const auto stopped = supervisor::stop(subject->store, options.name, std::chrono::seconds(options.stop_timeout));
+  if (!stopped && stopped.error().kind != ErrorKind::conflict) return fail(stopped.error());
+  return finish(context, *subject, boot(context, *subject, std::chrono::seconds(options.timeout)));
 }
 
 Result<int> stop(const Context& context, const StopOptions& options) {
@@ -169,6 +140,19 @@ void add_start(Commands& commands) {
       "left;\n"
       "the error and `microagent status` say why, `microagent logs --supervisor` says more.\n\n"
       "Variables that the workspace's credential swaps name are read from the environment of this command, each time.");
+}
+
+void add_restart(Commands& commands) {
+  auto [command, options] =
+      commands.add<RestartOptions>("restart", "Shut a workspace down cleanly, and boot it again", restart);
+  require_name(*command, options->name);
+  command->add_option("--timeout", options->timeout, "seconds the guest may take to become ready")
+      ->check(CLI::Range(1U, kMaxSeconds))
+      ->capture_default_str();
+  command->add_option("--stop-timeout", options->stop_timeout, "seconds until the guest is killed")
+      ->check(CLI::Range(0U, kMaxSeconds))
+      ->capture_default_str();
+  command->footer("A workspace that does not run is started. The record is read anew: what was changed takes effect.");
 }
 
 void add_stop(Commands& commands) {

@@ -7,8 +7,7 @@
 
 #include <array>
 #include <cerrno>
-
-#include "cli/directory_watch.h"
+#include <utility>
 
 namespace microagent::cli {
 namespace {
@@ -54,9 +53,7 @@ Status read_log(const fs::path& path, const LogSink& sink) {
   return {};
 }
 
-Status follow_log(const fs::path& path, const LogSink& sink, const std::function<Result<bool>()>& ended) {
-  const auto watch = DirectoryWatch::open(path.parent_path());
-  if (!watch) return fail(watch.error());
+Status follow_log(const fs::path& path, const LogSink& sink, GrowthWatch& watch) {
   const fs::path older = path.string() + ".1";
   const auto before = open_log(older);
   if (!before) return fail(before.error());
@@ -65,8 +62,7 @@ Status follow_log(const fs::path& path, const LogSink& sink, const std::function
   auto file = open_log(path);
   for (;;) {
     if (!file) return fail(file.error());
-    // Asked before the last reading, so that no last line is lost.
-    const auto over = ended();
+    const auto over = watch.over();
     if (!over) return fail(over.error());
     if (Status read = drain(*file, path, sink); !read) return read;
     if (replaced(*file, path)) {
@@ -74,8 +70,26 @@ Status follow_log(const fs::path& path, const LogSink& sink, const std::function
       continue;
     }
     if (*over) return {};
-    watch->wait();
+    watch.wait();
   }
+}
+
+Status LineSplitter::operator()(std::string_view part) {
+  pending_ += part;
+  std::size_t start = 0;
+  for (std::size_t end = pending_.find('\n'); end != std::string::npos; end = pending_.find('\n', start)) {
+    std::string_view line = std::string_view(pending_).substr(start, end - start);
+    if (line.ends_with('\r')) line.remove_suffix(1);
+    start = end + 1;
+    if (Status taken = sink_(line); !taken) return taken;
+  }
+  pending_.erase(0, start);
+  return {};
+}
+
+Status LineSplitter::finish() {
+  if (pending_.empty()) return {};
+  return sink_(std::exchange(pending_, {}));
 }
 
 }  // namespace microagent::cli

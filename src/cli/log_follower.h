@@ -2,9 +2,11 @@
 
 #include <filesystem>
 #include <functional>
+#include <string_view>
 
 #include "base/fd.h"
 #include "base/result.h"
+#include "cli/workspace_watch.h"
 
 namespace microagent::cli {
 
@@ -14,7 +16,21 @@ using LogSink = std::function<Status(std::string_view)>;
 // The older part that rotation left, <path>.1, and the log itself; nothing when there is none yet.
 Status read_log(const std::filesystem::path& path, const LogSink& sink);
 
-// The log as it is and as it grows, through rotations, until `ended` says that nobody writes any more.
-Status follow_log(const std::filesystem::path& path, const LogSink& sink, const std::function<Result<bool>()>& ended);
+// The log as it is and as it grows, through rotations, until nobody writes any more.
+Status follow_log(const std::filesystem::path& path, const LogSink& sink, GrowthWatch& watch);
+
+// Makes lines of what comes in parts: without their ends, and the last one also without having one.
+class LineSplitter {
+ public:
+  using LineSink = std::function<Status(std::string_view)>;
+  explicit LineSplitter(LineSink sink) : sink_(std::move(sink)) {}
+
+  Status operator()(std::string_view part);
+  Status finish();
+
+ private:
+  LineSink sink_;
+  std::string pending_;
+};
 
 }  // namespace microagent::cli

@@ -24,11 +24,17 @@ class LogTest : public testing::Test {
 
   // Follows, and takes the next step each time it is asked whether the workspace has ended; after the last one it has.
   std::string follow(const std::vector<std::function<void()>>& steps) {
-    std::size_t next = 0;
-    EXPECT_TRUE(follow_log(path_, sink_, [&]() -> Result<bool> {
-      if (next < steps.size()) steps[next++]();
-      return next == steps.size();
-    }));
+    struct Script final : GrowthWatch {
+      explicit Script(const std::vector<std::function<void()>>& all) : steps(all) {}
+      Result<bool> over() override {
+        if (next < steps.size()) steps[next++]();
+        return next == steps.size();
+      }
+      void wait() override {}
+      const std::vector<std::function<void()>>& steps;
+      std::size_t next = 0;
+    } script(steps);
+    EXPECT_TRUE(follow_log(path_, sink_, script));
     return text_;
   }
 
@@ -76,6 +82,19 @@ TEST_F(LogTest, FollowsThroughARotation) {
                     },
                     [&] {}}),
             "one\ntwo\nthree\n");
+}
+
+TEST(LineSplitterTest, MakesLinesOfParts) {
+  std::vector<std::string> lines;
+  LineSplitter splitter([&](std::string_view line) {
+    lines.emplace_back(line);
+    return Status{};
+  });
+  for (const char* part : {"on", "e\r\ntwo\n\nth", "ree"}) EXPECT_TRUE(splitter(part));
+  EXPECT_EQ(lines, (std::vector<std::string>{"one", "two", ""}));
+  EXPECT_TRUE(splitter.finish());
+  EXPECT_TRUE(splitter.finish());
+  EXPECT_EQ(lines, (std::vector<std::string>{"one", "two", "", "three"}));
 }
 
 }  // namespace

@@ -37,53 +37,48 @@ class TerminalFilter {
   std::string pending_;
 };
 
-std::vector<std::string> split_lines(std::string_view text) {
-  std::vector<std::string> lines;
-  while (!text.empty()) {
-    const std::size_t end = text.find('\n');
-    std::string line(text.substr(0, end));
-    if (line.ends_with('\r')) line.pop_back();
-    lines.push_back(std::move(line));
-    text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
-  }
-  return lines;
-}
+const char* source_of(const LogsOptions& options) { return options.supervisor ? "supervisor" : "console"; }
 
 Status tell_program(const Context& context, const LogsOptions& options, const std::filesystem::path& path) {
-  std::string text;
-  const Status read = read_log(path, [&](std::string_view part) {
-    text.append(part);
+  std::vector<std::string> lines;
+  LineSplitter splitter([&](std::string_view line) {
+    lines.emplace_back(line);
     return Status{};
   });
-  if (!read) return read;
-  return context.out.record({{"workspace", options.name},
-                             {"source", options.supervisor ? "supervisor" : "console"},
-                             {"lines", split_lines(text)}});
+  if (Status read = read_log(path, std::ref(splitter)); !read) return read;
+  if (Status read = splitter.finish(); !read) return read;
+  return context.out.record({{"workspace", options.name}, {"source", source_of(options)}, {"lines", lines}});
 }
 
-Status tell_people(const Context& context, const LogsOptions& options, const workspace::Store& store,
-                   const std::filesystem::path& path) {
+// One object a line, as it comes.
+Status follow_for_program(const Context& context, const LogsOptions& options, const std::filesystem::path& path,
+                          GrowthWatch& watch) {
+  LineSplitter splitter([&](std::string_view line) {
+    return context.out.line({{"workspace", options.name}, {"source", source_of(options)}, {"line", line}});
+  });
+  if (Status followed = follow_log(path, std::ref(splitter), watch); !followed) return followed;
+  return splitter.finish();
+}
+
+Status tell(const Context& context, const LogsOptions& options, const workspace::Store& store,
+            const std::filesystem::path& path) {
   TerminalFilter filter;
   const bool terminal = context.out.standard_output_is_terminal();
   const auto sink = [&](std::string_view part) { return context.out.text(terminal ? filter(part) : part); };
   if (!options.follow) return read_log(path, sink);
-  return follow_log(path, sink, [&]() -> Result<bool> {
-    const auto locked = store.locked(options.name);
-    if (!locked) return fail(locked.error());
-    return !*locked;
-  });
+  auto watch = WorkspaceWatch::open(store, options.name);
+  if (!watch) return fail(watch.error());
+  if (context.out.json()) return follow_for_program(context, options, path, *watch);
+  return follow_log(path, sink, *watch);
 }
 
 Result<int> logs(const Context& context, const LogsOptions& options) {
-  if (options.follow && context.out.json()) {
-    return fail(ErrorKind::usage, "--follow: a growing log is no JSON record", "choose one of --follow and --json");
-  }
   const auto store = context.open_store();
   if (!store) return fail(store.error());
   if (const auto manifest = store->load_manifest(options.name); !manifest) return fail(manifest.error());
   const auto path = store->directory(options.name) / (options.supervisor ? "supervisor.log" : "console.log");
-  const Status told =
-      context.out.json() ? tell_program(context, options, path) : tell_people(context, options, *store, path);
+  const bool record = context.out.json() && !options.follow;
+  const Status told = record ? tell_program(context, options, path) : tell(context, options, *store, path);
   if (!told) return fail(told.error());
   return 0;
 }
@@ -93,7 +88,7 @@ Result<int> logs(const Context& context, const LogsOptions& options) {
 void add_logs(Commands& commands) {
   auto [command, options] = commands.add<LogsOptions>("logs", "Show what the guest wrote to its console", logs);
   require_name(*command, options->name);
-  command->add_flag("--follow", options->follow, "go on until the workspace ends");
+  command->add_flag("--follow", options->follow, "go on until the workspace ends; with --json one object a line");
   command->add_flag("--supervisor", options->supervisor,
                     "the host's side instead: supervisor, netd, mediator and QEMU");
 }

@@ -50,6 +50,8 @@ Status Output::record(Json record, bool ok) const {
   return write_all(STDOUT_FILENO, dump(record, 2) + "\n");
 }
 
+Status Output::line(const Json& object) const { return write_all(STDOUT_FILENO, dump(object, -1) + "\n"); }
+
 Status Output::text(std::string_view text) const { return write_all(STDOUT_FILENO, text); }
 
 void Output::error(const Error& error) const {

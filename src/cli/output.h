@@ -25,6 +25,8 @@ class Output {
 
   // One JSON object with "ok" in it. Fails when standard output cannot be written.
   Status record(nlohmann::json record, bool ok = true) const;
+  // One JSON object on one line, for a program that follows.
+  Status line(const nlohmann::json& object) const;
   // Text as it is.
   Status text(std::string_view text) const;
   // The error for whoever listens: an object on standard output, or one line on standard error.

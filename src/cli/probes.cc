@@ -17,6 +17,8 @@
 
 #include "base/fd.h"
 #include "cli/captured_run.h"
+#include "cli/host_probes.h"
+#include "cli/output.h"
 #include "image/guest_files.h"
 #include "supervisor/programs.h"
 #include "vm/acceleration.h"
@@ -32,18 +34,6 @@ namespace fs = std::filesystem;
 constexpr std::uint64_t kMiB = 1024 * 1024;
 constexpr std::uint64_t kLeastRoom = 64 * kMiB;  // an initial file system and the logs of one workspace
 constexpr std::chrono::seconds kPatience{10};
-
-Check passed(const char* name, bool required, std::string detail) {
-  return {name, required, true, std::move(detail), {}};
-}
-
-Check failed(const char* name, bool required, std::string detail, std::string remedy) {
-  return {name, required, false, std::move(detail), std::move(remedy)};
-}
-
-Check failed(const char* name, bool required, const Error& error) {
-  return failed(name, required, error.message, error.remediation);
-}
 
 Check probe_state(const Result<fs::path>& state) {
   constexpr const char* kName = "state directory";
@@ -103,7 +93,11 @@ Check probe_qemu() {
                     "install a complete QEMU of version 7.2 or later (Debian: apt-get install qemu-system-x86)");
     }
   }
-  return passed(kName, true, fmt::format("{} has the microvm machine and the vhost-user devices", qemu->string()));
+  const auto version = run_captured(*qemu, {"--version"}, kPatience);
+  if (!version) return failed(kName, true, version.error());
+  return passed(kName, true,
+                fmt::format("{} has the microvm machine and the vhost-user devices: {}", qemu->string(),
+                            printable(version->substr(0, version->find('\n')))));
 }
 
 Check probe_guest(const Result<fs::path>& state) {
@@ -165,9 +159,10 @@ Check probe_seccomp() {
 
 }  // namespace
 
-std::vector<Check> probe_all(const Result<fs::path>& state) {
-  return {probe_state(state),   probe_room(state), probe_programs(), probe_qemu(),       probe_guest(state),
-          probe_memory_files(), probe_seccomp(),   probe_kvm(),      probe_namespaces(), probe_ping()};
+std::vector<Check> probe_all(const Result<fs::path>& state, const std::vector<workspace::Forward>& ports) {
+  return {probe_state(state), probe_room(state),    probe_programs(),         probe_qemu(), probe_guest(state),
+          probe_kernel(),     probe_memory_files(), probe_seccomp(),          probe_kvm(),  probe_namespaces(),
+          probe_ping(),       probe_clock(),        probe_ports(state, ports)};
 }
 
 }  // namespace microagent::cli

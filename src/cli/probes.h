@@ -3,22 +3,15 @@
 // The prerequisites of a workspace, each probed by doing what will be done.
 
 #include <filesystem>
-#include <string>
 #include <vector>
 
-#include "base/result.h"
+#include "cli/check.h"
+#include "workspace/manifest.h"
 
 namespace microagent::cli {
 
-struct Check {
-  std::string name;
-  bool required = true;
-  bool passed = false;
-  std::string detail;  // what was found, or what is wrong
-  std::string remedy;  // only where it did not pass
-};
-
-// `state` is the state directory, or why there is none.
-std::vector<Check> probe_all(const Result<std::filesystem::path>& state);
+// `state` is the state directory, or why there is none; `ports` are those that a workspace is to
+// publish.
+std::vector<Check> probe_all(const Result<std::filesystem::path>& state, const std::vector<workspace::Forward>& ports);
 
 }  // namespace microagent::cli

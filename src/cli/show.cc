@@ -1,4 +1,4 @@
-// microagent status, list, network, events
+// microagent status, list, network
 
 #include <fmt/format.h>
 
@@ -123,24 +123,6 @@ Result<int> list(const Context& context, const NoOptions&) {
   return done(context.out.text(rows.empty() ? "no workspaces\n" : table.render(context.out)));
 }
 
-Result<int> events(const Context& context, const NameOption& options) {
-  const auto store = context.open_store();
-  if (!store) return fail(store.error());
-  // A dead supervisor left an event to be told.
-  if (const auto known = look_up(*store, options.name); !known) return fail(known.error());
-  const auto events = store->load_events(options.name);
-  if (!events) return fail(events.error());
-  Json records = Json::array();
-  Table table({"TIME", "STATE", "DETAIL"});
-  for (const workspace::Event& event : *events) {
-    const std::string state(to_string(event.state));
-    records.push_back(workspace::event_record(options.name, event));
-    table.add({short_time(event.observed_at), Cell(state, colour_of_state(state)), event.detail});
-  }
-  if (context.out.json()) return done(context.out.record({{"workspace", options.name}, {"events", records}}));
-  return done(context.out.text(table.render(context.out)));
-}
-
 }  // namespace
 
 void add_status(Commands& commands) {
@@ -161,11 +143,6 @@ void add_network(Commands& commands) {
   command->add_option("NAME", options->name, "the workspace")->type_name("");
   command->require_subcommand(0, 1);
   add_network_changes(commands, *command);
-}
-
-void add_events(Commands& commands) {
-  auto [command, options] = commands.add<NameOption>("events", "Show the history of a workspace's states", events);
-  require_name(*command, options->name);
 }
 
 }  // namespace microagent::cli

@@ -1,0 +1,180 @@
+// microagent prune
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <iostream>
+
+#include "audit/filter.h"
+#include "cli/bytes_text.h"
+#include "cli/command.h"
+#include "cli/describe.h"
+#include "cli/table.h"
+
+namespace microagent::cli {
+namespace {
+
+namespace fs = std::filesystem;
+using Json = nlohmann::json;
+using workspace::Runtime;
+using workspace::State;
+using workspace::Store;
+
+struct PruneOptions {
+  bool all = false, dry_run = false, yes = false;
+  std::optional<std::string> before;
+};
+
+// Something that can go: a workspace, or what a command that was killed has left half made.
+struct Remains {
+  std::string name;  // of the workspace; empty for a leftover
+  fs::path path;
+  std::string state, since, detail;
+  std::uint64_t bytes = 0;
+};
+
+// What the files take on the disk. One that vanishes meanwhile takes nothing.
+std::uint64_t size_of(const fs::path& directory) {
+  std::uint64_t bytes = 0;
+  std::error_code error;
+  for (fs::recursive_directory_iterator entry(directory, error), end; !error && entry != end; entry.increment(error)) {
+    std::error_code gone;
+    if (!entry->is_regular_file(gone) || entry->is_symlink(gone)) continue;
+    const std::uint64_t size = entry->file_size(gone);
+    if (!gone) bytes += size;
+  }
+  return bytes;
+}
+
+bool has_ended(State state) { return state == State::stopped || state == State::halted || state == State::failed; }
+
+// Nothing where the workspace is to stay. One whose files cannot be read stays: somebody has to look at it.
+std::optional<Remains> judge(const Store& store, const std::string& name, const PruneOptions& options,
+                             const std::string& before) {
+  const auto manifest = store.load_manifest(name);
+  const auto runtime = store.load_settled_runtime(name);
+  const auto supervised = store.supervised(name);
+  if (!manifest || !runtime || !supervised || *supervised) return std::nullopt;
+  const bool never_started = runtime->state == State::prepared;
+  if (!has_ended(runtime->state) && !(never_started && options.all)) return std::nullopt;
+  const std::string& since = runtime->observed_at.empty() ? manifest->created_at : runtime->observed_at;
+  if (!before.empty() && since >= before) return std::nullopt;
+  const fs::path path = store.directory(name);
+  return Remains{name, path, std::string(to_string(runtime->state)), since, runtime->detail, size_of(path)};
+}
+
+Result<std::vector<Remains>> find(const Store& store, const PruneOptions& options, const std::string& before) {
+  const auto names = store.list();
+  if (!names) return fail(names.error());
+  std::vector<Remains> found;
+  for (const std::string& name : *names) {
+    if (auto remains = judge(store, name, options, before)) found.push_back(std::move(*remains));
+  }
+  const auto leftovers = store.leftovers();
+  if (!leftovers) return fail(leftovers.error());
+  for (const fs::path& path : *leftovers) {
+    found.push_back({.name = {}, .path = path, .state = "leftover", .detail = path.string(), .bytes = size_of(path)});
+  }
+  return found;
+}
+
+std::uint64_t total(const std::vector<Remains>& all) {
+  std::uint64_t bytes = 0;
+  for (const Remains& remains : all) bytes += remains.bytes;
+  return bytes;
+}
+
+std::string table_of(const Context& context, const std::vector<Remains>& all) {
+  Table table({"NAME", "STATE", "SINCE", "SIZE", "DETAIL"});
+  for (const Remains& remains : all) {
+    table.add({remains.name.empty() ? "-" : remains.name, Cell(remains.state, colour_of_state(remains.state)),
+               remains.since.empty() ? "-" : short_time(remains.since), bytes_text(remains.bytes), remains.detail});
+  }
+  return table.render(context.out);
+}
+
+// Asked on standard error, so that standard output stays what it is.
+Result<bool> may_remove(const Context& context, const PruneOptions& options, const std::vector<Remains>& all) {
+  if (options.yes) return true;
+  if (context.out.json() || ::isatty(STDIN_FILENO) != 1) {
+    return fail(ErrorKind::usage, "nobody is there to be asked whether this may go",
+                "look with --dry-run, then give --yes");
+  }
+  say(table_of(context, all) + "remove all this for good? [y/N]");
+  std::string answer;
+  std::getline(std::cin, answer);
+  return answer == "y" || answer == "Y" || answer == "yes";
+}
+
+// One that was started meanwhile, or is gone already, is left alone.
+Result<std::vector<Remains>> remove(const Store& store, const std::vector<Remains>& all) {
+  std::vector<Remains> removed;
+  for (const Remains& remains : all) {
+    const Status gone = remains.name.empty() ? store.remove_leftover(remains.path) : store.remove(remains.name);
+    if (gone) removed.push_back(remains);
+    else if (gone.error().kind != ErrorKind::conflict && gone.error().kind != ErrorKind::not_found) {
+      return fail(gone.error());
+    }
+  }
+  return removed;
+}
+
+Status tell(const Context& context, const PruneOptions& options, const std::vector<Remains>& all) {
+  if (context.out.json()) {
+    Json workspaces = Json::array(), leftovers = Json::array();
+    for (const Remains& remains : all) {
+      if (remains.name.empty()) leftovers.push_back({{"path", remains.path.string()}, {"bytes", remains.bytes}});
+      else workspaces.push_back({{"workspace", remains.name}, {"state", remains.state}, {"bytes", remains.bytes}});
+    }
+    return context.out.record({{"dryRun", options.dry_run},
+                               {"workspaces", std::move(workspaces)},
+                               {"leftovers", std::move(leftovers)},
+                               {"bytes", total(all)}});
+  }
+  if (all.empty()) return context.out.text("there is nothing to remove\n");
+  return context.out.text(fmt::format("{}{} {}\n", table_of(context, all),
+                                      options.dry_run ? "this would free" : "removed; this frees",
+                                      bytes_text(total(all))));
+}
+
+Result<int> prune(const Context& context, const PruneOptions& options) {
+  std::string before;
+  if (options.before) {
+    auto time = audit::parse_since(*options.before, std::chrono::system_clock::now());
+    if (!time) return fail(with_context(time.error(), "--before"));
+    before = std::move(*time);
+  }
+  const auto store = context.open_store();
+  if (!store) return fail(store.error());
+  auto found = find(*store, options, before);
+  if (!found) return fail(found.error());
+  if (!options.dry_run && !found->empty()) {
+    const auto may = may_remove(context, options, *found);
+    if (!may) return fail(may.error());
+    if (!*may) found->clear();
+    found = remove(*store, *found);
+    if (!found) return fail(found.error());
+  }
+  if (Status told = tell(context, options, *found); !told) return fail(told.error());
+  return 0;
+}
+
+}  // namespace
+
+void add_prune(Commands& commands) {
+  auto [command, options] =
+      commands.add<PruneOptions>("prune", "Remove the workspaces that have ended, and what was left half made", prune);
+  command->add_flag("--all", options->all, "those too that were never started");
+  command->add_option("--before", options->before, "only what ended before a time, a date, or a time ago such as 7d")
+      ->type_name("TIME");
+  command->add_flag("--dry-run", options->dry_run, "show what would be removed, and remove nothing");
+  command->add_flag("-y,--yes", options->yes, "do not ask; needed where nobody can be asked");
+  command->footer(
+      "Workspaces that run, that are quarantined, that `supervise` attends to, and those whose files cannot be read "
+      "stay.\n"
+      "On a terminal it shows what would go and asks.");
+}
+
+}  // namespace microagent::cli

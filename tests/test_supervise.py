@@ -1,0 +1,170 @@
+"""supervise: what becomes of a workspace at its end; health checks; the time to live."""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+
+import pytest
+
+from harness.cli import EXIT_FAILURE
+from harness.wait import wait_until
+
+TIMEOUT = 200
+
+
+@contextlib.contextmanager
+def supervised(microagent, name, *words):
+    with microagent.popen("--json", "supervise", *words, name, stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE) as process:
+        yield process
+        if process.poll() is None:
+            process.kill()
+
+
+def lines(process, count):
+    return [json.loads(process.stdout.readline()) for _ in range(count)]
+
+
+def end(process, number=signal.SIGTERM):
+    process.send_signal(number)
+    out, err = process.communicate(timeout=TIMEOUT)
+    assert err == b"", err
+    return process.returncode, [json.loads(line) for line in out.splitlines()]
+
+
+def test_a_signal_ends_it_cleanly(workspaces, microagent):
+    workspace = workspaces("clean", "--network", "isolated", "--restart", "always", start=False)
+    with supervised(microagent, "clean") as process:
+        assert lines(process, 1)[0]["event"] == "is running"
+        assert microagent.refuses("supervise", "clean", code=EXIT_FAILURE)["kind"] == "conflict"
+        code, last = end(process)
+    assert code == 0 and "asked to end" in last[-1]["event"]
+    status = workspace.status()
+    assert status["state"] == "stopped" and status["reason"] == "request" and status["restart"] == "always"
+    assert status["event"]["detail"] == "the guest shut down cleanly"
+
+
+def test_a_crash_is_followed_by_another_life(workspaces, microagent):
+    workspace = workspaces("crashing", "--network", "isolated", "--restart", "on-failure:1", start=False)
+    with supervised(microagent, "crashing") as process, \
+            microagent.popen("--json", "events", "--follow", "crashing", stdout=subprocess.PIPE) as follower:
+        lines(process, 1)
+        os.kill(workspace.status()["pids"]["qemu"], signal.SIGKILL)
+        ended, again = lines(process, 2)
+        assert ended["restart"] and ended["restarts"] == 1 and ended["pauseSeconds"] == 1
+        assert "SIGKILL" in ended["event"] and again["state"] == "running"
+        os.kill(workspace.status()["supervisorPid"], signal.SIGKILL)
+        out, _ = process.communicate(timeout=TIMEOUT)
+        assert process.returncode == 1, "one restart was allowed"
+        assert json.loads(out.splitlines()[-1])["restart"] is False
+        told, _ = follower.communicate(timeout=60)
+    events = [(event["state"], event.get("reason")) for event in map(json.loads, told.splitlines())]
+    one_life = [("starting", None), ("running", None)]
+    assert events[-7:] == [*one_life, ("failed", "failure"), ("failed", "restart"), *one_life, ("failed", "lost")], (
+        "who follows sees all lives")
+
+
+def test_an_entrypoint_that_fails_is_a_failure(workspaces, microagent):
+    workspace = workspaces("job", "--network", "isolated", "--restart", "on-failure:1", "--entrypoint", "exit 3",
+                           start=False)
+    with supervised(microagent, "job") as process:
+        out, _ = process.communicate(timeout=TIMEOUT)
+    told = [json.loads(line)["event"] for line in out.splitlines()]
+    assert process.returncode == 1 and len(told) == 4, told
+    assert "code 3" in told[1] and "code 3" in told[3]
+    assert workspace.state() == "stopped"
+
+
+@pytest.mark.parametrize("command", ["stop", "kill"])
+def test_an_end_on_request_is_final(workspaces, microagent, command):
+    name = f"final-{command}"
+    workspaces(name, "--network", "isolated", "--restart", "always", start=False)
+    with supervised(microagent, name) as process:
+        lines(process, 1)
+        microagent.json(command, name)
+        process.communicate(timeout=TIMEOUT)
+    assert process.returncode == 0
+
+
+def test_a_start_that_fails_is_tried_again(workspaces, microagent):
+    workspaces("unlucky", "--mediation", "2048=127.0.0.1:1", "--restart", "always", start=False)
+    with supervised(microagent, "unlucky") as process:
+        first = lines(process, 1)[0]
+        assert "127.0.0.1:1" in first["event"] and first["restart"]
+        code, _ = end(process, signal.SIGINT)
+    assert code == 0
+
+
+def test_a_guest_that_is_unwell_begins_anew(workspaces, microagent):
+    workspace = workspaces("unwell", "--network", "isolated", "--restart", "always", "--health-cmd",
+                           "test ! -e /tmp/bad || { echo it is bad; false; }", "--health-interval", "1s",
+                           "--health-retries", "2", start=False)
+
+    def health():
+        return workspace.status()["readiness"].get("healthReady", {})
+
+    with supervised(microagent, "unwell") as process:
+        lines(process, 1)
+        wait_until(lambda: health().get("ready"), "it is healthy", 30)
+        workspace.shell("touch /tmp/bad")
+        ended = lines(process, 1)[0]
+        assert ended["restart"] and "unhealthy: the command ended with code 1: it is bad" in ended["event"]
+        lines(process, 1)
+        wait_until(lambda: health().get("ready"), "it is healthy again", 30)
+        end(process)
+    told = [event["detail"] for event in workspace.events() if event.get("reason") == "health"]
+    assert told == ["healthy", "unhealthy: the command ended with code 1: it is bad", "healthy"]
+
+
+def test_without_a_policy_an_unwell_guest_goes_on(workspaces, microagent):
+    workspace = workspaces("patient", "--network", "isolated", "--health-cmd", "sleep 1000", "--health-interval", "1s",
+                           "--health-timeout", "1s", "--health-retries", "1", start=False)
+    with supervised(microagent, "patient") as process:
+        lines(process, 1)
+        unwell = wait_until(lambda: workspace.status()["readiness"].get("healthReady"), "it is looked at", 30)
+        assert unwell["ready"] is False and unwell["error"] == "no answer within 1 s"
+        assert workspace.state() == "running"
+        late = "ps | grep '[s]leep 1000' || true"  # a shell and what it runs, of one probe
+        wait_until(lambda: workspace.shell(late).count("\n") <= 2, "a probe that is late ends")
+        end(process)
+
+
+def test_a_page_is_a_sign_of_health(workspaces, microagent):
+    workspace = workspaces("page", "-p", "0:80", "--health-http", "80/index.html", "--health-interval", "1s",
+                           "--health-retries", "1", "--entrypoint",
+                           "mkdir /www; httpd -f -p 80 -h /www", start=False)
+
+    def health():
+        return workspace.status()["readiness"].get("healthReady", {})
+
+    with supervised(microagent, "page") as process:
+        lines(process, 1)
+        wait_until(lambda: health().get("error") == "the answer is 404", "the page is missing", 30)
+        workspace.shell("echo here >/www/index.html")
+        wait_until(lambda: health().get("ready"), "the page is there", 30)
+        end(process)
+
+
+def test_the_time_to_live_ends_it_without_the_command(workspaces):
+    workspace = workspaces("mortal", "--network", "isolated", "--ttl", "2s")
+    record = workspace.wait_for_state("stopped", timeout=60)
+    assert record["reason"] == "expired" and record["ttlSeconds"] == 2
+    last = workspace.events()[-1]
+    assert last["reason"] == "expired" and last["detail"] == "its time to live is over: the guest shut down cleanly"
+
+
+def test_an_expired_workspace_is_not_started_again(workspaces, microagent):
+    workspaces("expiring", "--network", "isolated", "--ttl", "2s", "--restart", "always", start=False)
+    with supervised(microagent, "expiring") as process:
+        process.communicate(timeout=TIMEOUT)
+    assert process.returncode == 0
+
+
+def test_what_is_declared_is_checked(fresh):
+    for words in (["--restart", "sometimes"], ["--ttl", "soon"], ["--health-http", "80"], ["--health-interval", "5s"],
+                  ["--health-http", "x/", "-p", "1:80"], ["--health-cmd", "true", "--health-http", "80", "-p", "1:80"],
+                  ["--health-cmd", "true", "--health-retries", "0"], ["--health-cmd", ""]):
+        assert words[0] in fresh.refuses("create", "web", *words)["message"], words
+    assert not list(fresh.workspaces.glob("*"))
