@@ -9,7 +9,7 @@ build := $(if $(filter dev,$(PRESET)),build,build-$(PRESET))
 guest := $(build)/share/microagent/guest
 ninja := ninja -C $(build) -j $(JOBS)
 
-.PHONY: all setup configure guest test demo bench bench-net bench-tls fuzz docs lint install clean help
+.PHONY: all setup configure guest test demo bench bench-net bench-tls fuzz docs lint install deb clean help
 
 all: configure                ## build the programs into build/bin
 	@$(ninja) programs
@@ -63,7 +63,13 @@ lint: configure               ## check layers, style and format
 	@tools/check-format
 
 install: all guest            ## install under prefix, /usr/local by default
+	@$(ninja) manual
 	@DESTDIR=$(DESTDIR) cmake --install $(build) --prefix $(prefix)
+
+deb: all guest                ## make a Debian package in build/
+	@tools/setup dpkg-dev
+	@$(ninja) manual
+	@tools/make-deb $(build)
 
 clean:                        ## remove what was built
 	@rm -rf build build-*/
