@@ -114,7 +114,9 @@ Result<NetworkMode> parse_mode(std::string_view text) {
   return fail(ErrorKind::usage, fmt::format("\"{}\" is not a network mode", text), "use user or isolated");
 }
 
-Result<std::uint32_t> parse_memory(std::string_view text) {
+namespace {
+
+Result<std::uint32_t> parse_size(std::string_view text, std::string_view what) {
   const std::size_t digits = std::min(text.find_first_not_of("0123456789"), text.size());
   std::string unit(text.substr(digits));
   std::transform(unit.begin(), unit.end(), unit.begin(), [](unsigned char c) { return std::tolower(c); });
@@ -122,10 +124,25 @@ Result<std::uint32_t> parse_memory(std::string_view text) {
   const bool mib = unit.empty() || unit == "m" || unit == "mb" || unit == "mib";
   const auto number = parse_number(text.substr(0, digits), std::numeric_limits<std::uint32_t>::max() / 1024);
   if (!number || (!gib && !mib)) {
-    return fail(ErrorKind::usage, fmt::format("\"{}\" is not a size of memory", text),
+    return fail(ErrorKind::usage, fmt::format("\"{}\" is not a size of {}", text, what),
                 "write a whole number of MiB or GiB, such as 512, 512MiB or 2GiB");
   }
   return gib ? *number * 1024 : *number;
+}
+
+}  // namespace
+
+Result<std::uint32_t> parse_memory(std::string_view text) { return parse_size(text, "memory"); }
+
+Result<std::uint32_t> parse_disk(std::string_view text) { return parse_size(text, "a disk"); }
+
+Result<Volume> parse_volume(std::string_view text) {
+  const std::size_t colon = text.find(':');
+  if (colon == std::string_view::npos) {
+    return fail(ErrorKind::usage, fmt::format("\"{}\" is no volume", text),
+                "write NAME:/PATH, such as data:/var/lib/data");
+  }
+  return Volume{std::string(text.substr(0, colon)), std::string(text.substr(colon + 1))};
 }
 
 Result<std::uint32_t> parse_cpus(std::string_view text) {
@@ -144,15 +161,21 @@ Declaration unite(Declaration flags, Declaration spec) {
   prefer(flags.memory_mib, spec.memory_mib);
   prefer(flags.cpus, spec.cpus);
   prefer(flags.entrypoint, spec.entrypoint);
+  prefer(flags.image, spec.image);
+  prefer(flags.init, spec.init);
+  prefer(flags.disk_mib, spec.disk_mib);
+  if (flags.command.empty()) flags.command = std::move(spec.command);
   // The spec's entries first.
   std::swap(flags.forwards, spec.forwards);
   std::swap(flags.dns, spec.dns);
   std::swap(flags.routes, spec.routes);
   std::swap(flags.env, spec.env);
+  std::swap(flags.volumes, spec.volumes);
   append(flags.forwards, std::move(spec.forwards));
   append(flags.dns, std::move(spec.dns));
   append(flags.routes, std::move(spec.routes));
   append(flags.env, std::move(spec.env));
+  append(flags.volumes, std::move(spec.volumes));
   flags.egress = unite(std::move(flags.egress), std::move(spec.egress));
   flags.mediation = unite(std::move(flags.mediation), std::move(spec.mediation));
   flags.upkeep = unite(std::move(flags.upkeep), std::move(spec.upkeep));
@@ -185,6 +208,17 @@ void anchor_trust(EgressDeclaration& egress, const std::filesystem::path& direct
   }
 }
 
+void anchor_image(Declaration& declaration, const std::filesystem::path& directory) {
+  if (!declaration.image) return;
+  std::string& text = declaration.image->value;
+  for (const std::string_view scheme : {"oci:", "docker-archive:"}) {
+    if (!text.starts_with(scheme) || text.size() == scheme.size()) continue;
+    const auto place = std::filesystem::absolute(directory / text.substr(scheme.size())).lexically_normal();
+    text = std::string(scheme) + place.string();
+    return;
+  }
+}
+
 Result<Manifest> resolve(const Declaration& declaration) {
   for (const auto* text : {&declaration.ip, &declaration.subnet, &declaration.gateway}) {
     if (!*text || !(*text)->value.empty()) continue;
@@ -201,6 +235,14 @@ Result<Manifest> resolve(const Declaration& declaration) {
   resolver.set("resources.memory", declaration.memory_mib, manifest.resources.memory_mib);
   resolver.set("resources.cpus", declaration.cpus, manifest.resources.cpus);
   resolver.set("entrypoint", declaration.entrypoint, manifest.entrypoint);
+  resolver.set("init", declaration.init, manifest.init);
+  resolver.set("resources.disk", declaration.disk_mib, manifest.resources.disk_mib);
+  if (declaration.image) {
+    manifest.image.emplace();
+    resolver.set("image", declaration.image, manifest.image->reference);
+  }
+  for (const auto& [word, place] : declaration.command) resolver.add("command", word, place, manifest.command);
+  for (const auto& [volume, place] : declaration.volumes) resolver.add("volumes", volume, place, manifest.volumes);
   resolver.unite("network.dns", declaration.dns, network.dns);
   for (const Text& route : declaration.routes) {
     resolver.unite("network.routes", {{canonical_route(route.value), route.place}}, network.routes);

@@ -35,6 +35,10 @@ struct Declaration {
   std::optional<Declared<std::uint32_t>> memory_mib, cpus;
   std::vector<Declared<std::string>> env;  // NAME=VALUE
   std::optional<Declared<std::string>> entrypoint;
+  std::optional<Declared<std::string>> image, init;
+  std::vector<Declared<std::string>> command;  // argv
+  std::optional<Declared<std::uint32_t>> disk_mib;
+  std::vector<Declared<Volume>> volumes;
   EgressDeclaration egress;
   DeclaredMediation mediation;
   DeclaredUpkeep upkeep;
@@ -43,6 +47,8 @@ struct Declaration {
 // Each of these reads one value. Kind usage; the message does not say the place.
 Result<NetworkMode> parse_mode(std::string_view text);
 Result<std::uint32_t> parse_memory(std::string_view text);  // MiB; "512", "512MiB", "2G"
+Result<std::uint32_t> parse_disk(std::string_view text);    // the same
+Result<Volume> parse_volume(std::string_view text);         // NAME:/PATH
 Result<std::uint32_t> parse_cpus(std::string_view text);
 
 // Flags win, lists unite: the spec's entries first. A variable that both set has the flag's value.
@@ -51,6 +57,9 @@ EgressDeclaration unite(EgressDeclaration stronger, EgressDeclaration weaker);
 
 // Makes the paths of what a file in `directory` says, or a flag in the working directory, absolute.
 void anchor_trust(EgressDeclaration& egress, const std::filesystem::path& directory);
+
+// The same for an image that lies in a directory or a file: oci:DIR and docker-archive:FILE.
+void anchor_image(Declaration& declaration, const std::filesystem::path& directory);
 
 // The manifest with every rule checked and every default but created_at filled in. Kind usage; the message says the
 // place.

@@ -11,6 +11,7 @@
 
 #include "base/result.h"
 #include "workspace/egress.h"
+#include "workspace/image.h"
 #include "workspace/swap.h"
 #include "workspace/upkeep.h"
 
@@ -49,6 +50,13 @@ struct EffectiveNetwork {
 struct Resources {
   std::uint32_t memory_mib = 512;
   std::uint32_t cpus = 1;
+  std::uint32_t disk_mib = 0;  // of the root disk; 0: as large as is usual
+};
+
+// A named volume, and where the guest has it.
+struct Volume {
+  std::string name, path;
+  bool operator==(const Volume&) const = default;
 };
 
 // The mediation channel: a guest's connection to CID 2, `port`, is led to `target` (mediation.h). Not to be confused
@@ -70,6 +78,10 @@ struct Manifest {
   std::vector<DeclaredSwap> swaps;
   std::optional<Mediation> mediation;
   Upkeep upkeep;
+  std::optional<Image> image{};        // nothing: the built-in base, in the guest's memory
+  std::vector<std::string> command{};  // argv, in place of the image's command
+  std::string init{};                  // a program of the image that becomes the guest's process 1; empty: none
+  std::vector<Volume> volumes{};
   std::string created_at;  // RFC 3339
 };
 

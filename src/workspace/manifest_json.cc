@@ -38,6 +38,7 @@ Status read_resources(const Json& json, std::string_view file, Resources& resour
   JsonFields fields(json, file, "resources.");
   fields.read("memoryMiB", resources.memory_mib);
   fields.read("cpus", resources.cpus);
+  fields.read_if_there("diskMiB", resources.disk_mib);
   return fields.finish();
 }
 
@@ -56,6 +57,37 @@ Status read_upkeep(JsonFields& fields, std::string_view file, Upkeep& upkeep) {
   return {};
 }
 
+Result<std::vector<Volume>> volumes_from_json(const Json& json, std::string_view file) {
+  if (!json.is_array()) return fail(foreign_file(file, "has volumes that are no list"));
+  std::vector<Volume> volumes;
+  for (const Json& item : json) {
+    Volume volume;
+    JsonFields fields(item, file, "volumes[].");
+    fields.read("name", volume.name);
+    fields.read("path", volume.path);
+    if (Status read = fields.finish(); !read) return fail(read.error());
+    volumes.push_back(std::move(volume));
+  }
+  return volumes;
+}
+
+// The image, and what is run and kept in it.
+Status read_image(JsonFields& fields, std::string_view file, Manifest& manifest) {
+  fields.read_if_there("command", manifest.command);
+  fields.read_if_there("init", manifest.init);
+  if (const Json* image = fields.nested("image", false)) {
+    auto parsed = image_from_json(*image, file);
+    if (!parsed) return fail(parsed.error());
+    manifest.image = std::move(*parsed);
+  }
+  const Json* volumes = fields.nested("volumes", false);
+  if (volumes == nullptr) return {};
+  auto parsed = volumes_from_json(*volumes, file);
+  if (!parsed) return fail(parsed.error());
+  manifest.volumes = std::move(*parsed);
+  return {};
+}
+
 }  // namespace
 
 Json to_json(const Manifest& manifest) {
@@ -70,6 +102,13 @@ Json to_json(const Manifest& manifest) {
   if (!manifest.swaps.empty()) json["swaps"] = to_json(manifest.swaps);
   if (manifest.mediation) json["mediation"] = mediation_record(*manifest.mediation);
   json.update(to_json(manifest.upkeep));
+  if (manifest.resources.disk_mib != 0) json["resources"]["diskMiB"] = manifest.resources.disk_mib;
+  if (manifest.image) json["image"] = manifest_json(*manifest.image);
+  if (!manifest.command.empty()) json["command"] = manifest.command;
+  if (!manifest.init.empty()) json["init"] = manifest.init;
+  for (const Volume& volume : manifest.volumes) {
+    json["volumes"].push_back({{"name", volume.name}, {"path", volume.path}});
+  }
   return json;
 }
 
@@ -107,6 +146,7 @@ Result<Manifest> manifest_from_json(const Json& json, std::string_view file) {
     manifest.mediation = std::move(*parsed);
   }
   fields.absorb(read_upkeep(fields, file, manifest.upkeep));
+  fields.absorb(read_image(fields, file, manifest));
   if (Status read = fields.finish(); !read) return fail(read.error());
   return manifest;
 }

@@ -65,6 +65,39 @@ TEST(ManifestJson, KeepsSwapsAndIsSilentWhereThereAreNone) {
   EXPECT_THAT(refusal(json), HasSubstr("\"swaps[0].secret\" is unknown"));
 }
 
+TEST(ManifestJson, KeepsImageDiskAndVolumes) {
+  Manifest manifest = rich();
+  manifest.entrypoint.clear();
+  manifest.image = Image{.reference = "docker.io/library/x:1",
+                         .digest = "sha256:" + std::string(64, 'a'),
+                         .entrypoint = {"/entry"},
+                         .command = {"", "b"},
+                         .env = {"A=secret"},
+                         .user = "web",
+                         .workdir = "/srv",
+                         .stop_signal = 37};
+  manifest.command = {"ls", "-l"};
+  manifest.resources.disk_mib = 2048;
+  manifest.volumes = {{"data", "/data"}};
+  const Json json = to_json(manifest);
+  const auto read = manifest_from_json(json, "FILE");
+  ASSERT_TRUE(read) << read.error().message;
+  EXPECT_EQ(to_json(*read), json);
+  EXPECT_EQ(read->image, manifest.image);
+  EXPECT_EQ(read->volumes, manifest.volumes);
+  EXPECT_EQ(image_record(*read->image).dump().find("secret"), std::string::npos);
+
+  Json bad = json;
+  bad["image"]["digest"] = "sha256:../../x";
+  EXPECT_THAT(refusal(bad), HasSubstr("image.digest"));
+  bad = json;
+  bad["image"]["stopSignal"] = 65;
+  EXPECT_THAT(refusal(bad), HasSubstr("image.stopSignal"));
+  bad = json;
+  bad["volumes"][0].erase("path");
+  EXPECT_THAT(refusal(bad), HasSubstr("path"));
+}
+
 TEST(ManifestJson, MissesEveryKey) {
   const Json whole = to_json(rich());
   for (const auto& [key, value] : whole.items()) {

@@ -25,6 +25,11 @@ std::string shown(std::string_view name) {
 
 }  // namespace
 
+bool is_volume_name(std::string_view name) {
+  return !name.empty() && name.size() <= kMaxName && name[0] != '-' &&
+         std::all_of(name.begin(), name.end(), is_name_character);
+}
+
 Status check_name(std::string_view name) {
   constexpr const char* kRemedy = "use 1 to 63 of the characters a-z, 0-9 and -, beginning with a letter or a digit";
   if (name.empty()) return fail(ErrorKind::usage, "the workspace name is empty", kRemedy);
@@ -34,7 +39,7 @@ Status check_name(std::string_view name) {
         fmt::format("the workspace name \"{}\" has {} characters, more than {}", shown(name), name.size(), kMaxName),
         kRemedy);
   }
-  if (name[0] == '-' || !std::all_of(name.begin(), name.end(), is_name_character)) {
+  if (!is_volume_name(name)) {
     return fail(ErrorKind::usage, fmt::format("\"{}\" is not a workspace name", shown(name)), kRemedy);
   }
   if (std::find(kReserved.begin(), kReserved.end(), name) != kReserved.end()) {

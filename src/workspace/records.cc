@@ -34,6 +34,13 @@ Json declared_record(const Manifest& manifest, State state) {
   if (manifest.mediation) record["mediation"] = mediation_record(*manifest.mediation);
   record["restart"] = to_string(manifest.upkeep.restart);
   record.update(to_json(manifest.upkeep));
+  if (manifest.resources.disk_mib != 0) record["resources"]["diskMiB"] = manifest.resources.disk_mib;
+  if (manifest.image) record["image"] = image_record(*manifest.image);
+  if (!manifest.command.empty()) record["command"] = manifest.command;
+  if (!manifest.init.empty()) record["init"] = manifest.init;
+  for (const Volume& volume : manifest.volumes) {
+    record["volumes"].push_back({{"name", volume.name}, {"path", volume.path}});
+  }
   return record;
 }
 

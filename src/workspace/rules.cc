@@ -51,6 +51,7 @@ std::optional<Violation> find_variable_violation(const std::string& variable, st
 
 std::optional<Violation> find_words_violation(const Manifest& manifest) {
   std::size_t total = manifest.entrypoint.size();
+  for (const std::string& word : manifest.command) total += word.size() + 1;
   for (std::size_t i = 0; i < manifest.env.size(); ++i) {
     if (auto violation = find_variable_violation(manifest.env[i], fmt::format("env[{}]", i))) return violation;
     total += manifest.env[i].size() + 1;
@@ -59,7 +60,7 @@ std::optional<Violation> find_words_violation(const Manifest& manifest) {
     return Violation{"entrypoint", "holds a zero byte", "remove it"};
   }
   if (total > kMaxWords) {
-    return Violation{"env", fmt::format("environment and entrypoint take {} bytes, more than {}", total, kMaxWords),
+    return Violation{"env", fmt::format("environment and command take {} bytes, more than {}", total, kMaxWords),
                      "put large values into a file that the workload reads"};
   }
   return std::nullopt;
@@ -116,6 +117,7 @@ std::optional<Violation> find_violation(const Manifest& manifest) {
   if (auto violation = find_network_violation(manifest.network)) return violation;
   if (auto violation = find_resource_violation(manifest.resources)) return violation;
   if (auto violation = find_words_violation(manifest)) return violation;
+  if (auto violation = find_image_violation(manifest)) return violation;
   if (manifest.mediation) {
     if (auto violation = find_mediation_violation(*manifest.mediation)) return violation;
   }

@@ -20,6 +20,10 @@ inline constexpr std::uint32_t kMaxCpus = 64;
 inline constexpr std::size_t kMaxHealthPath = 2048, kMaxHealthCommand = 32 * 1024;
 inline constexpr std::size_t kMaxWords = 256 * 1024;  // bytes of environment and entrypoint together
 
+inline constexpr std::uint32_t kMinDiskMib = 256, kMaxDiskMib = 16 * 1024 * 1024;
+inline constexpr std::size_t kMaxVolumes = 4;  // what the guest's init takes
+inline constexpr std::size_t kMaxGuestPath = 4095;
+
 // A broken rule. `key` is the spec's: "network.gateway", "network.forwards[2]".
 struct Violation {
   std::string key, message, remediation;
@@ -33,5 +37,8 @@ std::optional<Violation> find_network_violation(const Network& network);
 
 // Those of its upkeep (rules_upkeep.cc).
 std::optional<Violation> find_upkeep_violation(const Manifest& manifest);
+
+// The rules of image, command, disk and volumes (rules_image.cc).
+std::optional<Violation> find_image_violation(const Manifest& manifest);
 
 }  // namespace microagent::workspace

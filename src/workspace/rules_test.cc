@@ -235,6 +235,41 @@ TEST(Rules, WordsAreBounded) {
   EXPECT_THAT(broken(manifest), HasSubstr("more than 262144"));
 }
 
+TEST(Rules, OneThingIsRun) {
+  Manifest manifest = plain();
+  manifest.command = {"ls", ""};
+  EXPECT_EQ(broken(manifest), "");
+  manifest.entrypoint = "ls";
+  EXPECT_THAT(broken(manifest), HasSubstr("command: "));
+  manifest = plain();
+  manifest.command = {"a", std::string("b\0", 2)};
+  EXPECT_THAT(broken(manifest), HasSubstr("command[1]: "));
+  manifest = plain();
+  manifest.init = "/sbin/init";
+  EXPECT_THAT(broken(manifest), HasSubstr("init: the built-in base"));
+  manifest.image.emplace();
+  EXPECT_EQ(broken(manifest), "");
+  manifest.command = {"ls"};
+  EXPECT_THAT(broken(manifest), HasSubstr("init: "));
+  manifest.command.clear();
+  for (const char* path : {"sbin/init", "/sbin/../init", "/sbin/", "/", "/a//b"}) {
+    manifest.init = path;
+    EXPECT_THAT(broken(manifest), HasSubstr("init: is no absolute path")) << path;
+  }
+}
+
+TEST(Rules, ADiskIsAnImages) {
+  Manifest manifest = plain();
+  manifest.resources.disk_mib = 1024;
+  EXPECT_THAT(broken(manifest), HasSubstr("resources.disk: the built-in base"));
+  manifest.image.emplace();
+  EXPECT_EQ(broken(manifest), "");
+  for (const std::uint32_t disk : {kMinDiskMib - 1, kMaxDiskMib + 1}) {
+    manifest.resources.disk_mib = disk;
+    EXPECT_THAT(broken(manifest), HasSubstr("out of bounds"));
+  }
+}
+
 TEST(Rules, EgressRulesAreBounded) {
   Manifest manifest = plain();
   manifest.egress.deny.resize(2);

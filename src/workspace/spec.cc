@@ -26,6 +26,10 @@ class SpecReader {
                     {"resources", [this](const auto& v) { read_resources(v); }},
                     {"env", [this](const auto& v) { read_env(v); }},
                     {"entrypoint", [this](const auto& v) { spec_.entrypoint = yaml_.scalar(v); }},
+                    {"image", [this](const auto& v) { spec_.image = yaml_.scalar(v); }},
+                    {"command", [this](const auto& v) { read_texts(v, spec_.command); }},
+                    {"init", [this](const auto& v) { spec_.init = yaml_.scalar(v); }},
+                    {"volumes", [this](const auto& v) { read_volumes(v); }},
                     {"egress", [this](const auto& v) { read_egress_map(yaml_, v, spec_.egress); }},
                     {"mediation", [this](const auto& v) { read_mediation(v); }},
                     {"restart", [this](const auto& v) { yaml_.read_scalar(v, spec_.upkeep.restart, parse_restart); }},
@@ -65,7 +69,16 @@ class SpecReader {
 
   void read_resources(const YamlValue& value) {
     yaml_.read_map(value, {{"memory", [this](const auto& v) { yaml_.read_scalar(v, spec_.memory_mib, parse_memory); }},
-                           {"cpus", [this](const auto& v) { yaml_.read_scalar(v, spec_.cpus, parse_cpus); }}});
+                           {"cpus", [this](const auto& v) { yaml_.read_scalar(v, spec_.cpus, parse_cpus); }},
+                           {"disk", [this](const auto& v) { yaml_.read_scalar(v, spec_.disk_mib, parse_disk); }}});
+  }
+
+  void read_volumes(const YamlValue& value) {
+    yaml_.read_list(value, [this](const YamlValue& item) {
+      std::optional<Declared<Volume>> volume;
+      yaml_.read_scalar(item, volume, parse_volume);
+      if (volume) spec_.volumes.push_back(std::move(*volume));
+    });
   }
 
   void read_env(const YamlValue& value) {
@@ -122,6 +135,7 @@ Result<Declaration> parse_spec(std::string_view text, std::string_view file) {
   Status read = read_yaml_document(text, file,
                                    [&](YamlReader& yaml, const YamlValue& root) { SpecReader(yaml, spec).read(root); });
   if (!read) return fail(read.error());
+  anchor_image(spec, std::filesystem::path(file).parent_path());
   anchor_trust(spec.egress, std::filesystem::path(file).parent_path());
   return spec;
 }

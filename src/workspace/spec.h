@@ -12,7 +12,11 @@
 //     gateway: 192.168.64.1
 //     dns: [1.1.1.1]
 //     routes: [0.0.0.0/0 via 192.168.64.1]
-//   resources: {memory: 512MiB, cpus: 2}
+//   image: docker.io/library/debian:12   # or oci:DIR[:TAG], docker-archive:FILE, relative to this file
+//   command: [python3, -m, http.server]  # in place of the image's
+//   init: /sbin/init                 # the image's own, as the guest's process 1
+//   volumes: ["data:/var/lib/data"]
+//   resources: {memory: 512MiB, cpus: 2, disk: 10GiB}
 //   env: {GREETING: hello}           # or a list of NAME=VALUE
 //   entrypoint: httpd -f -p 80       # run by the guest's shell
 //   egress: {mode: broker, allow: [api.example.com, "10.1.2.3:5432"]}   # keys as in workspace/egress_spec.h

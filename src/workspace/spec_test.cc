@@ -57,6 +57,23 @@ TEST(Spec, ReadsEveryKey) {
   EXPECT_EQ(manifest->egress.allow[0].place, "microagent.yaml:20: egress.allow[0]");
 }
 
+TEST(Spec, ReadsImageDiskAndVolumes) {
+  const auto spec = parse_spec(
+      "name: a\nimage: oci:images/x:1\ncommand: [ls, -l]\nresources: {disk: 20GiB}\nvolumes: ['data:/var/data']\n",
+      "/specs/microagent.yaml");
+  ASSERT_TRUE(spec) << spec.error().message;
+  const auto manifest = resolve(*spec);
+  ASSERT_TRUE(manifest) << manifest.error().message;
+  EXPECT_EQ(manifest->image->reference, "oci:/specs/images/x:1");
+  EXPECT_THAT(manifest->command, ElementsAre("ls", "-l"));
+  EXPECT_EQ(manifest->resources.disk_mib, 20U * 1024);
+  EXPECT_THAT(manifest->volumes, ElementsAre(Volume{"data", "/var/data"}));
+  const auto own_init = parse_spec("name: a\nimage: x\ninit: /sbin/init\n", "s");
+  ASSERT_TRUE(own_init);
+  EXPECT_EQ(resolve(*own_init)->init, "/sbin/init");
+  EXPECT_THAT(parse_spec("volumes: [data]\n", "s").error().message, StartsWith("s:1: volumes[0]: "));
+}
+
 TEST(Spec, TakesVariablesAsAList) {
   const auto spec = parse_spec("name: a\nenv: [A=1, 'B=x y']\n", "s");
   ASSERT_TRUE(spec);
@@ -120,7 +137,8 @@ INSTANTIATE_TEST_SUITE_P(
         Refusal{"? [a]\n: b\n", "s:1: is not a map with plain keys"}));
 
 TEST(Spec, UnknownKeysNameTheKnown) {
-  EXPECT_EQ(parse_spec("resources:\n  ram: 5\n", "s").error().remediation, "the keys known here are: cpus, memory");
+  EXPECT_EQ(parse_spec("resources:\n  ram: 5\n", "s").error().remediation,
+            "the keys known here are: cpus, disk, memory");
 }
 
 TEST(Spec, SurvivesDeepNesting) {

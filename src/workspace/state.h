@@ -15,6 +15,8 @@
 //       egress.jsonl               audit, written by the mediator
 //       egress-usage.json          what the caps have been charged, written by the mediator
 //       egress-ca-key.pem          the authority that intercepts TLS, written by the mediator; only where that happens
+//       base                       the image's root file system, which the cache has too; never written to
+//       disk.qcow2                 what the guest has written over it
 //       console.log                the guest's serial console, bounded
 //       supervisor.log             stderr of supervisor, netd, mediator and QEMU
 //       control.sock               the supervisor's control socket
@@ -22,6 +24,7 @@
 // Every file 0600, every replacement atomic (write, fsync, rename, fsync of the directory).
 
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -38,6 +41,7 @@ inline constexpr const char* kResultFile = "result";
 inline constexpr const char* kInitrdFile = "initrd";  // while the guest boots: it holds the environment
 inline constexpr const char* kEventsFile = "events.jsonl";
 inline constexpr const char* kAuditFile = "egress.jsonl";
+inline constexpr const char *kBaseFile = "base", *kDiskFile = "disk.qcow2";
 inline constexpr const char* kUsageFile = "egress-usage.json";
 
 // `halted` is of the contract; nothing here enters it.
@@ -92,6 +96,8 @@ nlohmann::json to_json(const Event& event);
 
 // [a-z0-9][a-z0-9-]{0,62}, none of the reserved words.
 Status check_name(std::string_view name);
+// The same, where every word is allowed.
+bool is_volume_name(std::string_view name);
 
 // --state-dir, else MICROAGENT_HOME, else ~/.microagent.
 Result<std::filesystem::path> state_root(const std::optional<std::string>& flag);
@@ -122,8 +128,9 @@ class Store {
   Result<bool> locked(std::string_view name) const;
 
   Result<Manifest> load_manifest(std::string_view name) const;
-  // All or nothing: the directory appears with its manifest or not at all.
-  Status create(const Manifest& manifest) const;
+  // All or nothing: the directory appears with its manifest, and with what `furnish` puts into it, or not at all.
+  using Furnish = std::function<Status(const std::filesystem::path& directory)>;
+  Status create(const Manifest& manifest, const Furnish& furnish = {}) const;
   // Puts a changed manifest in the place of the one there is; under lock_changes().
   Status replace_manifest(const Manifest& manifest) const;
   // For a command that reads a manifest, changes it and writes it back, while the workspace runs or not. Kind transient

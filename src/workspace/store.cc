@@ -104,7 +104,7 @@ Result<Manifest> Store::load_manifest(std::string_view name) const {
   return manifest;
 }
 
-Status Store::create(const Manifest& manifest) const {
+Status Store::create(const Manifest& manifest, const Furnish& furnish) const {
   if (Status named = check_name(manifest.name); !named) return named;
   const auto lock = try_lock(manifest.name);
   if (exists(manifest.name)) return taken(manifest.name, !lock);
@@ -113,6 +113,7 @@ Status Store::create(const Manifest& manifest) const {
 
   if (Status cleared = remove_tree(newcomer(place)); !cleared) return cleared;
   Status done = fill_newcomer(newcomer(place), manifest);
+  if (done && furnish) done = furnish(newcomer(place));
   if (done) done = rename_path(newcomer(place), place);
   if (!done) {
     // The first error is the one to tell; what stays behind is cleared by the next create.

@@ -1,0 +1,215 @@
+#include "image/cache.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdlib>
+#include <nlohmann/json.hpp>
+
+#include "image/ext4_writer.h"
+#include "image/layer_reader.h"
+#include "image/puller.h"
+#include "image/sha256.h"
+#include "image/sparse_copy.h"
+#include "workspace/files.h"
+#include "workspace/json_fields.h"
+#include "workspace/state.h"
+
+namespace microagent::image {
+namespace {
+
+namespace fs = std::filesystem;
+using Json = nlohmann::json;
+
+constexpr const char *kBase = "base.ext4", *kDefaults = "image.json";
+constexpr std::size_t kMaxRecord = 1024 * 1024;
+
+bool is_hex_digest(std::string_view name) {
+  return name.size() == 64 && name.find_first_not_of("0123456789abcdef") == std::string_view::npos;
+}
+
+fs::path unfinished_of(const fs::path& place) {
+  return place.parent_path() / fmt::format(".{}.new", place.filename().string());
+}
+
+Status make_directories(const fs::path& path) {
+  std::error_code error;
+  fs::create_directories(path, error);
+  if (error) return fail_errno(error.value(), fmt::format("cannot make {}", path.string()));
+  return {};
+}
+
+Result<workspace::Image> load_defaults(const fs::path& file) {
+  const auto text = workspace::read_file(file, kMaxRecord);
+  if (!text) return fail(text.error());
+  const auto json = workspace::parse_json(*text, file.string());
+  if (!json) return fail(json.error());
+  return workspace::image_from_json(*json, file.string());
+}
+
+// Merges the layers and writes the file system.
+Status build_base(const std::vector<fs::path>& layers, const fs::path& base) {
+  FileTree tree;
+  for (unsigned layer = 0; layer < layers.size(); ++layer) {
+    tree.begin_layer();
+    const auto add = [&](LayerEntry entry) { return tree.add(std::move(entry)); };
+    if (Status read = read_layer(layers[layer], layer, add); !read) return read;
+  }
+  if (Status made = make_ext4(base, ext4_size_of(tree), tree.files()); !made) return made;
+  if (Status filled = fill_ext4(base, tree, layers); !filled) return filled;
+  if (::chmod(base.c_str(), 0400) != 0) return fail_errno(errno, fmt::format("cannot write {}", base.string()));
+  return {};
+}
+
+// How many names the base has, and the room it takes; nothing when it is not there.
+struct Usage {
+  std::uint64_t names = 0, bytes = 0;
+};
+Usage usage_of(const fs::path& directory) {
+  struct stat facts {};
+  if (::stat((directory / kBase).c_str(), &facts) != 0) return {};
+  return {facts.st_nlink, static_cast<std::uint64_t>(facts.st_blocks) * 512};
+}
+
+}  // namespace
+
+Result<fs::path> cache_root() {
+  for (const auto& [name, below] : {std::pair{"MICROAGENT_CACHE", ""}, std::pair{"XDG_CACHE_HOME", "microagent"},
+                                    std::pair{"HOME", ".cache/microagent"}}) {
+    const char* value = std::getenv(name);
+    if (value != nullptr && *value == '/') return fs::path(value) / below;
+  }
+  return fail(ErrorKind::permanent, "this user has no home directory to keep images in",
+              "name a directory by MICROAGENT_CACHE");
+}
+
+Result<Cache> Cache::open(const fs::path& root) {
+  const fs::path images = root / "images";
+  for (const fs::path& path : {images, images / "locks", images / "references"}) {
+    if (Status made = make_directories(path); !made) return fail(made.error());
+  }
+  // What an image holds is nobody else's business.
+  if (::chmod(images.c_str(), 0700) != 0) return fail_errno(errno, fmt::format("cannot use {}", images.string()));
+  return Cache(images);
+}
+
+// An open file description's lock, as workspace/lock.h has them, but one that is waited for.
+Result<Fd> Cache::lock(const std::string& digest, bool wait) const {
+  const fs::path path = images_ / "locks" / (digest + ".lock");
+  Fd file(::open(path.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600));
+  if (!file) return fail_errno(errno, fmt::format("cannot lock {}", path.string()));
+  struct flock whole {};
+  whole.l_type = F_WRLCK;
+  whole.l_whence = SEEK_SET;
+  while (::fcntl(file.get(), wait ? F_OFD_SETLKW : F_OFD_SETLK, &whole) != 0) {
+    if (!wait && (errno == EAGAIN || errno == EACCES)) return Fd();
+    if (errno != EINTR) return fail_errno(errno, fmt::format("cannot lock {}", path.string()));
+  }
+  return file;
+}
+
+fs::path Cache::reference_file(const Reference& reference) const {
+  return images_ / "references" / (sha256(reference.name) + ".json");
+}
+
+// A registry is not asked again for a name that is known; what lies on this host is looked at each time.
+Result<std::string> Cache::digest_of(const Reference& reference, Pull pull, const Progress& progress) const {
+  const bool registry = reference.transport == Transport::registry;
+  if (registry && pull == Pull::missing) {
+    const auto text = workspace::read_file(reference_file(reference), kMaxRecord);
+    const Json json = text ? Json::parse(*text, nullptr, false) : Json();
+    const std::string known = json.is_object() ? json.value("digest", "") : "";
+    if (is_hex_digest(known) && usage_of(images_ / known).names != 0) return known;
+  }
+  if (registry) progress(fmt::format("asking for {}", reference.name));
+  return resolve_digest(reference);
+}
+
+Status Cache::make(const Reference& reference, const std::string& digest, const Progress& progress) const {
+  const fs::path place = images_ / digest, unfinished = unfinished_of(place);
+  if (Status cleared = workspace::remove_tree(unfinished); !cleared) return cleared;
+  if (Status made = workspace::make_directory(unfinished); !made) return made;
+  const auto work = [&]() -> Status {
+    progress(fmt::format("pulling {}", reference.name));
+    const auto pulled = pull(reference, digest, unfinished / "pulled");
+    if (!pulled) return fail(pulled.error());
+    progress("making its root file system");
+    if (Status built = build_base(pulled->layers, unfinished / kBase); !built) {
+      return fail(with_context(built.error(), reference.name));
+    }
+    const std::string record = workspace::manifest_json(pulled->defaults).dump(2) + "\n";
+    if (Status written = workspace::write_atomically(unfinished / kDefaults, record); !written) return written;
+    if (Status cleared = workspace::remove_tree(unfinished / "pulled"); !cleared) return cleared;
+    if (Status cleared = workspace::remove_tree(place); !cleared) return cleared;
+    if (Status renamed = workspace::rename_path(unfinished, place); !renamed) return renamed;
+    return workspace::sync_directory(images_);
+  };
+  Status done = work();
+  // The first error is the one to tell; what stays behind is cleared by the next attempt.
+  if (!done) (void)workspace::remove_tree(unfinished);
+  return done;
+}
+
+Result<Cache::Held> Cache::obtain(const Reference& reference, Pull pull, const Progress& progress) const {
+  const auto digest = digest_of(reference, pull, progress);
+  if (!digest) return fail(digest.error());
+  auto held = lock(*digest, true);
+  if (!held) return fail(held.error());
+  const fs::path place = images_ / *digest;
+  if (usage_of(place).names == 0) {
+    if (Status made = make(reference, *digest, progress); !made) return fail(made.error());
+  }
+  auto image = load_defaults(place / kDefaults);
+  if (!image) return fail(image.error());
+  if (image->digest != "sha256:" + *digest) {
+    return fail(ErrorKind::permanent, fmt::format("{} is of another image", (place / kDefaults).string()),
+                fmt::format("remove {}", place.string()));
+  }
+  image->reference = reference.name;
+  const Json known = {{"reference", reference.name}, {"digest", *digest}};
+  if (Status written = workspace::write_atomically(reference_file(reference), known.dump() + "\n"); !written) {
+    return fail(written.error());
+  }
+  return Held{std::move(*image), place / kBase, std::move(*held)};
+}
+
+Result<std::vector<Cache::Unused>> Cache::unused() const {
+  std::vector<Unused> found;
+  std::error_code error;
+  for (fs::directory_iterator entry(images_, error), end; !error && entry != end; entry.increment(error)) {
+    std::string name = entry->path().filename().string();
+    const bool unfinished = name.starts_with('.') && name.ends_with(".new");
+    if (unfinished) name = name.substr(1, name.size() - 5);
+    if (!is_hex_digest(name)) continue;
+    const Usage usage = usage_of(entry->path());
+    if (usage.names > 1) continue;
+    if (!unfinished) found.push_back({std::move(name), usage.bytes});
+    else if (const auto idle = lock(name, false); idle && *idle) found.push_back({std::move(name), usage.bytes});
+  }
+  if (error) return fail_errno(error.value(), fmt::format("cannot read {}", images_.string()));
+  return found;
+}
+
+Result<bool> Cache::remove(const Unused& unused) const {
+  const auto held = lock(unused.name, false);
+  if (!held) return fail(held.error());
+  const fs::path place = images_ / unused.name;
+  if (!*held || usage_of(place).names > 1) return false;
+  for (const fs::path& path : {unfinished_of(place), place}) {
+    if (Status removed = workspace::remove_tree(path); !removed) return fail(removed.error());
+  }
+  return true;
+}
+
+Status lend_base(const fs::path& base, const fs::path& name) {
+  if (::link(base.c_str(), name.c_str()) == 0) return {};
+  if (errno != EXDEV && errno != EPERM && errno != EMLINK) {
+    return fail_errno(errno, fmt::format("cannot make {}", name.string()));
+  }
+  return copy_sparse(base, name);
+}
+
+}  // namespace microagent::image

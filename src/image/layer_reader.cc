@@ -1,0 +1,196 @@
+#include "image/layer_reader.h"
+
+#include <archive.h>
+#include <archive_entry.h>
+#include <fmt/format.h>
+#include <locale.h>
+
+#include <memory>
+#include <utility>
+
+namespace microagent::image {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::size_t kBlock = 256 * 1024;
+constexpr std::size_t kMaxAttributes = 64, kMaxAttribute = 64 * 1024;
+
+// libarchive gives names in the locale's encoding, and none at all where they do not fit into it.
+class Utf8Locale {
+ public:
+  Utf8Locale() : locale_(::newlocale(LC_CTYPE_MASK, "C.UTF-8", nullptr)) {
+    if (locale_ != nullptr) before_ = ::uselocale(locale_);
+  }
+  ~Utf8Locale() {
+    if (locale_ == nullptr) return;
+    ::uselocale(before_);
+    ::freelocale(locale_);
+  }
+  Utf8Locale(const Utf8Locale&) = delete;
+  Utf8Locale& operator=(const Utf8Locale&) = delete;
+
+ private:
+  locale_t locale_, before_ = nullptr;
+};
+
+using Archive = std::unique_ptr<archive, int (*)(archive*)>;
+
+tl::unexpected<Error> fail_with(const Archive& archive, const fs::path& file) {
+  const char* why = ::archive_error_string(archive.get());
+  return fail(ErrorKind::permanent,
+              fmt::format("the layer {} cannot be read: {}", file.filename().string(), why ? why : "damaged"),
+              "pull or build the image again");
+}
+
+Result<Archive> open(const fs::path& file) {
+  Archive archive(::archive_read_new(), ::archive_read_free);
+  for (const auto support : {::archive_read_support_format_tar, ::archive_read_support_format_empty,
+                             ::archive_read_support_filter_gzip, ::archive_read_support_filter_zstd}) {
+    if (support(archive.get()) != ARCHIVE_OK) return fail_with(archive, file);
+  }
+  if (::archive_read_open_filename(archive.get(), file.c_str(), kBlock) != ARCHIVE_OK) return fail_with(archive, file);
+  return archive;
+}
+
+// The next header; false at the end.
+Result<bool> next(const Archive& archive, archive_entry*& entry, const fs::path& file) {
+  const int outcome = ::archive_read_next_header(archive.get(), &entry);
+  if (outcome == ARCHIVE_EOF) return false;
+  // A warning is about a field that does not matter here, or leaves a name out, which is seen.
+  if (outcome == ARCHIVE_OK || outcome == ARCHIVE_WARN) return true;
+  return fail_with(archive, file);
+}
+
+std::optional<FileType> type_of(mode_t type) {
+  switch (type) {
+    case AE_IFREG: return FileType::file;
+    case AE_IFDIR: return FileType::directory;
+    case AE_IFLNK: return FileType::symlink;
+    case AE_IFCHR: return FileType::character_device;
+    case AE_IFBLK: return FileType::block_device;
+    case AE_IFIFO: return FileType::fifo;
+    default: return std::nullopt;
+  }
+}
+
+// The kernel's namespaces of attributes; others come from other systems, and no Linux could store them.
+bool is_known(std::string_view name) {
+  for (const std::string_view prefix : {"user.", "trusted.", "security.", "system.posix_acl_"}) {
+    if (name.starts_with(prefix)) return true;
+  }
+  return false;
+}
+
+Status read_attributes(archive_entry* entry, Inode& inode) {
+  const char* name = nullptr;
+  const void* value = nullptr;
+  std::size_t size = 0;
+  ::archive_entry_xattr_reset(entry);
+  while (::archive_entry_xattr_next(entry, &name, &value, &size) == ARCHIVE_OK) {
+    if (name == nullptr || !is_known(name)) continue;
+    if (inode.attributes.size() >= kMaxAttributes || size > kMaxAttribute) {
+      return fail(ErrorKind::unsupported, fmt::format("the attribute {} of a file is one too many or too long", name),
+                  "build the image without it");
+    }
+    inode.attributes.push_back({name, std::string(static_cast<const char*>(value), size)});
+  }
+  return {};
+}
+
+tl::unexpected<Error> nameless(const fs::path& file) {
+  return fail(ErrorKind::permanent,
+              fmt::format("the layer {} has an entry whose name cannot be read", file.filename().string()),
+              "build the image with names in UTF-8");
+}
+
+// An owner that was not there reads as -1 in places; no user has that number.
+Result<std::uint32_t> owner_of(la_int64_t number, const char* path) {
+  if (number >= 0 && number < 0xffffffff) return static_cast<std::uint32_t>(number);
+  return fail(ErrorKind::permanent, fmt::format("the owner of {} in a layer is out of bounds", path),
+              "build the image anew");
+}
+
+Result<LayerEntry> describe(archive_entry* entry, ContentPlace place, const fs::path& file) {
+  const char* path = ::archive_entry_pathname(entry);
+  if (path == nullptr) return nameless(file);
+  LayerEntry result{path, {}, std::nullopt};
+  if (const char* link = ::archive_entry_hardlink(entry)) {
+    result.hard_link = link;
+    return result;
+  }
+  const auto type = type_of(::archive_entry_filetype(entry));
+  if (!type) {
+    return fail(ErrorKind::unsupported, fmt::format("{} in a layer is of a type that no image may hold", path),
+                "build the image without it");
+  }
+  const auto uid = owner_of(::archive_entry_uid(entry), path), gid = owner_of(::archive_entry_gid(entry), path);
+  if (!uid || !gid) return fail(!uid ? uid.error() : gid.error());
+  Inode& inode = result.inode;
+  inode = {.type = *type,
+           .mode = static_cast<std::uint32_t>(::archive_entry_perm(entry)) & 07777,
+           .uid = *uid,
+           .gid = *gid,
+           .mtime = ::archive_entry_mtime(entry)};
+  if (*type == FileType::symlink) {
+    const char* target = ::archive_entry_symlink(entry);
+    if (target == nullptr || *target == '\0') return nameless(file);
+    inode.target = target;
+  }
+  if (*type == FileType::character_device || *type == FileType::block_device) {
+    inode.major = static_cast<std::uint32_t>(::archive_entry_rdevmajor(entry));
+    inode.minor = static_cast<std::uint32_t>(::archive_entry_rdevminor(entry));
+  }
+  if (*type == FileType::file) {
+    inode.size = static_cast<std::uint64_t>(std::max<la_int64_t>(::archive_entry_size(entry), 0));
+    if (inode.size != 0) inode.content = place;
+  }
+  if (Status read = read_attributes(entry, inode); !read) return fail(read.error());
+  return result;
+}
+
+Status copy_content(const Archive& archive, const fs::path& file, ContentSink& sink) {
+  for (;;) {
+    const void* bytes = nullptr;
+    std::size_t size = 0;
+    la_int64_t offset = 0;
+    const int outcome = ::archive_read_data_block(archive.get(), &bytes, &size, &offset);
+    if (outcome == ARCHIVE_EOF) return sink.end();
+    if (outcome != ARCHIVE_OK) return fail_with(archive, file);
+    const ByteView view(static_cast<const std::uint8_t*>(bytes), size);
+    if (Status written = sink.write(static_cast<std::uint64_t>(offset), view); !written) return written;
+  }
+}
+
+}  // namespace
+
+Status read_layer(const fs::path& file, unsigned layer, const std::function<Status(LayerEntry entry)>& on_entry) {
+  const Utf8Locale locale;
+  const auto archive = open(file);
+  if (!archive) return fail(archive.error());
+  archive_entry* header = nullptr;
+  for (std::uint64_t number = 0;; ++number) {
+    const auto more = next(*archive, header, file);
+    if (!more) return fail(more.error());
+    if (!*more) return {};
+    auto entry = describe(header, {layer, number}, file);
+    if (!entry) return fail(entry.error());
+    if (Status taken = on_entry(std::move(*entry)); !taken) return taken;
+  }
+}
+
+Status read_contents(const fs::path& file, unsigned layer, ContentSink& sink) {
+  const Utf8Locale locale;
+  const auto archive = open(file);
+  if (!archive) return fail(archive.error());
+  archive_entry* header = nullptr;
+  for (std::uint64_t number = 0;; ++number) {
+    const auto more = next(*archive, header, file);
+    if (!more) return fail(more.error());
+    if (!*more) return {};
+    if (!sink.begin({layer, number})) continue;
+    if (Status copied = copy_content(*archive, file, sink); !copied) return copied;
+  }
+}
+
+}  // namespace microagent::image

@@ -1,0 +1,125 @@
+#include "image/puller.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+
+#include "image/sha256.h"
+#include "image/tool.h"
+#include "workspace/files.h"
+
+namespace microagent::image {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::size_t kMaxDocument = 8 * 1024 * 1024;
+constexpr const char* kPlatform[] = {"--override-os", "linux", "--override-arch", "amd64"};
+
+// A registry on this host may do without TLS, as with docker.
+void add_tls(const Reference& reference, const char* flag, std::vector<std::string>& words) {
+  if (reference.loopback) words.push_back(fmt::format("{}=false", flag));
+}
+
+Result<std::string> run_skopeo(const Reference& reference, const std::vector<std::string>& words) {
+  auto output = run_tool("skopeo", words);
+  if (output || output.error().kind == ErrorKind::not_found) return output;
+  return fail(pull_error(reference, output.error().message));
+}
+
+// The text between the first msg=" and its closing quote, with \" made plain.
+std::string message_of(std::string_view complaint) {
+  constexpr std::string_view kBegin = "msg=\"";
+  const std::size_t begin = complaint.find(kBegin);
+  if (begin == std::string_view::npos) return std::string(complaint);
+  std::string text;
+  for (std::size_t i = begin + kBegin.size(); i < complaint.size() && complaint[i] != '"'; ++i) {
+    if (complaint[i] == '\\' && i + 1 < complaint.size()) ++i;
+    text += complaint[i];
+  }
+  return text;
+}
+
+tl::unexpected<Error> wrong_content(std::string_view what) {
+  return fail(ErrorKind::transient, fmt::format("{} is not what its digest says", what),
+              "try again: the image may have been replaced meanwhile");
+}
+
+Result<std::string> read_checked(const fs::path& file, const std::string& digest, std::string_view what) {
+  auto text = workspace::read_file(file, kMaxDocument);
+  if (!text) return text;
+  if (sha256(*text) != digest) return wrong_content(what);
+  return text;
+}
+
+}  // namespace
+
+Error pull_error(const Reference& reference, std::string_view complaint) {
+  const std::string message = fmt::format("cannot pull {}: {}", reference.name, message_of(complaint));
+  const auto says = [&](std::initializer_list<std::string_view> words) {
+    return std::ranges::any_of(words, [&](std::string_view word) { return message.find(word) != std::string::npos; });
+  };
+  if (says({"unauthorized", "authentication required", "denied"})) {
+    return {ErrorKind::policy_denied, message, "check the name; if the image is private, log in: skopeo login HOST"};
+  }
+  if (says({"manifest unknown", "name unknown", "no such file", "not found in", "no descriptor found", "status 404"})) {
+    return {ErrorKind::not_found, message, "check the name and the tag"};
+  }
+  if (says({"no space left"})) return {ErrorKind::resource_exhausted, message, "free some disk space"};
+  if (says({"http: server gave HTTP response to HTTPS client", "certificate"})) {
+    return {ErrorKind::permanent, message,
+            "give the registry's certificate in /etc/containers/certs.d, or say `insecure = true` for it in "
+            "~/.config/containers/registries.conf"};
+  }
+  if (says({"connection refused", "timeout", "no such host", "connection reset", "unreachable", "EOF", "status 5",
+            "too many requests", "toomanyrequests"})) {
+    return {ErrorKind::transient, message, "check that the registry can be reached, and try again"};
+  }
+  return {ErrorKind::permanent, message, "see the message"};
+}
+
+Result<std::string> resolve_digest(const Reference& reference) {
+  std::vector<std::string> words(std::begin(kPlatform), std::end(kPlatform));
+  words.insert(words.end(), {"inspect", "--raw"});
+  add_tls(reference, "--tls-verify", words);
+  words.push_back(reference.source);
+  const auto raw = run_skopeo(reference, words);
+  if (!raw) return raw;
+  const auto picked = pick_from_list(*raw);
+  if (!picked) return fail(with_context(picked.error(), reference.name));
+  return *picked ? **picked : sha256(*raw);
+}
+
+Result<PulledImage> pull(const Reference& reference, const std::string& digest, const fs::path& directory) {
+  std::vector<std::string> words(std::begin(kPlatform), std::end(kPlatform));
+  words.insert(words.end(), {"copy", "--quiet"});
+  add_tls(reference, "--src-tls-verify", words);
+  // By digest, so that a tag that moves meanwhile changes nothing.
+  words.push_back(reference.transport == Transport::registry
+                      ? fmt::format("docker://{}@sha256:{}", reference.repository, digest)
+                      : reference.source);
+  words.push_back("dir:" + directory.string());
+  if (const auto copied = run_skopeo(reference, words); !copied) return fail(copied.error());
+
+  const auto text = read_checked(directory / "manifest.json", digest, "the image's manifest");
+  if (!text) return fail(text.error());
+  const auto manifest = parse_image_manifest(*text);
+  if (!manifest) return fail(with_context(manifest.error(), reference.name));
+  const auto config = read_checked(directory / manifest->config, manifest->config, "the image's configuration");
+  if (!config) return fail(config.error());
+  auto defaults = parse_image_config(*config);
+  if (!defaults) return fail(with_context(defaults.error(), reference.name));
+  PulledImage image{std::move(*defaults), {}};
+  image.defaults.digest = "sha256:" + digest;
+  for (const std::string& layer : manifest->layers) {
+    const fs::path file = directory / layer;
+    const auto found = sha256_of_file(file);
+    if (!found) return fail(found.error());
+    if (*found != layer) return wrong_content(fmt::format("the layer {}", layer));
+    image.layers.push_back(file);
+  }
+  return image;
+}
+
+}  // namespace microagent::image

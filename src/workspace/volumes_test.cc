@@ -1,0 +1,98 @@
+#include "workspace/volumes.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "workspace/state.h"
+#include "workspace/test_directory.h"
+
+namespace microagent::workspace {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+class Volumes : public testing::Test {
+ protected:
+  static Status make(const std::filesystem::path& file) {
+    put(file, "a disk");
+    return {};
+  }
+  void declare(const char* workspace, const char* volume) const {
+    Manifest manifest;
+    manifest.name = workspace;
+    manifest.volumes = {{volume, "/v"}};
+    ASSERT_TRUE(store_.create(manifest));
+  }
+
+  const TestDirectory directory_;
+  const std::filesystem::path root_ = directory_.path() / "state";
+  const Store store_ = *Store::open(root_);
+};
+
+TEST_F(Volumes, AreMadeOnce) {
+  EXPECT_THAT(*list_volumes(store_), IsEmpty());
+  ASSERT_TRUE(ensure_volume(root_, "data", make));
+  ASSERT_TRUE(ensure_volume(root_, "data", [](const auto&) { return fail(ErrorKind::permanent, "made twice"); }));
+  EXPECT_EQ(get(volume_file(root_, "data")), "a disk");
+  ASSERT_EQ(list_volumes(store_)->size(), 1U);
+  EXPECT_EQ(list_volumes(store_)->front().name, "data");
+}
+
+TEST_F(Volumes, AreMadeWholeOrNotAtAll) {
+  const Status made = ensure_volume(root_, "data", [](const auto& file) -> Status {
+    put(file, "half");
+    return fail(ErrorKind::resource_exhausted, "full");
+  });
+  ASSERT_FALSE(made);
+  EXPECT_FALSE(std::filesystem::exists(volume_file(root_, "data")));
+  EXPECT_THAT(*list_volumes(store_), IsEmpty());
+  EXPECT_TRUE(ensure_volume(root_, "data", make));
+}
+
+TEST_F(Volumes, HaveOneHolder) {
+  EXPECT_EQ(attach_volume(root_, "data", "web").error().kind, ErrorKind::not_found);
+  ASSERT_TRUE(ensure_volume(root_, "data", make));
+  {
+    const auto held = attach_volume(root_, "data", "web");
+    ASSERT_TRUE(held);
+    const auto refused = attach_volume(root_, "data", "other");
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().kind, ErrorKind::conflict);
+    EXPECT_THAT(refused.error().message, HasSubstr("\"web\""));
+    EXPECT_EQ(list_volumes(store_)->front().attached_to, "web");
+    EXPECT_EQ(remove_volume(store_, "data").error().kind, ErrorKind::conflict);
+  }
+  EXPECT_EQ(list_volumes(store_)->front().attached_to, "");
+  EXPECT_TRUE(attach_volume(root_, "data", "other"));
+}
+
+TEST_F(Volumes, AreKeptWhileTheyAreDeclared) {
+  ASSERT_TRUE(ensure_volume(root_, "data", make));
+  declare("web", "data");
+  declare("other", "more");
+  EXPECT_THAT(list_volumes(store_)->front().declared_by, ElementsAre("web"));
+  EXPECT_THAT(remove_volume(store_, "data").error().message, HasSubstr("\"web\""));
+  ASSERT_TRUE(store_.remove("web"));
+  ASSERT_TRUE(remove_volume(store_, "data"));
+  EXPECT_THAT(*list_volumes(store_), IsEmpty());
+  EXPECT_EQ(remove_volume(store_, "data").error().kind, ErrorKind::not_found);
+  EXPECT_EQ(remove_volume(store_, "../state").error().kind, ErrorKind::not_found);
+}
+
+TEST_F(Volumes, HaveRules) {
+  Manifest manifest;
+  manifest.name = "web";
+  manifest.volumes = {{"a", "/x"}, {"b", "/x/y"}};
+  EXPECT_TRUE(validate(manifest));
+  for (const Volume& volume : {Volume{"A", "/z"}, Volume{"", "/z"}, Volume{"../a", "/z"}, Volume{"c", "z"},
+                               Volume{"c", "/"}, Volume{"c", "/z/../y"}, Volume{"a", "/z"}, Volume{"c", "/x"}}) {
+    manifest.volumes.resize(2);
+    manifest.volumes.push_back(volume);
+    EXPECT_THAT(validate(manifest).error().message, HasSubstr("volumes[2]")) << volume.name << ":" << volume.path;
+  }
+}
+
+}  // namespace
+}  // namespace microagent::workspace
