@@ -9,8 +9,6 @@ namespace {
 
 constexpr const char* kDefaults[] = {
     "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-    "HOME=/root",
-    "USER=root",
     "LANG=C.UTF-8",
 };
 
@@ -27,8 +25,12 @@ Environment merge(Environment environment, const std::vector<std::string>& addit
   return environment;
 }
 
-Environment workspace_environment(const std::vector<std::string>& declared) {
-  return merge(Environment(std::begin(kDefaults), std::end(kDefaults)), declared);
+Environment workspace_environment(const Identity& identity, const std::vector<std::string>& image,
+                                  const std::vector<std::string>& trust, const std::vector<std::string>& declared) {
+  Environment environment(std::begin(kDefaults), std::end(kDefaults));
+  environment.push_back(concat("HOME=", identity.home));
+  environment.push_back(concat("USER=", identity.name));
+  return merge(merge(merge(std::move(environment), image), trust), declared);
 }
 
 std::string_view value_of(const Environment& environment, std::string_view name) {

@@ -4,12 +4,16 @@
 #include <string_view>
 #include <vector>
 
+#include "init/accounts.h"
+
 namespace microagent::init {
 
 using Environment = std::vector<std::string>;  // NAME=VALUE, every name once
 
-// What every command of the guest gets, with what the workspace declares put over it.
-Environment workspace_environment(const std::vector<std::string>& declared);
+// What every command of the guest gets, the stronger ones last: our defaults, the user's own, what the image says, whom
+// to trust, what the workspace declares.
+Environment workspace_environment(const Identity& identity, const std::vector<std::string>& image,
+                                  const std::vector<std::string>& trust, const std::vector<std::string>& declared);
 
 // Where both have a name, the addition wins.
 Environment merge(Environment environment, const std::vector<std::string>& additions);

@@ -93,7 +93,8 @@ bool ExecSession::on_request(const wire::FrameReader::Frame& frame) {
     if (!request) return false;
     spec.argv = std::move(request->argv);
     spec.environment = merge(around_.environment, request->env);
-    if (!request->workdir.empty()) spec.workdir = std::move(request->workdir);
+    spec.identity = around_.identity;
+    spec.workdir = request->workdir.empty() ? around_.workdir : std::move(request->workdir);
     spec.streams = request->terminal ? Streams::terminal : Streams::pipes;
     spec.size = {request->rows, request->columns};
   } else if (frame.type == FrameType::put || frame.type == FrameType::get) {

@@ -18,6 +18,8 @@ struct ExecSurroundings {
   Loop& loop;
   Reaper& reaper;
   const Environment& environment;  // the workspace's
+  const Identity& identity;        // of commands, unless they are our own
+  const std::string& workdir;
 };
 
 // One command of the host's over one stream (wire/agent.h). Bounded: output is read only when the stream has taken what

@@ -53,6 +53,13 @@ Status write_setting(std::string_view name, std::string_view value) {
   return write_all(file.get(), value, path);
 }
 
+Status make_directories(const std::string& path) {
+  for (std::size_t end = path.find('/', 1);; end = path.find('/', end + 1)) {
+    if (Status made = make_directory(path.substr(0, end).c_str(), 0755); !made) return made;
+    if (end == std::string::npos) return {};
+  }
+}
+
 Status make_directory(const char* path, mode_t mode) {
   if (::mkdir(path, mode) == 0 || errno == EEXIST) return {};
   return fail_errno(errno, concat("cannot make the directory ", path));

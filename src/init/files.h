@@ -18,6 +18,9 @@ Status write_file(const std::string& path, std::string_view content, mode_t mode
 // A setting below /proc/sys, by its path there: "net/ipv4/ip_forward". A setting is written at once or not at all.
 Status write_setting(std::string_view name, std::string_view value);
 
+// Every directory on the way of an absolute path.
+Status make_directories(const std::string& path);
+
 // A directory that may be there already.
 Status make_directory(const char* path, mode_t mode);
 

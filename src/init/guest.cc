@@ -9,11 +9,13 @@
 #include <cerrno>
 
 #include "init/console.h"
+#include "init/disks.h"
 #include "init/files.h"
 #include "init/host_files.h"
 #include "init/modules.h"
 #include "init/mounts.h"
 #include "init/network.h"
+#include "init/own_init.h"
 #include "init/text.h"
 #include "init/timings.h"
 #include "init/trust.h"
@@ -29,6 +31,8 @@ constexpr rlimit kOwnOpenFiles{65'536, 524'288};
 
 // How long the end may take; the host waits 10 s as a rule.
 constexpr std::chrono::milliseconds kTermPatience{5'000}, kKillPatience{2'000}, kHostPatience{1'000};
+constexpr std::chrono::milliseconds kStopPatience{4'000};  // of a workload that has a signal of its own
+constexpr std::chrono::milliseconds kSecondPatience{8'000};
 constexpr std::chrono::milliseconds kTrustPatience{30'000};  // the host may be busy making its key
 
 // What the host declared. It may hold secrets of the workspace's, so it does not stay where every user could read it.
@@ -56,10 +60,18 @@ bool Guest::run_until(Fact fact, std::chrono::milliseconds limit) {
 
 Status Guest::boot() {
   Timings timings;
-  if (Status prepared = prepare(); !prepared) return prepared;
+  if (Status mounted = mount_file_systems(); !mounted) return mounted;
+  auto config = take_config();
+  if (!config) return fail(config.error());
+  config_ = std::move(*config);
   timings.mark("files");
   if (Status loaded = load_modules("boot"); !loaded) return loaded;
   timings.mark("modules");
+  // From here on the host is told why the guest cannot live.
+  agent_.open();
+  if (Status entered = enter_root(); !entered) return entered;
+  if (Status prepared = prepare(); !prepared) return prepared;
+  timings.mark("root");
   // The host answers while the network is set up.
   if (Status serving = serve(); !serving) return serving;
   timings.mark("services");
@@ -72,8 +84,42 @@ Status Guest::boot() {
   return start_workload();
 }
 
+// The modules lie in the initial file system, so that all of them are loaded before it is left.
+Status Guest::enter_root() {
+  if (config_.network) {
+    if (Status loaded = load_modules("network"); !loaded) return loaded;
+  }
+  if (config_.root_disk || !config_.volumes.empty()) {
+    if (Status loaded = load_modules("disk"); !loaded) return loaded;
+  }
+  if (config_.root_disk) {
+    if (Status entered = enter_root_disk(); !entered) return entered;
+  }
+  if (Status mounted = mount_volumes(config_.volumes); !mounted) return mounted;
+  if (config_.init.empty()) return {};
+  auto way = make_way_for(config_.init);
+  if (!way) return fail(way.error());
+  way_ = std::move(*way);
+  return {};
+}
+
+Status Guest::find_user() {
+  constexpr std::size_t kMaxAccounts = 1024 * 1024;
+  const auto passwd = read_file("/etc/passwd", kMaxAccounts), group = read_file("/etc/group", kMaxAccounts);
+  auto identity = find_identity(config_.user, passwd.value_or(""), group.value_or(""));
+  if (!identity) {
+    return fail(ErrorKind::permanent, concat("the image has no user ", config_.user, ", as whom it is to be run"));
+  }
+  identity_ = std::move(*identity);
+  if (config_.workdir.empty()) return {};
+  workdir_ = config_.workdir;
+  if (::access(workdir_.c_str(), F_OK) == 0) return {};
+  if (Status made = make_directories(workdir_); !made) return made;
+  if (::chown(workdir_.c_str(), identity_.uid, identity_.gid) == 0) return {};
+  return fail_errno(errno, concat("cannot make the directory ", workdir_));
+}
+
 Status Guest::prepare() {
-  if (Status mounted = mount_file_systems(); !mounted) return mounted;
   ::signal(SIGPIPE, SIG_IGN);
   // The last four are how busybox and kernel ask a PID 1 for the end.
   auto signals =
@@ -81,10 +127,10 @@ Status Guest::prepare() {
   if (!signals) return fail(signals.error());
   signals_ = std::move(*signals);
   if (::setrlimit(RLIMIT_NOFILE, &kOwnOpenFiles) != 0) return fail_errno(errno, "cannot raise the limit of open files");
-  auto config = take_config();
-  if (!config) return fail(config.error());
-  config_ = std::move(*config);
-  environment_ = workspace_environment(config_.env);
+  if (Status found = find_user(); !found) return found;
+  environment_ = workspace_environment(identity_, config_.image_env, {}, config_.env);
+  // A disk keeps the result of an earlier life, which is none of this one's.
+  if (::unlink(wire::kResultPath) != 0 && errno != ENOENT) return fail_errno(errno, "cannot remove an old result");
   auto watch = ResultWatch::open(loop_, wire::kResultPath,
                                  [this] { agent_.send(wire::encode_frame(FrameType::result_ready, ByteView())); });
   if (!watch) return fail(watch.error());
@@ -94,13 +140,11 @@ Status Guest::prepare() {
 
 Status Guest::serve() {
   if (Status listening = exec_.listen(); !listening) return listening;
-  agent_.open();
   return configure_loopback();
 }
 
 Status Guest::set_up_network() {
   if (!config_.network) return {};
-  if (Status loaded = load_modules("network"); !loaded) return loaded;
   const auto device = configure_network(*config_.network);
   if (!device) return fail(device.error());
   auto facts = read_facts(*device);
@@ -129,18 +173,30 @@ void Guest::on_trust(ByteView payload) {
   const Status installed = install_trust("", *trust_);
   if (!installed) say(installed.error().message);
   // Processes that run already go on with what they have.
-  environment_ = merge(workspace_environment(trust_environment("")), config_.env);
+  environment_ = workspace_environment(identity_, config_.image_env, trust_environment(""), config_.env);
   const std::string why = installed ? std::string() : installed.error().message;
   agent_.send(wire::encode_frame(FrameType::trusted, std::string_view(why).substr(0, wire::kMaxFrame)));
 }
 
 Status Guest::start_workload() {
-  if (config_.entrypoint.empty()) return {};
-  workload_ = {.argv = {"/bin/sh", "-c", config_.entrypoint}, .environment = environment_, .streams = Streams::console};
+  if (way_) {
+    be_process_1(way_);
+    second_ = true;
+  }
+  const std::vector<std::string> line{"/bin/sh", "-c", config_.entrypoint};
+  const auto& argv = config_.entrypoint.empty() ? config_.command : line;
+  if (argv.empty()) return {};
+  workload_ = {.argv = argv,
+               .environment = environment_,
+               .workdir = workdir_,
+               .streams = Streams::console,
+               .identity = identity_};
   auto process = start_process(workload_);
   if (!process) return fail(process.error());
   workload_verdict_ = std::move(process->verdict);
+  workload_pid_ = process->pid;
   reaper_.expect(process->pid, [this](wire::ExitStatus status) {
+    workload_pid_ = -1;
     if (const auto failure = take_start_failure(workload_verdict_.get(), workload_)) say(failure->text);
     agent_.send(wire::encode_frame(FrameType::workload_exited, bytes_of(status)));
   });
@@ -149,6 +205,7 @@ Status Guest::start_workload() {
 
 void Guest::on_signal(int signal) {
   if (signal == SIGCHLD) return reaper_.on_child_signal();
+  told_to_go_ = second_;
   request_shutdown();
 }
 
@@ -161,8 +218,29 @@ void Guest::live() {
   while (!shutdown_wanted_) loop_.step();
 }
 
+// The image may want its command to be asked in its own way, and alone.
+void Guest::end_workload() {
+  if (config_.stop_signal == 0 || workload_pid_ < 0) return;
+  ::kill(workload_pid_, static_cast<int>(config_.stop_signal));
+  run_until([this] { return workload_pid_ < 0; }, kStopPatience);
+}
+
+// The image's init ends everything, ourselves too; where it does not, we switch the machine off.
+void Guest::wind_down_as_second() {
+  if (!told_to_go_) {
+    ask_process_1_to_end(static_cast<int>(config_.stop_signal));
+    run_until([this] { return told_to_go_; }, kSecondPatience);
+  }
+  agent_.finish();
+  run_until([this] { return agent_.finished(); }, kHostPatience);
+}
+
+void Guest::settle() const { settle_disks(config_.volumes); }
+
 void Guest::wind_down() {
   exec_.shut_down();
+  if (second_) return wind_down_as_second();
+  end_workload();
   const auto alone = [this] { return reaper_.alone(); };
   ::kill(-1, SIGTERM);
   ::kill(-1, SIGCONT);  // the stopped ones cannot heed it otherwise

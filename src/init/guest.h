@@ -25,13 +25,21 @@ class Guest {
   void live();
   // Ends all processes: first asked, then killed. Then the host is given time to take what it has been told.
   void wind_down();
+  // Leaves the disks as they should be.
+  void settle() const;
+  // Whether another program is process 1, and is about to switch the machine off by itself.
+  bool is_being_ended() const { return told_to_go_; }
 
  private:
+  Status enter_root();
+  Status find_user();
   Status prepare();
   Status set_up_network();
   Status serve();
   Status await_trust();
   Status start_workload();
+  void end_workload();
+  void wind_down_as_second();
   void on_signal(int signal);
   void on_frame(const wire::FrameReader::Frame& frame);
   void on_trust(ByteView payload);
@@ -43,13 +51,19 @@ class Guest {
   Loop loop_;
   Reaper reaper_;
   wire::GuestConfig config_;
+  Identity identity_;
+  std::string workdir_ = "/";
   Environment environment_;
+  Fd way_;                   // to process 1, where that is to become the image's own init
+  bool second_ = false;      // it has
+  bool told_to_go_ = false;  // by the image's init: it ends everything
   std::optional<Signals> signals_;
   std::optional<ResultWatch> result_watch_;
   AgentStream agent_{loop_, connect_to_host, [this](const wire::FrameReader::Frame& frame) { on_frame(frame); }};
-  ExecService exec_{{loop_, reaper_, environment_}};
+  ExecService exec_{{loop_, reaper_, environment_, identity_, workdir_}};
   ProcessSpec workload_;
   Fd workload_verdict_;
+  pid_t workload_pid_ = -1;  // while it lives
   wire::GuestFacts facts_;
   std::optional<wire::Trust> trust_;  // as the host told it last
   bool shutdown_wanted_ = false;

@@ -1,5 +1,6 @@
 #include "init/host_files.h"
 
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -16,6 +17,15 @@ constexpr std::size_t kMaxResolvConf = 64 * 1024;
 constexpr std::string_view kNameserver = "nameserver ";
 
 std::string without_prefix(const std::string& cidr) { return cidr.substr(0, cidr.find('/')); }
+
+// An image's own may be a link to what its init would make.
+Status replace_file(const char* path, std::string_view text) {
+  struct stat facts {};
+  if (::lstat(path, &facts) == 0 && S_ISLNK(facts.st_mode) && ::unlink(path) != 0) {
+    return fail_errno(errno, concat("cannot replace ", path));
+  }
+  return write_file(path, text);
+}
 
 }  // namespace
 
@@ -54,11 +64,11 @@ Status write_host_files(const wire::GuestConfig& config) {
     if (::sethostname(config.hostname.data(), config.hostname.size()) != 0) {
       return fail_errno(errno, concat("cannot set the name ", config.hostname));
     }
-    if (Status written = write_file("/etc/hostname", config.hostname + "\n"); !written) return written;
+    if (Status written = replace_file("/etc/hostname", config.hostname + "\n"); !written) return written;
   }
-  if (Status written = write_file("/etc/hosts", hosts_text(config)); !written) return written;
+  if (Status written = replace_file("/etc/hosts", hosts_text(config)); !written) return written;
   if (!config.network) return {};
-  return write_file(kResolvConf, resolv_conf_text(config.network->dns));
+  return replace_file(kResolvConf, resolv_conf_text(config.network->dns));
 }
 
 Result<std::vector<std::string>> read_resolvers() {

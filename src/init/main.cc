@@ -31,6 +31,8 @@ int run() {
   if (const Status booted = guest.boot(); booted) guest.live();
   else guest.report_failure(booted.error());
   guest.wind_down();
+  if (guest.is_being_ended()) ::_exit(0);
+  guest.settle();
   power_off();
 }
 

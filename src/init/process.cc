@@ -2,6 +2,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <linux/close_range.h>
 #include <sys/ioctl.h>
 #include <sys/resource.h>
@@ -26,7 +27,7 @@ constexpr int kVerdictPlace = 3;  // in the child, behind the standard descripto
 constexpr rlimit kOpenFiles{1024, 524'288};
 
 // What a child tells before it becomes the command; silence until its end of the pipe closes means that it began.
-enum class Stage : int { descriptors, workdir, command };
+enum class Stage : int { descriptors, workdir, identity, command };
 struct Complaint {
   Stage stage{};
   int error = 0;
@@ -135,6 +136,26 @@ int arrange_descriptors(Streams streams, const Ends& ends, int verdict) {
   return 0;
 }
 
+// What the process writes to is its own, so that it may open /dev/stdout again, which programs' logs are led to.
+int give_streams(const ProcessSpec& spec) {
+  const int first = spec.streams == Streams::console ? STDOUT_FILENO : STDIN_FILENO;
+  for (int place = first; place <= STDERR_FILENO; ++place) {
+    if (::fchown(place, spec.identity.uid, static_cast<gid_t>(-1)) != 0) return errno;
+  }
+  return 0;
+}
+
+int assume(const ProcessSpec& spec) {
+  const Identity& identity = spec.identity;
+  if (identity.is_root() && identity.groups.empty()) return 0;
+  if (const int error = give_streams(spec); error != 0) return error;
+  if (::setgroups(identity.groups.size(), identity.groups.data()) != 0 || ::setgid(identity.gid) != 0 ||
+      ::setuid(identity.uid) != 0) {
+    return errno;
+  }
+  return 0;
+}
+
 // Tries every file that the word may mean; the error that says most about why none of them ran.
 int become(const ProcessSpec& spec, char* const* argv, char* const* environment) {
   int error = ENOENT;
@@ -164,6 +185,7 @@ int become(const ProcessSpec& spec, char* const* argv, char* const* environment)
     ::close(kVerdictPlace);
     ::_exit(spec.body());
   }
+  if (const int error = assume(spec); error != 0) give_up(Stage::identity, error);
   give_up(Stage::command, become(spec, argv.get(), environment.get()));
 }
 
@@ -220,6 +242,7 @@ std::optional<StartFailure> take_start_failure(int verdict, const ProcessSpec& s
   switch (complaint.stage) {
     case Stage::descriptors: return StartFailure{126, concat("cannot arrange the descriptors of a command: ", why)};
     case Stage::workdir: return StartFailure{126, concat("cannot enter the directory ", spec.workdir, ": ", why)};
+    case Stage::identity: return StartFailure{126, concat("cannot become the user ", spec.identity.name, ": ", why)};
     case Stage::command: break;
   }
   const std::uint32_t code = complaint.error == ENOENT ? 127 : 126;

@@ -9,6 +9,7 @@
 
 #include "base/fd.h"
 #include "base/result.h"
+#include "init/accounts.h"
 #include "init/environment.h"
 #include "wire/agent.h"
 
@@ -26,6 +27,7 @@ struct ProcessSpec {
   std::string workdir = "/";
   Streams streams = Streams::pipes;
   wire::TerminalSize size{};
+  Identity identity{};
   std::function<int()> body{};  // runs in the child in place of argv; its result is the exit code
 };
 

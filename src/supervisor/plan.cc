@@ -11,6 +11,7 @@
 #include "wire/agent.h"
 #include "workspace/mediation.h"
 #include "workspace/state.h"
+#include "workspace/volumes.h"
 
 namespace microagent::supervisor {
 namespace {
@@ -57,6 +58,25 @@ std::optional<std::uint8_t> parse_prefix_length(std::string_view text) {
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), length);
   if (error != std::errc() || end != text.data() + text.size() || length > 32) return std::nullopt;
   return length;
+}
+
+// The image's command, unless another one is declared: its entrypoint takes either as arguments, as with docker. An
+// image with its own init runs nothing else.
+std::vector<std::string> command_of(const workspace::Manifest& manifest) {
+  if (!manifest.init.empty()) return {};
+  if (!manifest.image) return manifest.command;
+  std::vector<std::string> words = manifest.image->entrypoint;
+  const auto& rest = manifest.command.empty() ? manifest.image->command : manifest.command;
+  words.insert(words.end(), rest.begin(), rest.end());
+  return words;
+}
+
+void add_image(const workspace::Image& image, wire::GuestConfig& config) {
+  config.image_env = image.env;
+  config.user = image.user;
+  config.workdir = image.workdir;
+  config.stop_signal = static_cast<std::uint32_t>(image.stop_signal);
+  config.root_disk = true;
 }
 
 }  // namespace
@@ -118,6 +138,10 @@ wire::GuestConfig guest_config(const workspace::Manifest& manifest, bool host_ha
   config.hostname = manifest.name;
   config.env = manifest.env;
   config.entrypoint = manifest.entrypoint;
+  config.command = command_of(manifest);
+  config.init = manifest.init;
+  for (const workspace::Volume& volume : manifest.volumes) config.volumes.push_back(volume.path);
+  if (manifest.image) add_image(*manifest.image, config);
   if (manifest.network.mode == workspace::NetworkMode::isolated) return config;
   const auto network = workspace::effective(manifest.network);
   // Without the default route, which the guest adds by itself: so a declaration may use all the room there is.
@@ -127,6 +151,17 @@ wire::GuestConfig guest_config(const workspace::Manifest& manifest, bool host_ha
     config.network->gateway6 = kGatewayIp6;
   }
   return config;
+}
+
+std::vector<vm::Disk> disks(const workspace::Manifest& manifest, const std::filesystem::path& directory,
+                            const std::filesystem::path& state_root) {
+  std::vector<vm::Disk> disks;
+  if (manifest.image) disks.push_back({wire::kRootDisk, directory / workspace::kDiskFile, "qcow2"});
+  for (std::size_t i = 0; i < manifest.volumes.size(); ++i) {
+    disks.push_back({fmt::format("{}{}", wire::kVolumeDisk, i),
+                     workspace::volume_file(state_root, manifest.volumes[i].name), "raw"});
+  }
+  return disks;
 }
 
 std::string kernel_arguments(vm::Accelerator accelerator, std::uint32_t tsc_khz) {

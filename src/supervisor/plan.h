@@ -8,6 +8,7 @@
 #include "base/result.h"
 #include "flow/messages.h"
 #include "vm/acceleration.h"
+#include "vm/qemu_command.h"
 #include "wire/guest_config.h"
 #include "workspace/manifest.h"
 
@@ -31,6 +32,10 @@ std::string mediator_config(const workspace::Manifest& manifest, const std::file
 
 // What the guest's init is told.
 wire::GuestConfig guest_config(const workspace::Manifest& manifest, bool host_has_ipv6);
+
+// The guest's disks: its root, where it has an image, then its volumes.
+std::vector<vm::Disk> disks(const workspace::Manifest& manifest, const std::filesystem::path& directory,
+                            const std::filesystem::path& state_root);
 
 // `tsc_khz` is the rate of the host's time stamp counter, which an emulated guest sees.
 std::string kernel_arguments(vm::Accelerator accelerator, std::uint32_t tsc_khz);

@@ -96,6 +96,49 @@ TEST(GuestConfig, HoldsWhatInitNeeds) {
   EXPECT_FALSE(guest_config(isolated, true).network);
 }
 
+TEST(GuestConfig, RunsWhatTheImageSays) {
+  workspace::Manifest of_image = manifest();
+  of_image.entrypoint.clear();
+  of_image.image = workspace::Image{.reference = "x",
+                                    .digest = {},
+                                    .entrypoint = {"/entry"},
+                                    .command = {"one"},
+                                    .env = {"A=1"},
+                                    .user = "web",
+                                    .workdir = "/srv",
+                                    .stop_signal = 3};
+  using Words = std::vector<std::string>;
+  auto config = guest_config(of_image, false);
+  EXPECT_EQ(config.command, (Words{"/entry", "one"}));
+  EXPECT_EQ(config.image_env, Words{"A=1"});
+  EXPECT_EQ(config.user, "web");
+  EXPECT_EQ(config.workdir, "/srv");
+  EXPECT_EQ(config.stop_signal, 3U);
+  EXPECT_TRUE(config.root_disk);
+  of_image.command = {"two", "three"};
+  EXPECT_EQ(guest_config(of_image, false).command, (Words{"/entry", "two", "three"}));
+  of_image.command.clear();
+  of_image.init = "/sbin/init";
+  config = guest_config(of_image, false);
+  EXPECT_EQ(config.init, "/sbin/init");
+  EXPECT_TRUE(config.command.empty());
+}
+
+TEST(Disks, AreTheRootAndTheVolumes) {
+  workspace::Manifest declared = manifest();
+  EXPECT_TRUE(disks(declared, "/state/workspaces/web", "/state").empty());
+  declared.image.emplace();
+  declared.volumes = {{"data", "/data"}, {"more", "/more"}};
+  const auto found = disks(declared, "/state/workspaces/web", "/state");
+  ASSERT_EQ(found.size(), 3U);
+  EXPECT_EQ(found[0].serial, "root");
+  EXPECT_EQ(found[0].file, "/state/workspaces/web/disk.qcow2");
+  EXPECT_EQ(found[0].format, "qcow2");
+  EXPECT_EQ(found[2].serial, "volume1");
+  EXPECT_EQ(found[2].file, "/state/volumes/more.ext4");
+  EXPECT_EQ(found[2].format, "raw");
+}
+
 TEST(KernelArguments, TellAnEmulatedProcessorItsClock) {
   EXPECT_NE(kernel_arguments(vm::Accelerator::tcg, 2'596'136).find(" tsc=reliable tsc_early_khz=2596136"),
             std::string::npos);

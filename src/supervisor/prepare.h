@@ -17,10 +17,12 @@ struct Provisions {
   vm::Acceleration acceleration;
   std::vector<BoundPort> ports;
   std::vector<std::string> trust;  // PEM
+  std::vector<Fd> volumes;         // held, so that no other workspace has them
 };
 
-// `program_directory` is where our own programs lie. The error is the first thing that is wrong; nothing is kept then.
+// `directory` is the workspace's, `program_directory` where our own programs lie. The error is the first thing that is
+// wrong; nothing is kept then.
 Result<Provisions> prepare(const workspace::Manifest& manifest, const std::filesystem::path& state_root,
-                           const std::filesystem::path& program_directory);
+                           const std::filesystem::path& directory, const std::filesystem::path& program_directory);
 
 }  // namespace microagent::supervisor

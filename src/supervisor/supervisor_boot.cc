@@ -66,7 +66,7 @@ Status Supervisor::provide() {
   auto control = ControlServer::open(io_.get_executor(), charge_.directory.get(), *this, changes_);
   if (!control) return fail(control.error());
   control_ = std::move(*control);
-  auto provisions = prepare(charge_.manifest, charge_.state_root, charge_.program_directory);
+  auto provisions = prepare(charge_.manifest, charge_.state_root, charge_.directory_path, charge_.program_directory);
   if (!provisions) return fail(provisions.error());
   provisions_ = std::move(*provisions);
   record.acceleration = vm::to_string(provisions_->acceleration.accelerator);
@@ -159,6 +159,7 @@ asio::awaitable<Status> Supervisor::start_machine() {
       .kernel = provisions_->guest.kernel,
       .initrd = initrd,
       .kernel_arguments = kernel_arguments(provisions_->acceleration.accelerator, tsc_meter_.khz())};
+  options.disks = disks(charge_.manifest, charge_.directory_path, charge_.state_root);
   if (has_network) options.net = vm::NetDevice{{}, kGuestMac, kMtu};
   auto machine = Machine::start({io_.get_executor(), charge_.log, changes_}, provisions_->qemu, std::move(options),
                                 charge_.directory_path, charge_.directory.get());

@@ -100,6 +100,7 @@ asio::awaitable<void> Supervisor::conclude(const Ending& ending) {
   if (const Status entered = journal_.enter(ending.state, ending.detail, ending.reason); !entered) {
     log_error("{}", entered.error().message);
   }
+  if (provisions_) provisions_->volumes.clear();
   charge_.lock.fd.reset();
   if (leash_lost_ && charge_.discard) {
     if (const Status removed = store_.remove(charge_.manifest.name); !removed) log_error("{}", removed.error().message);

@@ -42,6 +42,25 @@ void add_devices(Arguments& arguments, const QemuOptions& options) {
       {"-device", fmt::format("virtio-net-device,netdev=net,mac={},host_mtu={}", options.net->mac, options.net->mtu)});
 }
 
+// QEMU's own lists have commas between their words, and a comma of a path is written twice.
+std::string escape(std::string_view path) {
+  std::string text;
+  for (const char c : path) text.append(c == ',' ? 2 : 1, c);
+  return text;
+}
+
+// What the guest discards is given back to the host.
+void add_disks(Arguments& arguments, const QemuOptions& options) {
+  for (const Disk& disk : options.disks) {
+    add(arguments,
+        {"-blockdev", fmt::format("driver=file,node-name={0}-file,filename={1},discard=unmap,auto-read-only=off",
+                                  disk.serial, escape(disk.file.string()))});
+    add(arguments, {"-blockdev", fmt::format("driver={1},node-name={0},file={0}-file,discard=unmap,detect-zeroes=unmap",
+                                             disk.serial, disk.format)});
+    add(arguments, {"-device", fmt::format("virtio-blk-device,drive={0},serial={0}", disk.serial)});
+  }
+}
+
 }  // namespace
 
 std::vector<std::string> qemu_arguments(const QemuOptions& options) {
@@ -49,6 +68,7 @@ std::vector<std::string> qemu_arguments(const QemuOptions& options) {
   add_machine(arguments, options);
   add_kernel(arguments, options);
   add_channels(arguments, options);
+  add_disks(arguments, options);
   add_devices(arguments, options);
   return arguments;
 }

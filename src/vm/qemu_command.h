@@ -17,6 +17,13 @@ struct NetDevice {
   std::uint16_t mtu = 0;  // told to the guest's driver
 };
 
+// A disk of the guest's, in a file.
+struct Disk {
+  std::string serial;  // by which the guest knows it
+  std::filesystem::path file;
+  std::string format;  // raw or qcow2
+};
+
 struct QemuOptions {
   Accelerator accelerator = Accelerator::tcg;
   std::uint32_t memory_mib = 512;
@@ -26,6 +33,7 @@ struct QemuOptions {
   int qmp_fd = -1;               // a connected stream socket
   std::string vsock_socket;      // path, short enough for sun_path
   std::optional<NetDevice> net;  // nothing: the guest has no network device
+  std::vector<Disk> disks{};
 };
 
 // QEMU's arguments, without the program: the microvm machine, memory shared with the devices' back ends, the serial

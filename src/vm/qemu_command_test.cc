@@ -58,6 +58,18 @@ TEST(QemuArguments, FollowTheAccelerator) {
   EXPECT_EQ(value_of(qemu_arguments(options), "-cpu"), "host");
 }
 
+TEST(QemuArguments, GiveItsDisks) {
+  QemuOptions options = user_mode();
+  options.disks = {{"root", "/state, with a comma/disk.qcow2", "qcow2"}, {"volume0", "/v.ext4", "raw"}};
+  const auto arguments = qemu_arguments(options);
+  EXPECT_THAT(arguments, Contains(HasSubstr("filename=/state,, with a comma/disk.qcow2")));
+  EXPECT_THAT(arguments, Contains(HasSubstr("driver=qcow2,node-name=root,file=root-file")));
+  EXPECT_THAT(arguments, Contains("virtio-blk-device,drive=root,serial=root"));
+  EXPECT_THAT(arguments, Contains(HasSubstr("driver=raw,node-name=volume0,file=volume0-file")));
+  EXPECT_THAT(arguments, Contains("virtio-blk-device,drive=volume0,serial=volume0"));
+  EXPECT_THAT(qemu_arguments(user_mode()), Not(Contains(HasSubstr("blk"))));
+}
+
 TEST(QemuArguments, GiveANetworkDeviceOnlyWhereOneIsWanted) {
   QemuOptions options = user_mode();
   EXPECT_THAT(qemu_arguments(options), Contains("virtio-net-device,netdev=net,mac=02:00:00:00:00:02,host_mtu=1500"));

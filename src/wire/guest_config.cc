@@ -101,12 +101,34 @@ bool take_network(GuestNetwork& network, std::string_view key, std::string& valu
   return false;
 }
 
+// A number that may come once, and is not 0.
+bool set_number_once(std::uint32_t& field, std::string_view digits, std::uint32_t limit) {
+  std::uint32_t number = 0;
+  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), number);
+  if (field != 0 || error != std::errc() || end != digits.data() + digits.size()) return false;
+  field = number;
+  return number >= 1 && number <= limit;
+}
+
+bool take_image(GuestConfig& config, std::string_view key, std::string& value) {
+  if (key == "command") return append_below(config.command, value, config.command.max_size());
+  if (key == "image.env") return append_below(config.image_env, value, config.image_env.max_size());
+  if (key == "user") return set_once(config.user, value);
+  if (key == "workdir") return set_once(config.workdir, value);
+  if (key == "init") return set_once(config.init, value);
+  if (key == "stop-signal") return set_number_once(config.stop_signal, value, kMaxSignal);
+  if (key == "volume") return append_below(config.volumes, value, kMaxGuestVolumes);
+  if (key != "root" || value != "disk" || config.root_disk) return false;
+  config.root_disk = true;
+  return true;
+}
+
 bool take_config(GuestConfig& config, Line& line) {
   constexpr std::string_view kNetworkPrefix = "network.";
   if (line.key == "hostname") return set_once(config.hostname, line.value);
   if (line.key == "entrypoint") return set_once(config.entrypoint, line.value);
   if (line.key == "env") return append_below(config.env, line.value, config.env.max_size());
-  if (!line.key.starts_with(kNetworkPrefix)) return false;
+  if (!line.key.starts_with(kNetworkPrefix)) return take_image(config, line.key, line.value);
   if (!config.network) config.network.emplace();
   return take_network(*config.network, line.key.substr(kNetworkPrefix.size()), line.value);
 }
@@ -170,6 +192,14 @@ std::string encode_guest_config(const GuestConfig& config) {
   }
   append_lines(text, "env", config.env);
   append_if_any(text, "entrypoint", config.entrypoint);
+  append_lines(text, "command", config.command);
+  append_lines(text, "image.env", config.image_env);
+  append_if_any(text, "user", config.user);
+  append_if_any(text, "workdir", config.workdir);
+  append_if_any(text, "init", config.init);
+  if (config.stop_signal != 0) append_line(text, "stop-signal", std::to_string(config.stop_signal));
+  if (config.root_disk) append_line(text, "root", "disk");
+  append_lines(text, "volume", config.volumes);
   return text;
 }
 

@@ -24,12 +24,26 @@ struct GuestNetwork {
   std::string gateway6{};           // default route of IPv6 unless one is listed; may be link-local
 };
 
+// The guest's disks, by the serial numbers that their devices have.
+inline constexpr const char* kRootDisk = "root";
+inline constexpr const char* kVolumeDisk = "volume";  // and its number, from 0
+
 struct GuestConfig {
   std::string hostname;
-  std::optional<GuestNetwork> network;  // nothing: isolated
-  std::vector<std::string> env;         // KEY=VALUE
-  std::string entrypoint;               // run by /bin/sh -c; empty: no workload
+  std::optional<GuestNetwork> network;   // nothing: isolated
+  std::vector<std::string> env;          // KEY=VALUE, as declared
+  std::string entrypoint;                // run by /bin/sh -c; empty: the command
+  std::vector<std::string> command{};    // argv; empty: no workload
+  std::vector<std::string> image_env{};  // KEY=VALUE: the image's own, weaker than all others
+  std::string user{};                    // of workload and commands: NAME|UID[:GROUP|GID]; empty: root
+  std::string workdir{};                 // absolute; empty: /
+  std::string init{};                    // the program that becomes process 1 in our place; empty: none
+  std::uint32_t stop_signal = 0;         // for the workload, before everything is ended; 0: none
+  bool root_disk = false;                // the root file system is the disk kRootDisk
+  std::vector<std::string> volumes{};    // where they are mounted, by their numbers
 };
+inline constexpr std::size_t kMaxGuestVolumes = 4;
+inline constexpr std::uint32_t kMaxSignal = 64;
 
 // What the guest really has after set-up. Empty where it has none.
 struct GuestFacts {

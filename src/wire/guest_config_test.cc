@@ -17,6 +17,14 @@ GuestConfig sample_config() {
                                 "fe80::1"};
   config.env = {"A=1", "LINES=two\nlines\twith 100%", "EMPTY=", "UTF=\xc3\xa4"};
   config.entrypoint = "httpd -f\nexit 1";
+  config.command = {"/bin/tool", "", "two\nlines"};
+  config.image_env = {"FROM=image"};
+  config.user = "web:www";
+  config.workdir = "/srv";
+  config.init = "/sbin/init";
+  config.stop_signal = 37;
+  config.root_disk = true;
+  config.volumes = {"/data", "/a b"};
   return config;
 }
 
@@ -44,6 +52,22 @@ TEST(GuestConfig, SurvivesTheRoundTrip) {
   EXPECT_EQ(parsed->network->routes, sample_config().network->routes);
   EXPECT_EQ(parsed->network->ip6, "2001:db8::2/64");
   EXPECT_EQ(parsed->network->gateway6, "fe80::1");
+  EXPECT_EQ(parsed->command, sample_config().command);
+  EXPECT_EQ(parsed->image_env, sample_config().image_env);
+  EXPECT_EQ(parsed->user, "web:www");
+  EXPECT_EQ(parsed->workdir, "/srv");
+  EXPECT_EQ(parsed->init, "/sbin/init");
+  EXPECT_EQ(parsed->stop_signal, 37U);
+  EXPECT_TRUE(parsed->root_disk);
+  EXPECT_EQ(parsed->volumes, sample_config().volumes);
+}
+
+TEST(GuestConfig, RefusesWhatAnImageCannotBe) {
+  for (const char* text : {"stop-signal=0\n", "stop-signal=65\n", "stop-signal=x\n", "stop-signal=9\nstop-signal=9\n",
+                           "root=disk\nroot=disk\n", "root=memory\n", "user=a\nuser=b\n", "init=\n", "workdir=\n",
+                           "volume=/1\nvolume=/2\nvolume=/3\nvolume=/4\nvolume=/5\n", "image.env\n", "images=x\n"}) {
+    EXPECT_FALSE(parse_guest_config(text)) << text;
+  }
 }
 
 TEST(GuestConfig, IsolatedHasNoNetworkAtAll) {

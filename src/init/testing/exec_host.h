@@ -19,7 +19,7 @@ namespace microagent::init::testing {
 struct ExecGuest {
   ExecGuest()
       : signals(*Signals::heed(loop, {SIGCHLD}, [this](int) { reaper.on_child_signal(); })),
-        service({loop, reaper, environment}) {
+        service({loop, reaper, environment, identity, workdir}) {
     ::signal(SIGPIPE, SIG_IGN);
   }
 
@@ -36,7 +36,9 @@ struct ExecGuest {
   Loop loop = *Loop::make();
   Reaper reaper;
   Signals signals;
-  Environment environment = workspace_environment({"FROM=workspace"});
+  Identity identity;
+  std::string workdir = "/";
+  Environment environment = workspace_environment({}, {}, {}, {"FROM=workspace"});
   ExecService service;
 };
 

@@ -1,0 +1,26 @@
+#pragma once
+
+#include <sys/types.h>
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace microagent::init {
+
+// As whom a process runs.
+struct Identity {
+  uid_t uid = 0;
+  gid_t gid = 0;
+  std::vector<gid_t> groups{};
+  std::string name = "root", home = "/root";
+
+  bool is_root() const { return uid == 0 && gid == 0; }
+};
+
+// Reads an image's user, NAME|UID[:GROUP|GID], by the texts of /etc/passwd and /etc/group. A number need not stand in
+// them; a name that does not gives nothing. Without a group it is the user's own, and those that count the user in.
+std::optional<Identity> find_identity(std::string_view user, std::string_view passwd, std::string_view group);
+
+}  // namespace microagent::init
