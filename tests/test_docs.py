@@ -10,7 +10,7 @@ import subprocess
 
 import pytest
 
-from harness import pages
+from harness import images, pages
 from harness.account import Account
 from harness.certificates import Certificates
 from harness.cli import Microagent
@@ -128,6 +128,7 @@ def lay_out(home):
         (home / directory).mkdir()
         (home / directory / "file").write_text("content\n")
     subprocess.run(["tar", "-cf", home / "tree.tar", "-C", home, "data"], check=True)
+    images.write_layout(home / "image", [images.busybox_layer()])
     certificates = Certificates(home / "certificates")
     (home / "ca").mkdir()
     os.link(certificates.root, home / "ca" / "internal.pem")

@@ -106,7 +106,7 @@ def test_doctor_of_a_whole_installation(fresh, guest_image):
     found = checks(fresh, 0)
     assert all(check["passed"] for check in found.values() if check["required"]), found
     assert {"state directory", "disk room", "programs", "QEMU", "guest image", "memory files", "seccomp", "KVM",
-            "namespaces", "ping sockets", "kernel", "clock", "ports"} == set(found)
+            "namespaces", "ping sockets", "kernel", "clock", "ports", "images"} == set(found)
     assert "Linux" in found["kernel"]["detail"] and "version" in found["QEMU"]["detail"]
     text = fresh.run("doctor").text
     assert "FAILED" not in text

@@ -89,7 +89,7 @@ def test_a_start_that_fails_leaves_nothing(microagent, guest_image, world):
 
 
 def test_wrong_words_are_refused_before_anything_is_made(microagent):
-    assert "no image" in microagent.refuses("run", "other", "true")["message"]
+    assert "no image" in microagent.refuses("run", "No Image", "true")["message"]
     assert "no command" in microagent.refuses("run", "base")["message"]
     assert "IMAGE" in microagent.refuses("run")["message"]
     assert "mode" in microagent.refuses("run", "--network", "wide", "base", "true")["message"]

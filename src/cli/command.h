@@ -96,6 +96,7 @@ void add_exec(Commands& commands);
 void add_cp(Commands& commands);
 void add_result(Commands& commands);
 void add_wait(Commands& commands);
+void add_volume(Commands& commands);
 void add_doctor(Commands& commands);
 void add_completion(Commands& commands);
 

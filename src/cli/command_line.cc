@@ -54,6 +54,7 @@ void add_commands(Commands& commands) {
   add_cp(commands);
   add_result(commands);
   add_wait(commands);
+  add_volume(commands);
   add_doctor(commands);
   add_completion(commands);
 }
@@ -90,7 +91,8 @@ Error parse_error(const CLI::App& app, const CLI::ParseError& wrong) {
 int act(const CLI::App& app, const GlobalOptions& options, const Commands& commands, Words guest_words) {
   const Format format = options.json || options.output == "json" ? Format::json : Format::text;
   const Context context{Output(format), options.state_dir, std::move(guest_words)};
-  if (!context.words.empty() && !app.got_subcommand("exec") && !app.got_subcommand("run")) {
+  const bool takes_words = app.got_subcommand("exec") || app.got_subcommand("run") || app.got_subcommand("create");
+  if (!context.words.empty() && !takes_words) {
     const Error error{ErrorKind::usage, "nothing can stand behind -- here", "see `" + help_command(app) + "`"};
     context.out.error(error);
     return exit_code(error);

@@ -6,6 +6,8 @@
 
 #include "base/clock.h"
 #include "cli/describe.h"
+#include "cli/furnish.h"
+#include "cli/progress.h"
 #include "cli/swap_flags.h"
 #include "workspace/declaration.h"
 #include "workspace/forward.h"
@@ -63,6 +65,16 @@ Status read_mediation(const CreateOptions& options, workspace::DeclaredMediation
   return {};
 }
 
+Status read_volumes(const std::vector<std::string>& volumes, Declaration& out) {
+  for (const std::string& text : volumes) {
+    const std::string place = "--volume " + text;
+    const auto volume = workspace::parse_volume(text);
+    if (!volume) return fail(with_context(volume.error(), place));
+    out.volumes.push_back({*volume, place});
+  }
+  return {};
+}
+
 // NAME and --name are two ways to say one thing.
 Status read_name(const CreateOptions& options, Declaration& out) {
   if (options.name && options.named && *options.name != *options.named) {
@@ -81,13 +93,19 @@ Result<Declaration> read_flags(const CreateOptions& options) {
   if (read) read = read_value(options.network, "--network", flags.mode, workspace::parse_mode);
   if (read) read = read_value(options.memory, "--memory", flags.memory_mib, workspace::parse_memory);
   if (read) read = read_value(options.cpus, "--cpus", flags.cpus, workspace::parse_cpus);
+  if (read) read = read_value(options.size, "--size", flags.disk_mib, workspace::parse_disk);
   if (read) read = read_publish(options.publish, flags);
+  if (read) read = read_volumes(options.volumes, flags);
   if (read) read = read_mediation(options, flags.mediation);
   if (!read) return fail(read.error());
   read_text(options.ip, "--ip", flags.ip);
   read_text(options.subnet, "--subnet", flags.subnet);
   read_text(options.gateway, "--gateway", flags.gateway);
   read_text(options.entrypoint, "--entrypoint", flags.entrypoint);
+  read_text(options.image, "--image", flags.image);
+  read_text(options.init, "--init", flags.init);
+  workspace::anchor_image(flags, {});
+  read_list(options.command, "the command", flags.command);
   read_list(options.dns, "--dns", flags.dns);
   read_list(options.routes, "--route", flags.routes);
   read_list(options.env, "--env", flags.env);
@@ -109,19 +127,27 @@ Status tell_plan(const Context& context, const Manifest& manifest) {
   return context.out.record(std::move(record));
 }
 
-Status create_workspace(const Context& context, const Manifest& manifest) {
+Status create_workspace(const Context& context, Manifest& manifest, bool pull) {
   const auto store = context.open_store();
   if (!store) return fail(store.error());
-  if (Status created = store->create(manifest); !created) return created;
+  // Sooner than an image is pulled for it; whoever takes the name meanwhile is seen in the end.
+  if (store->exists(manifest.name)) return store->create(manifest);
+  const Progress progress(context.out, manifest.name);
+  const auto furniture = gather_furniture(manifest, pull ? image::Pull::always : image::Pull::missing, progress);
+  if (!furniture) return fail(furniture.error());
+  if (Status created = create_furnished(*store, manifest, *furniture); !created) return created;
   if (context.out.json()) return context.out.record(workspace::create_record(manifest));
   return context.out.text(
       fmt::format("{} is created; start it with: microagent start {}\n", manifest.name, manifest.name));
 }
 
 Result<int> create(const Context& context, const CreateOptions& options) {
-  const auto manifest = plan_workspace(options);
+  CreateOptions all = options;
+  all.command = context.words;
+  auto manifest = plan_workspace(all);
   if (!manifest) return fail(manifest.error());
-  const Status done = options.dry_run ? tell_plan(context, *manifest) : create_workspace(context, *manifest);
+  const Status done =
+      options.dry_run ? tell_plan(context, *manifest) : create_workspace(context, *manifest, options.pull);
   if (!done) return fail(done.error());
   return 0;
 }
@@ -141,6 +167,22 @@ void add_network_flags(CLI::App& command, CreateOptions& options) {
       ->type_name("ADDRESS");
   add_list(command, "--route", options.routes, "a route of the guest, \"CIDR via ADDRESS\"; may be repeated")
       ->type_name("ROUTE");
+}
+
+void add_image_flags(CLI::App& command, CreateOptions& options) {
+  command
+      .add_option("--image", options.image,
+                  "what the guest's root is: NAME[:TAG] or docker://NAME in a registry, oci:DIRECTORY[:TAG], or "
+                  "docker-archive:FILE; a small one with busybox, in memory, where left out")
+      ->type_name("IMAGE");
+  command.add_flag("--pull", options.pull, "ask the registry although the image has been pulled before");
+  command.add_option("--size", options.size, "the disk's size: 10GiB (default), 20480 (MiB); needs --image")
+      ->type_name("SIZE");
+  add_list(command, "-v,--volume", options.volumes,
+           "a named volume, NAME:/PATH, which outlives the workspace; made where there is none; may be repeated")
+      ->type_name("VOLUME");
+  command.add_option("--init", options.init, "the image's own init, such as /sbin/init, as the guest's first process")
+      ->type_name("PATH");
 }
 
 void add_mediation_flags(CLI::App& command, CreateOptions& options) {
@@ -174,6 +216,7 @@ Result<Manifest> plan_workspace(const CreateOptions& options) {
   if (!manifest) return manifest;
   Status valid = check_egress(manifest->egress);
   if (valid) valid = check_swaps(*manifest);
+  if (valid) valid = check_image(*manifest, declaration->image ? declaration->image->place : std::string());
   if (!valid) return fail(valid.error());
   manifest->created_at = utc_timestamp();
   if (const std::string warning = egress_warning(manifest->egress); !warning.empty()) {
@@ -207,14 +250,17 @@ void add_create(Commands& commands) {
   command->add_option("NAME", options->name, "1 to 63 of a-z, 0-9 and -; the spec's name where left out")
       ->type_name("");
   add_declaring_flags(*command, *options);
+  add_image_flags(*command, *options);
   command->add_flag("--dry-run", options->dry_run, "show what would be recorded, and write nothing");
   command->footer(
       "Nothing is written unless everything is valid.\n\n"
       "In a MAPPING, HOST is 127.0.0.1 where left out; IPv6 stands in brackets. HOSTPORT 0 takes a free port, which\n"
       "`microagent network` shows. Ports may be ranges: 8000-8010:9000-9010.\n\n"
+      "Words behind -- are a command in the place of the image's.\n\n"
       "Examples:\n"
       "  microagent create web -p 8080:80 --entrypoint 'httpd -f -p 80'\n"
       "  microagent create coder --cred-swap openai --cred-swap github=file:/run/secrets/github\n"
+      "  microagent create job --image python:3.12-slim -- python3 -V\n"
       "  microagent create sealed --network isolated --mediation 2048=127.0.0.1:9900\n"
       "  microagent create --file microagent.yaml --memory 1GiB");
 }

@@ -52,7 +52,7 @@ Words cut_off_guest_words(const CLI::App& app, Words& words) {
   const auto subcommand = find_subcommand(app, words);
   if (subcommand == words.end()) return {};
   auto start = words.end();
-  if (*subcommand == "exec") start = std::find(std::next(subcommand), words.end(), "--");
+  if (*subcommand == "exec" || *subcommand == "create") start = std::find(std::next(subcommand), words.end(), "--");
   if (*subcommand == "run") {
     start = find_command(app, *app.get_subcommand("run"), std::next(subcommand), words.end());
   }

@@ -13,6 +13,7 @@
 
 #include <cerrno>
 #include <chrono>
+#include <cstdlib>
 #include <cstring>
 
 #include "base/fd.h"
@@ -20,6 +21,7 @@
 #include "cli/host_probes.h"
 #include "cli/output.h"
 #include "image/guest_files.h"
+#include "image/tool.h"
 #include "supervisor/programs.h"
 #include "vm/acceleration.h"
 #include "vm/bounded_child.h"
@@ -110,6 +112,21 @@ Check probe_guest(const Result<fs::path>& state) {
   return passed(kName, true, fmt::format("kernel and base image lie in {}", files->kernel.parent_path().string()));
 }
 
+// What images are made with; the built-in base needs none of it.
+Check probe_images() {
+  constexpr const char* kName = "images";
+  for (const char* tool : {"skopeo", "mke2fs", "qemu-img"}) {
+    if (const auto found = image::find_tool(tool); !found) return failed(kName, false, found.error());
+  }
+  const char* home = std::getenv("HOME");
+  const fs::path own = fs::path(home != nullptr ? home : "/") / ".config/containers/policy.json";
+  if (::access(own.c_str(), R_OK) != 0 && ::access("/etc/containers/policy.json", R_OK) != 0) {
+    return failed(kName, false, "skopeo has no policy that says whose images are trusted",
+                  "install it (Debian: apt-get install golang-github-containers-common), or write " + own.string());
+  }
+  return passed(kName, false, "skopeo, mke2fs and qemu-img can make them");
+}
+
 Check probe_kvm() {
   constexpr const char* kName = "KVM";
   const auto acceleration = vm::probe_acceleration();
@@ -160,9 +177,10 @@ Check probe_seccomp() {
 }  // namespace
 
 std::vector<Check> probe_all(const Result<fs::path>& state, const std::vector<workspace::Forward>& ports) {
-  return {probe_state(state), probe_room(state),    probe_programs(),         probe_qemu(), probe_guest(state),
-          probe_kernel(),     probe_memory_files(), probe_seccomp(),          probe_kvm(),  probe_namespaces(),
-          probe_ping(),       probe_clock(),        probe_ports(state, ports)};
+  return {probe_state(state), probe_room(state),        probe_programs(),     probe_qemu(),
+          probe_guest(state), probe_kernel(),           probe_memory_files(), probe_seccomp(),
+          probe_kvm(),        probe_namespaces(),       probe_ping(),         probe_images(),
+          probe_clock(),      probe_ports(state, ports)};
 }
 
 }  // namespace microagent::cli

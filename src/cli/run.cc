@@ -7,7 +7,9 @@
 
 #include "base/check.h"
 #include "cli/create.h"
+#include "cli/furnish.h"
 #include "cli/guest_command.h"
+#include "cli/progress.h"
 #include "cli/signal_watch.h"
 #include "cli/subject.h"
 #include "cli/workspace_watch.h"
@@ -37,11 +39,8 @@ std::string make_name() {
 }
 
 Result<Manifest> plan(const RunOptions& options) {
-  if (options.image != kBuiltIn) {
-    return fail(ErrorKind::usage, fmt::format("there is no image \"{}\"", options.image),
-                fmt::format("the image that comes with microagent is called {}", kBuiltIn));
-  }
   CreateOptions create = options.workspace;
+  if (options.image != kBuiltIn) create.image = options.image;
   create.name_otherwise = workspace::Declared<std::string>{make_name(), "the made-up name"};
   return plan_workspace(create);
 }
@@ -49,7 +48,17 @@ Result<Manifest> plan(const RunOptions& options) {
 // The command stands in the entrypoint's place.
 Result<std::vector<std::string>> choose_command(const Context& context, Manifest& manifest) {
   const std::string entrypoint = std::exchange(manifest.entrypoint, {});
-  if (!context.words.empty()) return context.words;
+  std::vector<std::string> words = context.words;
+  const auto declared = std::exchange(manifest.command, {});
+  if (words.empty()) words = declared;
+  if (manifest.image) {
+    // As with docker, the image's entrypoint takes the command as its arguments. Neither is run at the boot as well.
+    const auto before = std::exchange(manifest.image->entrypoint, {});
+    const auto command = std::exchange(manifest.image->command, {});
+    if (words.empty() && entrypoint.empty()) words = command;
+    if (entrypoint.empty()) words.insert(words.begin(), before.begin(), before.end());
+  }
+  if (!words.empty()) return words;
   if (!entrypoint.empty()) return std::vector<std::string>{"/bin/sh", "-c", entrypoint};
   return fail(ErrorKind::usage, "there is no command to run",
               "write it behind the image: microagent run base ls -l; or give --entrypoint");
@@ -125,18 +134,21 @@ Result<int> tell(const Context& context, const Manifest& manifest, Course course
 Result<int> run(const Context& context, const RunOptions& options) {
   auto manifest = plan(options);
   if (!manifest) return fail(manifest.error());
+  auto store = context.open_store();
+  if (!store) return fail(store.error());
+  const auto furniture = gather_furniture(*manifest, image::Pull::missing, Progress(context.out, manifest->name));
+  if (!furniture) return fail(furniture.error());
   GuestCommand command = options.command;
   auto argv = choose_command(context, *manifest);
   if (!argv) return fail(argv.error());
   command.argv = std::move(*argv);
   if (Status valid = check_guest_command(context, command); !valid) return fail(valid.error());
 
-  auto store = context.open_store();
-  if (!store) return fail(store.error());
   const Subject subject{std::move(*store), std::move(*manifest)};
   // From here on a signal must not keep us from clearing up.
   const SignalWatch signals(kEndingSignals);
-  if (Status created = subject.store.create(subject.manifest); !created) return fail(created.error());
+  if (Status created = create_furnished(subject.store, subject.manifest, *furniture); !created)
+    return fail(created.error());
   supervisor::Leash leash;
   leash.discard = !options.keep;
   leash.interrupt = signals.fd();
@@ -150,7 +162,10 @@ Result<int> run(const Context& context, const RunOptions& options) {
 void add_run(Commands& commands) {
   auto [command, options] =
       commands.add<RunOptions>("run", "Create and start a workspace, run one command in it, and delete it", run);
-  command->add_option("IMAGE", options->image, "what the guest's root is made of: base, which comes with microagent")
+  command
+      ->add_option(
+          "IMAGE", options->image,
+          "what the guest's root is made of: base, which comes with microagent, or what `create --image` takes")
       ->required()
       ->type_name("");
   add_declaring_flags(*command, options->workspace);

@@ -1,0 +1,56 @@
+#include "cli/furnish.h"
+
+#include "image/disk.h"
+#include "image/ext4_writer.h"
+#include "workspace/volumes.h"
+
+namespace microagent::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::uint64_t kMiB = 1024 * 1024;
+constexpr std::uint64_t kVolumeSize = image::kDefaultDiskMib * kMiB;
+
+// Not less than the image needs, where nothing is declared.
+Status make_disk(const fs::path& directory, const workspace::Manifest& manifest, const Furniture& furniture) {
+  if (!furniture.image) return {};
+  const fs::path base = directory / workspace::kBaseFile, disk = directory / workspace::kDiskFile;
+  if (Status lent = image::lend_base(furniture.image->base, base); !lent) return lent;
+  return image::make_overlay(base, disk, manifest.resources.disk_mib);
+}
+
+}  // namespace
+
+Status check_image(const workspace::Manifest& manifest, const std::string& place) {
+  if (!manifest.image) return {};
+  const auto reference = image::parse_reference(manifest.image->reference);
+  if (!reference) return fail(with_context(reference.error(), place));
+  return {};
+}
+
+Result<Furniture> gather_furniture(workspace::Manifest& manifest, image::Pull pull,
+                                   const image::Cache::Progress& progress) {
+  if (!manifest.image) return Furniture{};
+  const auto reference = image::parse_reference(manifest.image->reference);
+  if (!reference) return fail(reference.error());
+  const auto root = image::cache_root();
+  if (!root) return fail(root.error());
+  const auto cache = image::Cache::open(*root);
+  if (!cache) return fail(cache.error());
+  auto held = cache->obtain(*reference, pull, progress);
+  if (!held) return fail(held.error());
+  manifest.image = held->image;
+  return Furniture{std::move(*held)};
+}
+
+Status create_furnished(const workspace::Store& store, const workspace::Manifest& manifest,
+                        const Furniture& furniture) {
+  for (const workspace::Volume& volume : manifest.volumes) {
+    const auto make = [](const fs::path& file) { return image::make_ext4(file, kVolumeSize, 0); };
+    if (Status made = workspace::ensure_volume(store.root(), volume.name, make); !made) return made;
+  }
+  return store.create(manifest, [&](const fs::path& directory) { return make_disk(directory, manifest, furniture); });
+}
+
+}  // namespace microagent::cli

@@ -1,0 +1,29 @@
+#pragma once
+
+// What a workspace has beside its record: its image, its disk and its volumes.
+
+#include <functional>
+#include <optional>
+#include <string>
+
+#include "image/cache.h"
+#include "workspace/state.h"
+
+namespace microagent::cli {
+
+// Held from the moment that the image is there until the workspace has it.
+struct Furniture {
+  std::optional<image::Cache::Held> image;
+};
+
+// Finds or pulls the manifest's image, if it declares one, and completes what the manifest says of it.
+Result<Furniture> gather_furniture(workspace::Manifest& manifest, image::Pull pull,
+                                   const image::Cache::Progress& progress);
+
+// Records the workspace with its disk, and makes the volumes that are not there yet.
+Status create_furnished(const workspace::Store& store, const workspace::Manifest& manifest, const Furniture& furniture);
+
+// Checks what --image or the spec was given, without looking for it. The error names `place`.
+Status check_image(const workspace::Manifest& manifest, const std::string& place);
+
+}  // namespace microagent::cli
