@@ -9,7 +9,7 @@ build := $(if $(filter dev,$(PRESET)),build,build-$(PRESET))
 guest := $(build)/share/microagent/guest
 ninja := ninja -C $(build) -j $(JOBS)
 
-.PHONY: all setup configure guest test demo bench bench-net bench-tls fuzz docs lint install deb clean help
+.PHONY: all setup configure guest test demo bench bench-net bench-tls bench-swap fuzz docs lint install deb clean help
 
 all: configure                ## build the programs into build/bin
 	@$(ninja) programs
@@ -49,6 +49,11 @@ bench-tls: configure          ## measure TLS interception, side by side with HAP
 	@tools/setup haproxy nginx-light mitmproxy wrk nghttp2-client
 	@$(ninja) tls_front
 	@MICROAGENT_BUILD=$(build) bench/tls.py
+
+bench-swap: configure         ## measure what a credential swap costs an intercepted request
+	@tools/setup nginx-light wrk nghttp2-client
+	@$(ninja) tls_front
+	@MICROAGENT_BUILD=$(build) bench/swap.py
 
 fuzz: setup                   ## run each fuzz target for FUZZ_SECONDS
 	@tools/fuzz --seconds $(FUZZ_SECONDS)

@@ -1,9 +1,10 @@
-// tls_front PORT UPSTREAM_PORT NAME ROOT DIRECTORY: the mediator's interception at TCP port PORT of loopback, for
-// measurements (bench/tls.py): both handshakes, the relays, each request judged and written down. In a workspace netd
-// brings the flows, and their first bytes say for whom they are; here every connection is for NAME, which is at
-// UPSTREAM_PORT of loopback and verified by the certificates of the file ROOT. A connection begins with the versions
-// of HTTP that its client offers, as in the mediator. The audit log goes into DIRECTORY, and so does authority.pem,
-// whom clients are to trust.
+// tls_front PORT UPSTREAM_PORT NAME ROOT DIRECTORY [SECRET]: the mediator's interception at TCP port PORT of
+// loopback, for measurements (bench/tls.py): both handshakes, the relays, each request judged and written down. In a
+// workspace netd brings the flows, and their first bytes say for whom they are; here every connection is for NAME,
+// which is at UPSTREAM_PORT of loopback and verified by the certificates of the file ROOT. A connection begins with
+// the versions of HTTP that its client offers, as in the mediator. The audit log goes into DIRECTORY, and so does
+// authority.pem, whom clients are to trust. Where a file SECRET is given, what it holds goes into every request as
+// its Authorization, by a credential swap (bench/swap.py).
 
 #include <arpa/inet.h>
 #include <netinet/tcp.h>
@@ -19,6 +20,8 @@
 #include <iterator>
 
 #include "base/check.h"
+#include "credentials/process.h"
+#include "http/secret_placement.h"
 #include "mediator/dial.h"
 #include "mediator/first_words.h"
 #include "mediator/guest_http.h"
@@ -26,6 +29,7 @@
 #include "mediator/live_policy.h"
 #include "mediator/recorder.h"
 #include "mediator/relay.h"
+#include "mediator/swapper.h"
 
 namespace microagent::mediator {
 namespace {
@@ -34,6 +38,7 @@ struct Setting {
   std::uint16_t port = 0, upstream = 0;
   std::string name, root;
   std::filesystem::path directory;
+  std::string secret;  // a file; empty: no swap
 };
 
 sockaddr_in loopback(std::uint16_t port) {
@@ -46,12 +51,15 @@ sockaddr_in loopback(std::uint16_t port) {
 
 class Front {
  public:
-  Front(asio::io_context& io, Setting setting, Interceptor interceptor, LivePolicy policy, audit::Writer log)
+  Front(asio::io_context& io, Setting setting, Interceptor interceptor, LivePolicy policy, audit::Writer log,
+        std::unique_ptr<Swapper> swapper)
       : io_(io),
         setting_(std::move(setting)),
         interceptor_(std::move(interceptor)),
         policy_(std::move(policy)),
-        recorder_(std::move(log)) {
+        recorder_(std::move(log)),
+        swapper_(std::move(swapper)),
+        swap_(swapper_ ? swapper_->find(setting_.name) : nullptr) {
     recorder_.set_on_later([this] { asio::post(io_, [this] { recorder_.flush(); }); });
   }
 
@@ -100,8 +108,32 @@ class Front {
       record.fields["bytesOut"] = story.bytes_out;
       record.fields["bytesIn"] = story.bytes_in;
       record.fields["durationMs"] = std::chrono::duration_cast<std::chrono::milliseconds>(took).count();
+      if (!story.swap.empty()) record.fields["swap"] = story.swap;
       if (!story.error.empty()) record.fields["error"] = story.error;
       front_.recorder_.write_later(flow_, record);
+    }
+
+    bool lacks_credential(const http::RequestMessage& request) override {
+      return front_.swap_ && http::wants_secret(request, front_.swap_->placement) &&
+             !front_.swapper_->at_hand(*front_.swap_);
+    }
+    asio::awaitable<void> obtain_credential() override {
+      const auto obtained = co_await front_.swapper_->obtain(front_.swap_);
+      if (!obtained) report(obtained.error().message);
+    }
+    std::optional<Refused> equip(http::RequestMessage& request, RequestStory& story) override {
+      if (!front_.swap_) return std::nullopt;
+      http::ask_readable(request.headers);
+      const auto credential = front_.swapper_->at_hand(*front_.swap_);
+      if (!credential || !http::place_secret(request, front_.swap_->placement, credential->secret->view())) {
+        return Refused{502, "no credential", "no credential"};
+      }
+      story.swap = front_.swap_->name;
+      story.credential = credential->version;
+      return std::nullopt;
+    }
+    http::SecretFormsPtr secrets() override {
+      return front_.swap_ ? front_.swapper_->secrets(*front_.swap_) : http::SecretFormsPtr();
     }
 
    private:
@@ -164,6 +196,8 @@ class Front {
   Interceptor interceptor_;
   LivePolicy policy_;
   Recorder recorder_;
+  std::unique_ptr<Swapper> swapper_;
+  policy::SwapPtr swap_;  // null: none
   policy::Surroundings surroundings_;
   policy::Facts facts_{.destination = policy::Address::ipv4({127, 0, 0, 1}),
                        .port = setting_.upstream,
@@ -172,7 +206,19 @@ class Front {
                        .name = setting_.name};
 };
 
+policy::SwapSet swaps_of(const Setting& setting) {
+  if (setting.secret.empty()) return {};
+  nlohmann::json fields = {{"type", "static"}, {"format", "Bearer {key}"}, {"key_ref", "file:" + setting.secret}};
+  fields["domains"] = {setting.name};
+  auto swaps = policy::SwapSet::compile({{"bench", "", std::move(fields), {}}});
+  MICROAGENT_CHECK(swaps);
+  return std::move(*swaps);
+}
+
 int run(Setting setting) {
+  const policy::SwapSet swaps = swaps_of(setting);
+  Fd socket;
+  if (!swaps.empty()) socket = credentials::start_process({swaps, -1, {}}).value();
   rlimit files{};
   MICROAGENT_CHECK(::getrlimit(RLIMIT_NOFILE, &files) == 0);
   files.rlim_cur = files.rlim_max;
@@ -190,7 +236,9 @@ int run(Setting setting) {
   auto policy = LivePolicy::make(text);
   auto log = audit::Writer::open(setting.directory / "egress.jsonl", "bench");
   MICROAGENT_CHECK(interceptor && policy && log);
-  Front front(io, std::move(setting), std::move(*interceptor), std::move(*policy), std::move(*log));
+  std::unique_ptr<Swapper> swapper;
+  if (socket) swapper = Swapper::open(io.get_executor(), swaps, std::move(socket)).value();
+  Front front(io, std::move(setting), std::move(*interceptor), std::move(*policy), std::move(*log), std::move(swapper));
   spawn(io.get_executor(), front.listen());
   io.run();
   return 0;
@@ -200,10 +248,10 @@ int run(Setting setting) {
 }  // namespace microagent::mediator
 
 int main(int argc, char** argv) {
-  if (argc != 6) {
-    std::fputs("usage: tls_front PORT UPSTREAM_PORT NAME ROOT DIRECTORY\n", stderr);
+  if (argc != 6 && argc != 7) {
+    std::fputs("usage: tls_front PORT UPSTREAM_PORT NAME ROOT DIRECTORY [SECRET]\n", stderr);
     return 2;
   }
   const auto number = [&](int at) { return static_cast<std::uint16_t>(std::strtoul(argv[at], nullptr, 10)); };
-  return microagent::mediator::run({number(1), number(2), argv[3], argv[4], argv[5]});
+  return microagent::mediator::run({number(1), number(2), argv[3], argv[4], argv[5], argc > 6 ? argv[6] : ""});
 }

@@ -32,16 +32,17 @@ enum class Event : std::uint8_t {
   mediation_close,       // mediation_close: as egress_close. Ends a flow.
   recovered,             // egress_audit_recovered: tornBytes movedTo, or missing (records that were written and are
                          // gone), or changed (the seq of one)
-  listen,                // egress_listen: version mode lockAllowlist observe? rules; the mediator is up
+  listen,                // egress_listen: version mode lockAllowlist observe? rules swaps?; the mediator is up
   dns_deny,              // egress_dns_deny: qname qtype id reason rule decision count?
   dns_reply_error,       // egress_dns_reply_error: qname error; the answer did not reach the guest
   cap_exceeded,          // egress_cap_exceeded: host? dst proto reason(volume|rate|concurrency) limit rule?
-  request,               // egress_request: method host path status bytesOut bytesIn durationMs; never queries, headers
+  request,               // egress_request: method host path status bytesOut bytesIn durationMs swap? error?; never
+                         // queries or headers
   mitm_enabled,          // egress_mitm_enabled
   mitm_handshake_error,  // egress_mitm_handshake_error: host error; with the guest
   mitm_upstream_error,   // egress_mitm_upstream_error: host dst error
   swap,                  // egress_swap: host swap type
-  swap_error,            // egress_swap_error: host swap type error
+  swap_error,            // egress_swap_error: host swap type error signal
   secret_warning,        // egress_secret_warning: warning
   policy_changed,        // egress_policy_changed: version change list rule
   quarantined,           // egress_quarantined

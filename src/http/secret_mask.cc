@@ -115,7 +115,9 @@ void SecretMask::finish(std::vector<std::uint8_t>& out) {
 bool SecretForms::stand_in(std::string_view text) const {
   std::uint32_t node = 0;
   for (const char c : text) {
-    node = next(node, static_cast<std::uint8_t>(c));
+    const auto byte = static_cast<std::uint8_t>(c);
+    if (node == 0 && roots_[byte] == 0) continue;
+    node = next(node, byte);
     if (nodes_[node].match != 0) return true;
   }
   return false;

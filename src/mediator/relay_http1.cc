@@ -249,7 +249,7 @@ class Http1Relay {
         }
         upstream_in_->take(reader.feed(upstream_in_->bytes()));
       }
-      http::ResponseMessage response = reader.message();
+      const http::ResponseMessage& response = reader.message();
       http::MessageFault fault = reader.fault();
       if (fault == http::MessageFault::none) fault = check_response(request, response);
       // What is left of the body would be the first of the other protocol (RFC 9110, 7.8).
@@ -262,15 +262,11 @@ class Http1Relay {
         binds_guest_ = binds_guest_ || http::lists_word(response.headers, "www-authenticate", scheme);
       }
       const http::SecretFormsPtr secrets = gate_.secrets();
-      if (secrets) {
-        mask_headers(secrets, response.headers);
-        if (secrets->stand_in(response.reason)) response.reason = mask_secrets(secrets, response.reason);
-        if (has_body(request, response)) {
-          story_.status = response.status;
-          co_return co_await finish_masked(request, std::move(response), secrets, json);
-        }
+      if (secrets && has_body(request, response)) {
+        story_.status = response.status;
+        co_return co_await finish_masked(request, without(secrets, response), secrets, json);
       }
-      std::string head = encode_head(response);
+      std::string head = secrets ? encode_head(without(secrets, response)) : encode_head(response);
       answers_ = true;
       if (!is_interim(response)) {
         story_.status = response.status;
@@ -299,6 +295,12 @@ class Http1Relay {
     if (keeps_alive(request, response)) co_return true;
     co_await guest_.finish();
     co_return false;
+  }
+
+  static http::ResponseMessage without(const http::SecretFormsPtr& secrets, http::ResponseMessage response) {
+    mask_headers(secrets, response.headers);
+    if (secrets->stand_in(response.reason)) response.reason = mask_secrets(secrets, response.reason);
+    return response;
   }
 
   static bool has_body(const http::RequestMessage& request, const http::ResponseMessage& response) {

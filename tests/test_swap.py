@@ -1,0 +1,292 @@
+"""Credential swap: clients in a guest that hold no secret, servers that get it, and a search for where else it is."""
+
+import base64
+import json
+import subprocess
+
+import pytest
+
+from harness import python_guest, secret_scan
+from harness import swap_internet as internet
+from harness.processes import processes_of
+from harness.swap_servers import CLIENT_SECRET, TOKEN
+
+PACKAGES = ("ca-certificates", "curl")
+HANDSHAKE_FAILED = (35, 55)  # of curl's exit codes
+KEY, BEARER = "sk-file-63f1b0a7c2e94d58", "sk-env-0b7d5e2a91c84f63"
+PASSWORD, PARAMETER = "pw-1c9e7a3f5b2d", "qk-7e4/9+d2=a6"
+ROTATED = "sk-file-rotated-5d2c9a71"
+PLACEHOLDER = "PLACEHOLDER-OF-THE-TEST"
+ENVIRONMENT = {"SWAP_BEARER": BEARER, "SWAP_PASSWORD": PASSWORD, "SWAP_PARAMETER": PARAMETER, "SWAP_ID": "me",
+               "SWAP_SECRET": CLIENT_SECRET}
+SECRETS = (KEY, BEARER, PASSWORD, PARAMETER, ROTATED, CLIENT_SECRET, TOKEN.format(1))
+SWAPS = """
+swaps:
+  key: {{type: static, domains: [key.many.test], header: X-Api-Key, key_ref: "file:{secrets}/key"}}
+  bearer: {{type: static, domains: [bearer.many.test], format: "Bearer {{key}}", key_ref: "env:SWAP_BEARER"}}
+  basic: {{type: static, domains: [basic.many.test], basic: robot, key_ref: "env:SWAP_PASSWORD"}}
+  query: {{type: static, domains: [query.many.test], query: key, key_ref: "env:SWAP_PARAMETER"}}
+  place: {{type: static, domains: [place.many.test], placeholder: {placeholder}, inBody: true,
+           key_ref: "helper:/bin/cat {secrets}/key"}}
+  oauth: {{type: oauth2-cc, domains: [oauth.many.test], token_url: "https://token.many.test:{port}/token",
+           client_id_ref: "env:SWAP_ID", client_secret_ref: "env:SWAP_SECRET", scopes: [read, write]}}
+  jwt: {{type: jwt-bearer, domains: [jwt.many.test], signing_key_ref: "file:{secrets}/jwt.pem", key_id: k1,
+         claims: {{iss: me, aud: them}}}}
+  broken: {{type: static, domains: [broken.many.test], key_ref: "file:{secrets}/gone"}}
+"""
+
+
+@pytest.fixture(scope="module")
+def upstream(world, scratch):
+    made = internet.SwapInternet(world, scratch / "swapped")
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def secrets(account, scratch):
+    """A directory of the user's with what the references name."""
+    directory = account.make_directory(scratch / "swap-secrets")
+    subprocess.run(["openssl", "genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048", "-out",
+                    directory / "jwt.pem"], check=True, capture_output=True)
+    (directory / "key").write_text(KEY + "\n")
+    (directory / "gone").write_text("sk-that-will-be-gone\n")
+    for path in directory.iterdir():
+        path.chmod(0o600)
+        account.own(path)
+    yield directory
+    for path in directory.iterdir():
+        path.unlink()
+    directory.rmdir()
+
+
+@pytest.fixture(scope="module")
+def guest(upstream, secrets, prefix, microagent, workspaces, scratch):
+    python_guest.install(prefix, microagent, PACKAGES)
+    swaps = scratch / "swaps.yaml"
+    swaps.write_text(SWAPS.format(secrets=secrets, placeholder=PLACEHOLDER, port=internet.HTTP1))
+    swaps.chmod(0o644)
+    made = workspaces("swapped", "--memory", "1GiB", "--egress-trust", str(upstream.root), "--egress-swap-config",
+                      str(swaps), start=False)
+    made.start(env=ENVIRONMENT)
+    (secrets / "gone").unlink()
+    return made
+
+
+def url(host, path="/", port=internet.HTTP1, scheme="https"):
+    return f"{scheme}://{host}.many.test:{port}{path}"
+
+
+def curl(guest, *words, timeout=90):
+    """A handshake in an emulated guest, on a busy machine, may take longer than one may take: then once more."""
+    for _ in range(5):
+        outcome = guest.exec("curl", "--silent", "--show-error", "--max-time", "60", *words, code=None, timeout=timeout)
+        if outcome.code not in HANDSHAKE_FAILED:
+            break
+    assert outcome.code == 0, outcome
+    return outcome.text
+
+
+def raw(guest, request):
+    """What comes back for these bytes within TLS, until it ends or says nothing more for a while."""
+    script = f"""
+import socket, ssl
+raw = socket.create_connection(("key.many.test", {internet.HTTP1}), 30)
+end = ssl.create_default_context().wrap_socket(raw, server_hostname="key.many.test")
+end.sendall(b"{request}")
+end.settimeout(5)
+try:
+    while data := end.recv(4096):
+        print(data.decode(), end="", flush=True)
+except TimeoutError:
+    pass
+"""
+    return guest.exec("python3", "-c", script).text
+
+
+VERSIONS = pytest.mark.parametrize("port, version", [(internet.HTTP1, "1.1"), (internet.HTTP2, "HTTP/2.0")])
+
+
+# Where it goes.
+
+@VERSIONS
+def test_a_header_is_set_whatever_the_guest_sends(guest, upstream, port, version):
+    path = f"/header/{port}"
+    assert curl(guest, "-H", "X-Api-Key: mine", url("key", path, port)) == "hello\n"
+    assert curl(guest, url("key", path, port)) == "hello\n"
+    heard = upstream.heard(path)
+    assert [request["headers"]["X-Api-Key"] for request in heard] == [KEY, KEY]
+    assert {request["version"] for request in heard} == {version}
+    record = guest.wait_for_record(event="egress_swap", swap="key")
+    assert (record["host"], record["type"]) == ("key.many.test", "static")
+    assert guest.wait_for_record(event="egress_request", path=path)["swap"] == "key"
+
+
+@VERSIONS
+def test_every_other_placement(guest, upstream, port, version):
+    path = f"/placed/{port}"
+    for host in ("bearer", "basic", "query"):
+        curl(guest, "-u", "mine:too", url(host, path + "?key=mine&a=b", port))
+    bearer, basic, query = upstream.heard(path)
+    assert bearer["headers"]["Authorization"] == f"Bearer {BEARER}"
+    assert base64.b64decode(basic["headers"]["Authorization"].removeprefix("Basic ")).decode() == f"robot:{PASSWORD}"
+    assert query["target"] == path + "?key=qk-7e4%2F9%2Bd2%3Da6&a=b"
+    assert version in (bearer["version"], "1.1")
+
+
+@VERSIONS
+def test_a_placeholder_is_replaced_in_headers_and_bodies(guest, upstream, port, version):
+    path = f"/place/{port}"
+    body = json.dumps({"key": PLACEHOLDER, "text": "ü" * 100})
+    curl(guest, "-H", f"X-A: a {PLACEHOLDER} b", "-H", "Content-Type: application/json", "-u", f"me:{PLACEHOLDER}",
+         "--data-binary", body, url("place", path, port))
+    curl(guest, "-H", "Content-Type: application/octet-stream", "--data-binary", PLACEHOLDER, url("place", path, port))
+    first, second = upstream.heard(path)
+    assert first["headers"]["X-A"] == f"a {KEY} b"
+    assert base64.b64decode(first["headers"]["Authorization"].removeprefix("Basic ")).decode() == f"me:{KEY}"
+    assert json.loads(first["body"].encode("latin-1")) == {"key": KEY, "text": "ü" * 100}
+    assert second["body"] == PLACEHOLDER
+    assert version in (first["version"], "1.1")
+
+
+def test_python_needs_to_know_nothing_of_it(guest, upstream):
+    script = (f"import urllib.request as u; r = u.Request('{url('bearer', '/python')}', "
+              "headers={'Authorization': 'Bearer sk-none'}); print(u.urlopen(r).read().decode())")
+    assert guest.exec("python3", "-c", script).text == "hello\n\n"
+    assert upstream.heard("/python")[0]["headers"]["Authorization"] == f"Bearer {BEARER}"
+
+
+def test_an_upgrade_carries_it(guest, upstream):
+    out = raw(guest, "GET /chat HTTP/1.1\\r\\nHost: key.many.test:9443\\r\\nConnection: Upgrade\\r\\n"
+                     "Upgrade: websocket\\r\\n\\r\\nhello")
+    assert "101" in out and out.endswith("hello"), out
+    assert upstream.heard("/chat")[0]["headers"]["X-Api-Key"] == KEY
+
+
+# Where it does not go.
+
+def test_other_hosts_are_not_even_intercepted(guest, upstream):
+    curl(guest, "--insecure", "-H", f"X-Api-Key: {PLACEHOLDER}", url("other", "/other"))
+    assert upstream.heard("/other")[0]["headers"]["X-Api-Key"] == PLACEHOLDER
+    record = guest.wait_for_record(event="egress_allow", host="other.many.test")
+    assert not record.get("mitm")
+
+
+def test_nothing_goes_over_plain_http(guest, upstream):
+    page = curl(guest, "--write-out", "%{http_code}", url("key", "/plain", internet.CLEAR, "http"))
+    assert page.endswith("403") and "use https" in page
+    assert upstream.heard("/plain") == []
+
+
+def test_nothing_goes_to_another_host_of_the_same_server(guest, upstream):
+    page = curl(guest, "--write-out", "%{http_code}", "-H", "Host: place.many.test", url("key", "/other-host"))
+    assert page.endswith("421")
+    assert upstream.heard("/other-host") == []
+
+
+def test_nothing_follows_a_redirect(guest, upstream):
+    target = url("other", "/redirected")
+    assert curl(guest, "--insecure", "--location", url("key", f"/redirect?{target}")) == "hello\n"
+    assert KEY not in json.dumps(upstream.heard("/redirected"))
+    assert upstream.heard("/redirect")[0]["headers"]["X-Api-Key"] == KEY
+
+
+# What comes back.
+
+@pytest.mark.parametrize("compressed", [False, True])
+@VERSIONS
+def test_an_echo_is_masked(guest, port, version, compressed):
+    words = ("--compressed",) if compressed else ()
+    answer = curl(guest, "--include", *words, url("key", "/echo", port))
+    assert KEY not in answer
+    head, body = answer.split("\r\n\r\n", 1)
+    stars = "*" * len(KEY)
+    assert f"x-echo: {stars}" in head.lower()
+    heard = json.loads(body)
+    assert heard["headers"]["X-Api-Key"] == stars and version in (heard["version"], "1.1")
+
+
+@VERSIONS
+def test_a_late_echo_within_what_is_compressed_is_cut_off(guest, port, version):
+    guest.shell(f"curl -s --compressed --output /tmp/late {url('key', '/late', port)} || true")
+    assert int(guest.shell("wc -c </tmp/late 2>/dev/null || echo 0")) < 65536 + 100
+    record = guest.wait_for_record(event="egress_request", path="/late")
+    assert "sent the credential back" in record["error"], version
+
+
+def test_what_streams_goes_on_streaming(guest):
+    script = f"""
+import urllib.request as u
+events = u.urlopen('{url('key', '/events')}')
+for _ in range(3):
+    u.urlopen('{url('key', '/next')}').read()
+    print(events.readline().decode()[:7])
+    events.readline()
+"""
+    assert guest.exec("python3", "-c", script, timeout=90).text.splitlines() == ["data: 1", "data: 2", "data: 3"]
+
+
+def test_trailers_are_masked(guest):
+    out = raw(guest, "GET /trailers HTTP/1.1\\r\\nHost: key.many.test:9443\\r\\n\\r\\n")
+    assert f"X-Trailer: {'*' * len(KEY)}" in out, out
+
+
+# Credentials that are made, and that change.
+
+def test_an_assertion_is_signed(guest, upstream, secrets, scratch):
+    curl(guest, url("jwt", "/assertion"))
+    kind, token = upstream.heard("/assertion")[0]["headers"]["Authorization"].split(" ")
+    head, claims, signature = token.split(".")
+
+    def decode(part):
+        return base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))
+
+    assert kind == "Bearer" and json.loads(decode(head)) == {"alg": "RS256", "typ": "JWT", "kid": "k1"}
+    assert {name: json.loads(decode(claims))[name] for name in ("iss", "aud")} == {"iss": "me", "aud": "them"}
+    public, signed = scratch / "jwt.pub", scratch / "jwt.sig"
+    subprocess.run(["openssl", "pkey", "-in", secrets / "jwt.pem", "-pubout", "-out", public], check=True)
+    signed.write_bytes(decode(signature))
+    subprocess.run(["openssl", "dgst", "-sha256", "-verify", public, "-signature", signed],
+                   input=f"{head}.{claims}".encode(), check=True, capture_output=True)
+
+
+def test_a_reference_is_read_again_when_it_is_refused(guest, upstream, secrets):
+    upstream.accepted.write_text(KEY)
+    assert curl(guest, url("key", "/guarded")) == "welcome\n"
+    upstream.accepted.write_text(ROTATED)
+    (secrets / "key").write_text(ROTATED + "\n")
+    answers = [curl(guest, "--write-out", "%{http_code}", url("key", "/guarded")) for _ in range(2)]
+    assert answers[-1] == "welcome\n200" and answers[0] in ("no\n401", "welcome\n200"), answers
+    answer = curl(guest, "--include", url("key", "/echo"))
+    assert ROTATED not in answer and KEY not in answer
+
+
+# When it cannot be had.
+
+@VERSIONS
+def test_a_failure_names_the_swap_and_never_the_secret(guest, upstream, port, version):
+    path = f"/broken/{port}"
+    page = curl(guest, "--write-out", "%{http_code}", url("broken", path, port))
+    assert page.endswith("502") and "credential swap broken" in page and "sk-that" not in page
+    assert upstream.heard(path) == []
+    record = guest.wait_for_record(event="egress_swap_error", swap="broken")
+    assert record["type"] == "static" and record["signal"] == "unresolved-secret-ref" and record["error"], version
+
+
+def test_no_secret_is_anywhere_else(guest, account):
+    """After all of the above; and that the search finds what is there."""
+    guest.shell("echo canary-$((40+2))-of-the-search >/tmp/canary; sync")
+    assert secret_scan.findings(guest, account.uid, ["canary-42-of-the-search"])
+    assert secret_scan.findings(guest, account.uid, SECRETS) == []
+    for process in processes_of(account.uid):
+        if process.program() != "microagent-mediator":
+            continue
+        with pytest.raises(PermissionError):
+            read_as(account, f"/proc/{process.pid}/mem")
+
+
+def read_as(account, path):
+    script = f"import sys\ntry: open({path!r}, 'rb')\nexcept PermissionError: sys.exit(13)"
+    with account.popen(["python3", "-c", script]) as process:
+        if process.wait(30) == 13:
+            raise PermissionError(path)
