@@ -91,7 +91,6 @@ struct TcpConnection {
 
   std::uint8_t retries = 0;
   std::uint8_t duplicate_acks = 0;
-  std::uint8_t turns = 0;  // questions in a row that were answered at once (tcp_ack.cc)
   End host_end = End::host_reset;
 
   Fd fd;
@@ -127,8 +126,6 @@ struct TcpConnection {
   Timer timer;
   std::uint64_t retransmit_due_ns = kNever;
   std::uint64_t idle_due_ns = kNever;
-  std::uint64_t ack_due_ns = kNever;  // an acknowledgement waits for an answer to go with
-  std::uint64_t asked_ns = kNever;    // when the guest said what has no answer yet
 
   std::unique_ptr<Quote> quote;  // while the verdict is out
   std::unique_ptr<HeldBytes> held;

@@ -135,14 +135,12 @@ void TcpFlows::Impl::remove(TcpConnection& c) {
 }
 
 void TcpFlows::Impl::set_timer(TcpConnection& c) {
-  deadlines.set(c.timer, token_of(c), std::min({c.retransmit_due_ns, c.idle_due_ns, c.ack_due_ns}));
+  deadlines.set(c.timer, token_of(c), std::min(c.retransmit_due_ns, c.idle_due_ns));
 }
 
 void TcpFlows::Impl::expire(TcpConnection& c) {
   if (c.state == TcpState::time_wait) return remove(c);
-  if (c.ack_due_ns <= env.now_ns) {
-    on_ack_due(c);
-  } else if (c.retransmit_due_ns <= env.now_ns) {
+  if (c.retransmit_due_ns <= env.now_ns) {
     c.retransmit_due_ns = kNever;
     c.probing ? probe(c) : on_retransmission_timeout(c);
   } else if (c.idle_due_ns <= env.now_ns) {

@@ -3,7 +3,7 @@
 // What the parts of TcpFlows know of each other: tcp_flows.cc keeps the table, tcp_handshake.cc begins connections,
 // tcp_receive.cc takes what the guest sends, tcp_send.cc sends it what the host says, tcp_queue.cc looks at that in the
 // host's queue, tcp_budget.cc charges for bytes, tcp_recovery.cc repeats what was lost, tcp_output.cc writes segments,
-// tcp_ack.cc acknowledges, tcp_close.cc ends them.
+// tcp_close.cc ends them.
 
 #include <array>
 #include <deque>
@@ -182,6 +182,7 @@ struct TcpFlows::Impl {
   enum class Payload : bool { none, some };
   std::size_t encode_header(TcpConnection& c, Seq seq, std::uint8_t flags, Payload payload, MutableBytes out);
   std::size_t header_bytes(const TcpConnection& c) const;
+  void note_ack_sent(TcpConnection& c, bool empty);
   bool send_control(TcpConnection& c, Seq seq, std::uint8_t flags);  // no payload
   void send_syn(TcpConnection& c, std::uint8_t flags);
   void send_reset(const TcpKey& key, Seq seq, Seq ack, std::uint8_t flags);
@@ -191,17 +192,10 @@ struct TcpFlows::Impl {
     std::uint8_t flags;
   };
   bool try_reset(const Reset& reset);
-  void send_owed_resets();
-
-  // --- Acknowledgements (tcp_ack.cc).
   // `empty`: a repeated or early segment, whose acknowledgement tells the guest something by itself (RFC 5681, 4.2).
   void owe_ack(TcpConnection& c, bool empty);
   void send_owed_acks();
-  void note_ack_sent(TcpConnection& c, bool empty);
-  void note_question(TcpConnection& c);
-  void note_answer(TcpConnection& c);
-  bool ack_may_wait(const TcpConnection& c) const;
-  void on_ack_due(TcpConnection& c);
+  void send_owed_resets();
 
   // --- Ending (tcp_close.cc). The connection is no more, or lingers in time_wait.
   void finish_if_over(TcpConnection& c);

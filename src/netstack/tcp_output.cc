@@ -1,4 +1,4 @@
-// Segments to the guest: headers, resets.
+// Segments to the guest: headers, acknowledgements, resets.
 
 #include <algorithm>
 #include <cstring>
@@ -67,6 +67,12 @@ std::size_t TcpFlows::Impl::encode_header(TcpConnection& c, Seq seq, std::uint8_
   return sizeof header + option_count;
 }
 
+void TcpFlows::Impl::note_ack_sent(TcpConnection& c, bool empty) {
+  c.last_ack_sent = c.acknowledgeable();
+  c.owes_empty_ack &= !empty;
+  c.owes_ack = c.owes_empty_ack;
+}
+
 bool TcpFlows::Impl::send_control(TcpConnection& c, Seq seq, std::uint8_t flags) {
   HeaderBytes header;
   const std::size_t size = encode_header(c, seq, flags, Payload::none, header);
@@ -126,6 +132,28 @@ bool TcpFlows::Impl::try_reset(const Reset& reset) {
 
 void TcpFlows::Impl::send_owed_resets() {
   while (!owed_resets.empty() && try_reset(owed_resets.front())) owed_resets.pop_front();
+}
+
+void TcpFlows::Impl::owe_ack(TcpConnection& c, bool empty) {
+  c.owes_ack = true;
+  c.owes_empty_ack |= empty;
+  if (c.in_ack_list) return;
+  c.in_ack_list = true;
+  forget_dead(owed_acks);
+  owed_acks.push_back(token_of(c));
+}
+
+void TcpFlows::Impl::send_owed_acks() {
+  std::size_t done = 0;
+  for (; done < owed_acks.size(); ++done) {
+    TcpConnection* c = find_token(owed_acks[done]);
+    if (c == nullptr) continue;
+    const bool may_speak = c->state == TcpState::established || c->state == TcpState::syn_received;
+    // When the ring is full, the rest is owed until the next batch.
+    if (c->owes_ack && may_speak && !send_control(*c, c->snd_nxt, kTcpAck)) break;
+    c->in_ack_list = false;
+  }
+  owed_acks.erase(owed_acks.begin(), owed_acks.begin() + static_cast<std::ptrdiff_t>(done));
 }
 
 }  // namespace microagent::netstack

@@ -152,7 +152,6 @@ bool TcpFlows::Impl::on_payload(TcpConnection& c, TcpSegment& segment) {
     keep_out_of_order(c, segment);
   } else if (segment.bytes > 0) {
     owe_ack(c, false);
-    note_question(c);
     if (!deliver(c, segment.payload, segment.bytes)) return false;
     if (c.out_of_order && !deliver_out_of_order(c)) return false;
   }

@@ -135,10 +135,7 @@ TcpFlows::Impl::Sent TcpFlows::Impl::send_data(TcpConnection& c, std::uint32_t m
     c.timed_at = c.snd_nxt;
     c.timed_ns = env.now_ns;
   }
-  if (data_end > c.snd_max) {
-    c.bytes_in += span(max(c.snd_nxt, c.snd_max), data_end);
-    note_answer(c);
-  }
+  if (data_end > c.snd_max) c.bytes_in += span(max(c.snd_nxt, c.snd_max), data_end);
   c.snd_nxt = end;
   c.snd_max = max(c.snd_max, end);
   if (nothing_before || c.retransmit_due_ns == kNever) restart_retransmission(c);
