@@ -40,11 +40,14 @@ constexpr std::chrono::seconds kPortsPatience{30};  // who holds a port is looke
 [[noreturn]] void become_supervisor(char* const* command, char* const* environment, std::span<const int> passed) {
   ::setsid();
   if (::fork() != 0) ::_exit(0);
+  // With a standard stream of ours it would hold up whoever reads that to its end.
   const int null = ::open("/dev/null", O_RDWR);
-  for (const int place : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) ::dup2(null, place);
+  bool placed = null >= 0 && ::chdir("/") == 0;
+  for (const int place : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
+    placed = placed && ::dup2(null, place) == place;
+  }
   // First out of the way of the places that they are to have.
   std::array<int, kMostPassed> moved{};
-  bool placed = ::chdir("/") == 0;
   for (std::size_t i = 0; i < passed.size(); ++i) moved[i] = ::fcntl(passed[i], F_DUPFD_CLOEXEC, kOutOfTheWay);
   for (std::size_t i = 0; i < passed.size(); ++i) {
     placed = placed && ::dup2(moved[i], kFirstPlace + static_cast<int>(i)) >= 0;
