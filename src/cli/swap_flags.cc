@@ -16,8 +16,8 @@ using workspace::Declaration;
 using workspace::DeclaredSwap;
 
 // The two folders know one layout, and nothing of each other.
-Status append(const std::vector<policy::SwapText>& texts, std::vector<DeclaredSwap>& swaps) {
-  auto declared = workspace::swaps_from_json(policy::to_json(texts), "--cred-swap");
+Status append(const std::vector<policy::SwapText>& texts, const std::string& place, std::vector<DeclaredSwap>& swaps) {
+  auto declared = workspace::swaps_from_json(policy::to_json(texts), place);
   if (!declared) return fail(declared.error());
   std::ranges::move(*declared, std::back_inserter(swaps));
   return {};
@@ -37,11 +37,10 @@ Status set_placeholder(const std::pair<std::string, std::string>& variable, cons
               "leave the variable out; the credential is put into the guest's requests outside of it");
 }
 
-Status add_provider(const std::string& word, Declaration& declaration) {
+Status add_provider(const std::string& word, const std::string& place, Declaration& declaration) {
   auto provider = policy::provider_swap(word);
   if (!provider) return fail(provider.error());
-  const std::string place = fmt::format("--cred-swap {}", word.substr(0, word.find('=')));
-  if (Status added = append(provider->swaps, declaration.egress.swaps); !added) return added;
+  if (Status added = append(provider->swaps, place, declaration.egress.swaps); !added) return added;
   for (const std::string& host : provider->hosts) {
     workspace::EgressRule rule;
     rule.destination = host + ":443";
@@ -73,8 +72,13 @@ Status add_swaps(const SwapOptions& options, Declaration& declaration) {
     if (!swaps) return fail(with_context(swaps.error(), "--egress-swap-config"));
     std::ranges::move(*swaps, std::back_inserter(declaration.egress.swaps));
   }
-  for (const std::string& provider : options.providers) {
-    if (Status added = add_provider(provider, declaration); !added) return added;
+  for (const std::string& word : options.providers) {
+    // What stands behind the provider may be a secret that was put there by mistake.
+    const std::string place = fmt::format("--cred-swap {}", word.substr(0, word.find('=')));
+    if (Status added = add_provider(word, place, declaration); !added) return added;
+  }
+  for (const auto& [word, place] : std::exchange(declaration.providers, {})) {
+    if (Status added = add_provider(word, place, declaration); !added) return fail(with_context(added.error(), place));
   }
   return {};
 }

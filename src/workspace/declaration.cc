@@ -177,6 +177,7 @@ Declaration unite(Declaration flags, Declaration spec) {
   append(flags.env, std::move(spec.env));
   append(flags.volumes, std::move(spec.volumes));
   flags.egress = unite(std::move(flags.egress), std::move(spec.egress));
+  append(flags.providers, std::move(spec.providers));
   flags.mediation = unite(std::move(flags.mediation), std::move(spec.mediation));
   flags.upkeep = unite(std::move(flags.upkeep), std::move(spec.upkeep));
   return flags;

@@ -40,6 +40,7 @@ struct Declaration {
   std::optional<Declared<std::uint32_t>> disk_mib;
   std::vector<Declared<Volume>> volumes;
   EgressDeclaration egress;
+  std::vector<Declared<std::string>> providers;  // of credentials: PROVIDER[=REF], as --cred-swap has it
   DeclaredMediation mediation;
   DeclaredUpkeep upkeep;
 };

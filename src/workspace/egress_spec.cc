@@ -27,6 +27,18 @@ class EgressReader {
     yaml_.read_map(value, keys);
   }
 
+  void read_rules(const YamlValue& value, std::vector<EgressRule>& rules) {
+    yaml_.read_list(value, [&](const YamlValue& item) {
+      if (item.node.IsMap()) return read_rule_map(item, rules);
+      if (auto text = yaml_.scalar(item)) {
+        EgressRule rule;
+        rule.destination = std::move(text->value);
+        rule.place = std::move(text->place);
+        rules.push_back(std::move(rule));
+      }
+    });
+  }
+
  private:
   YamlReader::Handlers policy_keys() {
     return {{"mode", [this](const auto& v) { out_.mode = yaml_.scalar(v); }},
@@ -46,18 +58,6 @@ class EgressReader {
   void read_trust(const YamlValue& value) {
     yaml_.read_list(value, [this](const YamlValue& item) {
       if (auto file = yaml_.scalar(item)) out_.trust.push_back(std::move(*file));
-    });
-  }
-
-  void read_rules(const YamlValue& value, std::vector<EgressRule>& rules) {
-    yaml_.read_list(value, [&](const YamlValue& item) {
-      if (item.node.IsMap()) return read_rule_map(item, rules);
-      if (auto text = yaml_.scalar(item)) {
-        EgressRule rule;
-        rule.destination = std::move(text->value);
-        rule.place = std::move(text->place);
-        rules.push_back(std::move(rule));
-      }
     });
   }
 
@@ -116,6 +116,11 @@ Status check_json(std::string_view text, std::string_view file) {
 
 void read_egress_map(YamlReader& yaml, const YamlValue& value, EgressDeclaration& out) {
   EgressReader(yaml, out).read_section(value);
+}
+
+void read_egress_rules(YamlReader& yaml, const YamlValue& value, std::vector<EgressRule>& rules) {
+  EgressDeclaration unused;
+  EgressReader(yaml, unused).read_rules(value, rules);
 }
 
 Result<EgressDeclaration> load_policy_file(const std::filesystem::path& path) {

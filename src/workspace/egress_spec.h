@@ -28,6 +28,8 @@ namespace microagent::workspace {
 
 // Reads the map into `out`; what is wrong is kept in `yaml`.
 void read_egress_map(YamlReader& yaml, const YamlValue& value, EgressDeclaration& out);
+// Reads a list of rules behind those that are in `rules`.
+void read_egress_rules(YamlReader& yaml, const YamlValue& value, std::vector<EgressRule>& rules);
 
 // By its name .yaml or .yml, or .json, which must be JSON. Unknown keys, wrong types and duplicate keys are errors that
 // say FILE:LINE.

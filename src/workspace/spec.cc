@@ -34,7 +34,10 @@ class SpecReader {
                     {"mediation", [this](const auto& v) { read_mediation(v); }},
                     {"restart", [this](const auto& v) { yaml_.read_scalar(v, spec_.upkeep.restart, parse_restart); }},
                     {"ttl", [this](const auto& v) { yaml_.read_scalar(v, spec_.upkeep.ttl, parse_duration); }},
-                    {"health", [this](const auto& v) { read_health(v); }}});
+                    {"health", [this](const auto& v) { read_health(v); }},
+                    {"agent", [this](const auto& v) { read_agent(v); }}});
+    take_from_agent(agent_entry_, spec_.entrypoint, "entrypoint");
+    take_from_agent(agent_mode_, spec_.egress.mode, "egress.mode");
   }
 
  private:
@@ -110,6 +113,22 @@ class SpecReader {
                 {"startPeriod", [&](const auto& v) { yaml_.read_scalar(v, out.start_period, parse_start_period); }}});
   }
 
+  // An older way to say what stands elsewhere, too.
+  void read_agent(const YamlValue& value) {
+    yaml_.read_map(value, {{"entry", [this](const auto& v) { agent_entry_ = v; }},
+                           {"egress", [this](const auto& v) { agent_mode_ = v; }},
+                           {"allow", [this](const auto& v) { read_egress_rules(yaml_, v, spec_.egress.allow); }},
+                           {"cred-swap", [this](const auto& v) { read_texts(v, spec_.providers); }}});
+  }
+
+  // Once the rest is read, whichever stands first.
+  void take_from_agent(const std::optional<YamlValue>& value, std::optional<Declared<std::string>>& out,
+                       std::string_view key) {
+    if (!value) return;
+    if (out) return yaml_.reject(*value, fmt::format("{} says it too, at {}", key, out->place), "keep one of them");
+    out = yaml_.scalar(*value);
+  }
+
   void read_texts(const YamlValue& value, Texts& out) {
     yaml_.read_list(value, [&](const YamlValue& item) {
       if (auto text = yaml_.scalar(item)) out.push_back(std::move(*text));
@@ -118,6 +137,7 @@ class SpecReader {
 
   YamlReader& yaml_;
   Declaration& spec_;
+  std::optional<YamlValue> agent_entry_, agent_mode_;
 };
 
 }  // namespace

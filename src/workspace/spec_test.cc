@@ -141,6 +141,33 @@ TEST(Spec, UnknownKeysNameTheKnown) {
             "the keys known here are: cpus, disk, memory");
 }
 
+TEST(Spec, TakesAnAgentBlock) {
+  const auto spec = parse_spec(
+      "agent:\n  entry: run me\n  egress: strict\n  allow: [a.example]\n  cred-swap: [openai, github=file:/t]\n"
+      "egress:\n  allow: [b.example]\n",
+      "s");
+  ASSERT_TRUE(spec) << spec.error().message;
+  EXPECT_EQ(spec->entrypoint->value, "run me");
+  EXPECT_EQ(spec->entrypoint->place, "s:2: agent.entry");
+  EXPECT_EQ(spec->egress.mode->value, "strict");
+  ASSERT_EQ(spec->egress.allow.size(), 2U);
+  EXPECT_EQ(spec->egress.allow[0].destination, "a.example");
+  EXPECT_EQ(spec->egress.allow[1].destination, "b.example");
+  ASSERT_EQ(spec->providers.size(), 2U);
+  EXPECT_EQ(spec->providers[1].value, "github=file:/t");
+  EXPECT_EQ(spec->providers[1].place, "s:5: agent.cred-swap[1]");
+}
+
+TEST(Spec, RefusesWhatAnAgentBlockSaysASecondTime) {
+  for (const char* text : {"entrypoint: a\nagent: {entry: b}\n", "agent: {entry: b}\nentrypoint: a\n",
+                           "egress: {mode: mitm}\nagent: {egress: off}\n"}) {
+    const auto spec = parse_spec(text, "s");
+    ASSERT_FALSE(spec) << text;
+    EXPECT_THAT(spec.error().message, HasSubstr("says it too, at s:"));
+  }
+  EXPECT_THAT(parse_spec("agent: {broker: {}}\n", "s").error().message, HasSubstr("agent.broker: unknown key"));
+}
+
 TEST(Spec, SurvivesDeepNesting) {
   EXPECT_FALSE(parse_spec(std::string(100'000, '['), "s"));
   EXPECT_FALSE(parse_spec("name: " + std::string(100'000, '{'), "s"));
