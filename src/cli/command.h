@@ -77,6 +77,8 @@ CLI::Option* add_list(CLI::App& command, const std::string& flags, std::vector<s
 
 void add_create(Commands& commands);
 void add_run(Commands& commands);
+void add_apply(Commands& commands);
+void add_spec(Commands& commands);
 void add_start(Commands& commands);
 void add_restart(Commands& commands);
 void add_supervise(Commands& commands);

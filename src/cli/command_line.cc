@@ -35,6 +35,8 @@ void add_global_options(CLI::App& app, GlobalOptions& options) {
 void add_commands(Commands& commands) {
   add_create(commands);
   add_run(commands);
+  add_apply(commands);
+  add_spec(commands);
   add_start(commands);
   add_restart(commands);
   add_supervise(commands);
