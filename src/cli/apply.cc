@@ -36,6 +36,12 @@ Result<Manifest> load_before(const Store& store, const std::string& name, const 
   return fail(ErrorKind::not_found, before.error().message, "create it with: microagent create --file " + file);
 }
 
+// What `create` adds to what is declared: its time, and what it found in the image.
+void keep_what_was_found(const Manifest& before, Manifest& after) {
+  after.created_at = before.created_at;
+  if (before.image && after.image && before.image->reference == after.image->reference) after.image = before.image;
+}
+
 Status check_possible(const Changes& changes, const std::string& name) {
   const auto made = std::ranges::find(changes, Effect::never, &Change::effect);
   if (made == changes.end()) return {};
@@ -93,7 +99,7 @@ Result<int> apply(const Context& context, const ApplyOptions& options) {
   if (!lock && lock.error().kind != ErrorKind::not_found) return fail(lock.error());
   const auto before = load_before(*store, after->name, options.file);
   if (!before) return fail(before.error());
-  after->created_at = before->created_at;
+  keep_what_was_found(*before, *after);
   const Changes changes = workspace::find_changes(*before, *after);
   if (Status possible = check_possible(changes, before->name); !possible) return fail(possible.error());
 
