@@ -24,7 +24,7 @@ from table import Samples, render  # pylint: disable=wrong-import-position
 
 OURS, PEERS = contenders.Microagent.name, [contenders.Haproxy.name, contenders.Nginx.name, contenders.Mitmproxy.name]
 BULK_BYTES, SMALL_BYTES, IDLE = 64 << 20, 512, 400
-CONNECTIONS, STREAMS = 32, 16
+CONNECTIONS, STREAMS, VISITS = 32, 16, 200  # visits for each second of a measurement
 
 QUANTITIES = {
     "bulk1": Samples("bulk, HTTP/1.1, per core", "MB/s", "more"),
@@ -32,7 +32,7 @@ QUANTITIES = {
     "requests1": Samples("requests, HTTP/1.1, per core", "1/s", "more"),
     "requests2": Samples("requests, HTTP/2, per core", "1/s", "more"),
     "fresh": Samples("connections, each with an upstream's, per core", "1/s", "more"),
-    "connections": Samples("connections, upstreams kept, per core", "1/s", "more"),
+    "connections": Samples("visits of one request each, upstreams kept, per core", "1/s", "more"),
     "rate1": Samples("requests, HTTP/1.1, by the clock", "1/s", "more"),
     "rate2": Samples("requests, HTTP/2, by the clock", "1/s", "more"),
     "p50-1": Samples("one request after another, HTTP/1.1, p50", "us", "less"),
@@ -124,7 +124,7 @@ def per_core(contender, quantity, unit, load):
     done = load()
     if done.failed:
         say(f"bench: {contender.name}: {done.failed} requests of \"{QUANTITIES[quantity].name}\" failed")
-    if contender.process:
+    if contender.process and done.requests:
         spent = contender.cpu_seconds() - before
         record(contender, quantity, getattr(done, unit) * done.seconds / spent)
     return done
@@ -159,7 +159,7 @@ def measure_web(contender, seconds, log):
                     lambda: clients.h2load(port, "/small", seconds, 4, STREAMS, log))
     record(contender, "rate2", done.requests)
     per_core(contender, "fresh", "requests", lambda: clients.wrk(port, "/fresh", seconds, 8, close=True))
-    per_core(contender, "connections", "requests", lambda: clients.wrk(port, "/small", seconds, 8, close=True))
+    per_core(contender, "connections", "requests", lambda: clients.visits(port, "/small", VISITS * seconds))
     for version, load in (("1", clients.wrk(port, "/small", seconds, 1)),
                           ("2", clients.h2load(port, "/small", seconds, 1, 1, log))):
         record(contender, f"p50-{version}", load.p50)

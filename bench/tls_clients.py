@@ -60,6 +60,17 @@ def h2load(port, path, seconds, connections, streams, log):
     return load
 
 
+def visits(port, path, count):
+    """So many clients one after the other, HTTP/1.1: each connects, asks once, and goes. They say nothing of going, so
+    that what stands behind the proxy may stay."""
+    begun = time.monotonic()
+    said = run("h2load", "--h1", "-n", count, "-c", count, "-t", 1, "--rate", 10, "--rate-period", "20ms",
+               f"https://127.0.0.1:{port}{path}")
+    seconds = time.monotonic() - begun
+    succeeded, failed = map(int, re.search(r"(\d+) succeeded, (\d+) failed", said).groups())
+    return Load(succeeded / seconds, 0, failed, seconds)
+
+
 def download(port, path, version, size):
     """Takes a whole response, and yields many times a second meanwhile."""
     words = ["curl", "--silent", "--show-error", "--insecure", version, "--output", "/dev/null", "--write-out",

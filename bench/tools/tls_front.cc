@@ -30,9 +30,12 @@
 #include "mediator/recorder.h"
 #include "mediator/relay.h"
 #include "mediator/swapper.h"
+#include "mediator/upstream_pool.h"
 
 namespace microagent::mediator {
 namespace {
+
+constexpr std::string_view kHttp1 = "http/1.1";
 
 struct Setting {
   std::uint16_t port = 0, upstream = 0;
@@ -59,7 +62,8 @@ class Front {
         policy_(std::move(policy)),
         recorder_(std::move(log)),
         swapper_(std::move(swapper)),
-        swap_(swapper_ ? swapper_->find(setting_.name) : nullptr) {
+        swap_(swapper_ ? swapper_->find(setting_.name) : nullptr),
+        pool_(io.get_executor()) {
     recorder_.set_on_later([this] { asio::post(io_, [this] { recorder_.flush(); }); });
   }
 
@@ -87,7 +91,15 @@ class Front {
   // As the mediator's own, which is of its flows.
   class Gate final : public RequestGate {
    public:
-    Gate(Front& front, std::uint64_t flow) : front_(front), flow_(flow) {}
+    Gate(Front& front, std::uint64_t flow, bool reused) : front_(front), flow_(flow), reused_(reused) {}
+
+    bool upstream_is_reused() const override { return reused_; }
+    asio::awaitable<Stream*> replace_upstream() override {
+      replacement_ = co_await front_.connect({std::string(kHttp1)});
+      co_return replacement_.get();
+    }
+    void leave_upstream_clean() override { clean_ = true; }
+    bool left_clean() const { return clean_ && !replacement_; }
 
     std::optional<Refused> admit(http::RequestMessage& request) override {
       const auto decision = policy::decide_request(front_.policy_.policy(), front_.surroundings_, front_.facts_,
@@ -139,7 +151,21 @@ class Front {
    private:
     Front& front_;
     std::uint64_t flow_;
+    bool reused_, clean_ = false;
+    std::unique_ptr<TlsStream> replacement_;
   };
+
+  // A new connection to the upstream; null where there is none.
+  asio::awaitable<std::unique_ptr<TlsStream>> connect(std::vector<std::string> alpn) {
+    auto dialled = co_await dial({flow::Protocol::tcp, facts_.destination, setting_.upstream}, in(kDialTimeout));
+    if (!dialled) co_return nullptr;
+    auto watched = watch(io_.get_executor(), std::move(*dialled));
+    if (!watched) co_return nullptr;
+    auto connected = co_await interceptor_.connect(std::move(*watched), setting_.name, "127.0.0.1", std::move(alpn));
+    if (connected) co_return std::move(*connected);
+    report(connected.error().text);
+    co_return nullptr;
+  }
 
   // What the client offers, from its ClientHello, which stays where it is.
   static asio::awaitable<std::vector<std::string>> offered(Descriptor& client) {
@@ -158,22 +184,21 @@ class Front {
   asio::awaitable<void> serve(Fd socket) {
     auto client = watch(io_.get_executor(), std::move(socket));
     if (!client) co_return;
-    std::vector<std::string> alpn = co_await offered(*client);
-    auto dialled = co_await dial({flow::Protocol::tcp, facts_.destination, setting_.upstream}, in(kDialTimeout));
-    if (!dialled) co_return;
-    auto watched = watch(io_.get_executor(), std::move(*dialled));
-    if (!watched) co_return;
-    auto upstream = co_await interceptor_.connect(std::move(*watched), setting_.name, "127.0.0.1", std::move(alpn));
-    if (!upstream) co_return report(upstream.error().text);
+    const UpstreamKey key{setting_.name, "127.0.0.1", co_await offered(*client)};
+    auto upstream = pool_.take(key);
+    const bool reused = upstream != nullptr;
+    if (!reused) upstream = co_await connect(key.alpn);
+    if (!upstream) co_return;
     const std::uint64_t flow = recorder_.new_flow();
     recorder_.write(flow, record_of(audit::Event::allow));
-    const std::string protocol((*upstream)->connection().alpn());
+    const std::string protocol(upstream->connection().alpn());
     auto guest = co_await interceptor_.accept(std::move(*client), setting_.name, protocol);
     if (guest) {
-      Gate gate(*this, flow);
-      co_await (protocol == "h2" ? relay_http2(**guest, **upstream, http::Scheme::https, gate)
-                                 : relay_http1(**guest, **upstream, http::Scheme::https, gate));
-      upstream->reset();
+      Gate gate(*this, flow, reused);
+      co_await (protocol == "h2" ? relay_http2(**guest, *upstream, http::Scheme::https, gate)
+                                 : relay_http1(**guest, *upstream, http::Scheme::https, gate));
+      if (gate.left_clean()) pool_.put(key, std::move(upstream));
+      upstream.reset();
       co_await part_from((*guest)->descriptor());
     } else {
       report(guest.error().text);
@@ -198,6 +223,7 @@ class Front {
   Recorder recorder_;
   std::unique_ptr<Swapper> swapper_;
   policy::SwapPtr swap_;  // null: none
+  UpstreamPool pool_;
   policy::Surroundings surroundings_;
   policy::Facts facts_{.destination = policy::Address::ipv4({127, 0, 0, 1}),
                        .port = setting_.upstream,
