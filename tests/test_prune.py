@@ -34,7 +34,7 @@ def names(microagent):
 def crowd(fresh):
     make(fresh, "new")
     make(fresh, "old", observedAt="2020-01-02T03:04:05.000000000Z")
-    make(fresh, "done")
+    make(fresh, "done", state="stopped")
     make(fresh, "broken", state="failed", detail="netd was killed")
     make(fresh, "expired", reason="expired")
     for leftover in (".half.new", ".gone.old"):

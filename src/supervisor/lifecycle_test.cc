@@ -167,7 +167,8 @@ TEST_F(Lifecycle, EndsWithTheLeash) {
   const auto running = start(*store_, kName, ready_timeout_, {}, {}, &leash);
   ASSERT_TRUE(running) << running.error().message;
   leash.held.reset();
-  EXPECT_EQ(await_other_than(State::stopped).state, State::stopped);
+  await_other_than(State::running);
+  EXPECT_EQ(await_other_than(State::stopping).state, State::stopped);
   expect_nothing_left(*running);
   EXPECT_EQ(record().detail, "killed on request");
 }
@@ -225,7 +226,9 @@ TEST_F(Lifecycle, RemembersWhatIsFoundAboutItsHealth) {
   }
   EXPECT_EQ(record().readiness.at("healthReady").error, "no answer");
   std::vector<std::string> told;
-  for (const auto& event : *store_->load_events(kName)) {
+  const auto events = store_->load_events(kName);
+  ASSERT_TRUE(events);
+  for (const auto& event : *events) {
     if (event.reason == workspace::kReasonHealth) told.push_back(event.detail);
   }
   EXPECT_THAT(told, testing::ElementsAre("healthy", "unhealthy: no answer"));

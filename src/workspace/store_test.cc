@@ -223,7 +223,9 @@ TEST_F(StoreTest, FindsAndRemovesWhatAKilledCommandLeft) {
     ASSERT_FALSE(refused);
     EXPECT_EQ(refused.error().kind, ErrorKind::conflict);
   }
-  for (const fs::path& path : *store_.leftovers()) EXPECT_TRUE(store_.remove_leftover(path)) << path;
+  const auto leftovers = store_.leftovers();
+  ASSERT_TRUE(leftovers);
+  for (const fs::path& path : *leftovers) EXPECT_TRUE(store_.remove_leftover(path)) << path;
   EXPECT_THAT(*store_.leftovers(), IsEmpty());
   EXPECT_FALSE(store_.remove_leftover(workspaces / ".other"));
   EXPECT_FALSE(store_.remove_leftover(workspaces / "web"));
