@@ -13,7 +13,7 @@ network:
   forwards:
     - {hostPort: 18200, guestPort: 80}
 """
-REACH = f"wget -q -T 20 -O - http://{net.OTHER_SERVERS[0]}/ >/dev/null 2>&1 && echo reached || echo refused"
+REACH = f"wget -q -O - http://{net.OTHER_SERVERS[0]}/ >/dev/null 2>&1 && echo reached || echo refused"
 
 
 @pytest.fixture(scope="module")

@@ -25,7 +25,7 @@ VALID = [
     "{network: {mode: isolated}, mediation: {port: 2048, target: 'unix:/a', required: false, failClosed: false}}",
     "{egress: {mode: strict, allow: [a.example, {host: .b.example, ports: [443, 80-90], methods: GET, paths: /v1/*}]}}",
     "{egress: {deny: [{cidr: 10.0.0.0/8}], maxTotalBytes: 1GiB, maxConnections: 5, observe: true}}",
-    "{egress: {swaps: {one: {type: static, domains: a.example, key_ref: 'env:A', header: X-Key, format: 'v {key}'}}}}",
+    "{egress: {swaps: {one: {type: static, domains: [a.example], key_ref: 'env:A', header: X-Key, format: '{key}'}}}}",
     "{egress: {swaps: {two: {type: oauth2-cc, domains: [a.example], token_url: 'https://b.example/t', client_id_ref:"
     " 'env:A', client_secret_ref: 'env:B', scopes: [x], token_response_field: t, token_ttl_seconds: 60, query: key}}}}",
     "{egress: {swaps: {three: {type: jwt-bearer, domains: [.a.example], signing_key_ref: 'file:/k', key_id: k,"

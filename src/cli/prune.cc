@@ -12,6 +12,7 @@
 #include "cli/command.h"
 #include "cli/describe.h"
 #include "cli/table.h"
+#include "image/cache.h"
 
 namespace microagent::cli {
 namespace {
@@ -23,13 +24,15 @@ using workspace::State;
 using workspace::Store;
 
 struct PruneOptions {
-  bool all = false, dry_run = false, yes = false;
+  bool all = false, images = false, dry_run = false, yes = false;
   std::optional<std::string> before;
 };
 
-// Something that can go: a workspace, or what a command that was killed has left half made.
+// Something that can go: a workspace, what a command that was killed has left half made, or an image that nobody uses.
 struct Remains {
-  std::string name;  // of the workspace; empty for a leftover
+  enum class Kind : std::uint8_t { workspace, leftover, image };
+  Kind kind = Kind::workspace;
+  std::string name;  // of a workspace or an image
   fs::path path;
   std::string state, since, detail;
   std::uint64_t bytes = 0;
@@ -62,7 +65,29 @@ std::optional<Remains> judge(const Store& store, const std::string& name, const 
   const std::string& since = runtime->observed_at.empty() ? manifest->created_at : runtime->observed_at;
   if (!before.empty() && since >= before) return std::nullopt;
   const fs::path path = store.directory(name);
-  return Remains{name, path, std::string(to_string(runtime->state)), since, runtime->detail, size_of(path)};
+  return Remains{.name = name,
+                 .path = path,
+                 .state = std::string(to_string(runtime->state)),
+                 .since = since,
+                 .detail = runtime->detail,
+                 .bytes = size_of(path)};
+}
+
+Result<image::Cache> open_images() {
+  const auto root = image::cache_root();
+  if (!root) return fail(root.error());
+  return image::Cache::open(*root);
+}
+
+Status find_images(std::vector<Remains>& found) {
+  const auto cache = open_images();
+  if (!cache) return fail(cache.error());
+  const auto unused = cache->unused();
+  if (!unused) return fail(unused.error());
+  for (const auto& image : *unused) {
+    found.push_back({.kind = Remains::Kind::image, .name = image.name, .state = "unused", .bytes = image.bytes});
+  }
+  return {};
 }
 
 Result<std::vector<Remains>> find(const Store& store, const PruneOptions& options, const std::string& before) {
@@ -75,8 +100,14 @@ Result<std::vector<Remains>> find(const Store& store, const PruneOptions& option
   const auto leftovers = store.leftovers();
   if (!leftovers) return fail(leftovers.error());
   for (const fs::path& path : *leftovers) {
-    found.push_back({.name = {}, .path = path, .state = "leftover", .detail = path.string(), .bytes = size_of(path)});
+    found.push_back({.kind = Remains::Kind::leftover,
+                     .path = path,
+                     .state = "leftover",
+                     .detail = path.string(),
+                     .bytes = size_of(path)});
   }
+  if (!options.images) return found;
+  if (Status images = find_images(found); !images) return fail(images.error());
   return found;
 }
 
@@ -108,11 +139,28 @@ Result<bool> may_remove(const Context& context, const PruneOptions& options, con
   return answer == "y" || answer == "Y" || answer == "yes";
 }
 
-// One that was started meanwhile, or is gone already, is left alone.
+Status remove_image(const Remains& image) {
+  const auto cache = open_images();
+  if (!cache) return fail(cache.error());
+  const auto removed = cache->remove({image.name, image.bytes});
+  if (!removed) return fail(removed.error());
+  return *removed ? Status() : Status(fail(ErrorKind::conflict, "the image is used"));
+}
+
+Status remove(const Store& store, const Remains& remains) {
+  switch (remains.kind) {
+    case Remains::Kind::workspace: return store.remove(remains.name);
+    case Remains::Kind::leftover: return store.remove_leftover(remains.path);
+    case Remains::Kind::image: return remove_image(remains);
+  }
+  return {};
+}
+
+// One that was started or used meanwhile, or is gone already, is left alone.
 Result<std::vector<Remains>> remove(const Store& store, const std::vector<Remains>& all) {
   std::vector<Remains> removed;
   for (const Remains& remains : all) {
-    const Status gone = remains.name.empty() ? store.remove_leftover(remains.path) : store.remove(remains.name);
+    const Status gone = remove(store, remains);
     if (gone) removed.push_back(remains);
     else if (gone.error().kind != ErrorKind::conflict && gone.error().kind != ErrorKind::not_found) {
       return fail(gone.error());
@@ -121,17 +169,35 @@ Result<std::vector<Remains>> remove(const Store& store, const std::vector<Remain
   return removed;
 }
 
+Json record_of(const PruneOptions& options, const std::vector<Remains>& all) {
+  Json workspaces = Json::array(), leftovers = Json::array(), images = Json::array();
+  for (const Remains& remains : all) {
+    Json entry = {{"bytes", remains.bytes}};
+    switch (remains.kind) {
+      case Remains::Kind::workspace:
+        entry.update({{"workspace", remains.name}, {"state", remains.state}});
+        workspaces.push_back(std::move(entry));
+        break;
+      case Remains::Kind::leftover:
+        entry["path"] = remains.path.string();
+        leftovers.push_back(std::move(entry));
+        break;
+      case Remains::Kind::image:
+        entry["digest"] = "sha256:" + remains.name;
+        images.push_back(std::move(entry));
+        break;
+    }
+  }
+  Json record = {{"dryRun", options.dry_run}, {"bytes", total(all)}};
+  record["workspaces"] = std::move(workspaces);
+  record["leftovers"] = std::move(leftovers);
+  if (options.images) record["images"] = std::move(images);
+  return record;
+}
+
 Status tell(const Context& context, const PruneOptions& options, const std::vector<Remains>& all) {
   if (context.out.json()) {
-    Json workspaces = Json::array(), leftovers = Json::array();
-    for (const Remains& remains : all) {
-      if (remains.name.empty()) leftovers.push_back({{"path", remains.path.string()}, {"bytes", remains.bytes}});
-      else workspaces.push_back({{"workspace", remains.name}, {"state", remains.state}, {"bytes", remains.bytes}});
-    }
-    return context.out.record({{"dryRun", options.dry_run},
-                               {"workspaces", std::move(workspaces)},
-                               {"leftovers", std::move(leftovers)},
-                               {"bytes", total(all)}});
+    return context.out.record(record_of(options, all));
   }
   if (all.empty()) return context.out.text("there is nothing to remove\n");
   return context.out.text(fmt::format("{}{} {}\n", table_of(context, all),
@@ -167,6 +233,7 @@ void add_prune(Commands& commands) {
   auto [command, options] =
       commands.add<PruneOptions>("prune", "Remove the workspaces that have ended, and what was left half made", prune);
   command->add_flag("--all", options->all, "those too that were never started");
+  command->add_flag("--images", options->images, "images that no workspace is made of, too");
   command->add_option("--before", options->before, "only what ended before a time, a date, or a time ago such as 7d")
       ->type_name("TIME");
   command->add_flag("--dry-run", options->dry_run, "show what would be removed, and remove nothing");
