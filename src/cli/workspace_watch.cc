@@ -35,6 +35,10 @@ Result<bool> WorkspaceWatch::over() {
   if (!runtime && runtime.error().kind == ErrorKind::not_found) return true;
   if (!runtime) return fail(runtime.error());
   if (is_alive(runtime->state)) return false;
+  // Its last event comes behind its last record: nobody writes any more once the lock is free.
+  const auto locked = store_->locked(name_);
+  if (!locked) return fail(locked.error());
+  if (*locked) return false;
   const auto supervised = store_->supervised(name_);
   if (!supervised) return fail(supervised.error());
   return !*supervised;

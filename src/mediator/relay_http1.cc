@@ -169,7 +169,7 @@ class Http1Relay {
   asio::awaitable<bool> carry(const http::RequestMessage& request, http::BodyReader body, std::string ahead, bool fresh,
                               bool json) {
     std::string head = encode_head(request) + ahead;
-    answers_ = false;
+    answers_ = final_answer_ = false;
     const bool reused = std::exchange(reused_, false);
     const bool answered = reused && may_repeat(request) && co_await is_answered(head);
     const bool connected = !reused || answered || co_await replace_upstream();
@@ -218,12 +218,23 @@ class Http1Relay {
       const std::size_t count = body.feed(guest_in_.bytes());
       const bool sent = co_await upstream_->write_all(guest_in_.bytes().first(count), kNever);
       guest_in_.take(count);
-      if (body.fault() != http::BodyFault::none) co_return std::string(to_string(body.fault()));
+      if (body.fault() != http::BodyFault::none) {
+        const std::string fault(to_string(body.fault()));
+        if (!final_answer_) co_return fault;
+        deny_behind_answer(fault);
+        break;
+      }
       body_sent_ = sent && body.done();
       if (!sent) break;
     }
     co_await forever();
     co_return std::string();
+  }
+
+  // The answer has begun, and is passed whole; the connection ends with it, since the body never does.
+  void deny_behind_answer(const std::string& fault) {
+    story_.error = fault;
+    static_cast<void>(gate_.refuse_malformed(fault, false));
   }
 
   // A body that is none is answered, too, where no answer has begun.
@@ -262,6 +273,7 @@ class Http1Relay {
         binds_guest_ = binds_guest_ || http::lists_word(response.headers, "www-authenticate", scheme);
       }
       const http::SecretFormsPtr secrets = gate_.secrets();
+      final_answer_ = !is_interim(response);
       if (secrets && has_body(request, response)) {
         story_.status = response.status;
         co_return co_await finish_masked(request, without(secrets, response), secrets, json);
@@ -411,8 +423,9 @@ class Http1Relay {
   bool reused_;               // the upstream's connection, and nothing has gone over it since
   bool binds_guest_ = false;  // it knows who speaks on it (NTLM, Negotiate): nobody else may
   bool used_ = false;
-  bool answers_ = false;    // the guest hears, or has heard, a response that nothing may come between
-  bool body_sent_ = false;  // the whole request is out
+  bool answers_ = false;       // the guest hears, or has heard, a response that nothing may come between
+  bool final_answer_ = false;  // and it is the last word on its request
+  bool body_sent_ = false;     // the whole request is out
 };
 
 }  // namespace

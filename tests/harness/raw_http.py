@@ -12,7 +12,7 @@ import sys
 
 PATIENCE = 20
 GET = "GET / HTTP/1.1\r\nHost: AUTHORITY\r\n"
-POST = "POST / HTTP/1.1\r\nHost: AUTHORITY\r\n"
+POST = "POST /up HTTP/1.1\r\nHost: AUTHORITY\r\n"
 
 SMUGGLING = {
     "length and chunked": POST + "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
