@@ -18,9 +18,11 @@ TIMEOUT = 200
 def supervised(microagent, name, *words):
     with microagent.popen("--json", "supervise", *words, name, stdout=subprocess.PIPE,
                           stderr=subprocess.PIPE) as process:
-        yield process
-        if process.poll() is None:
-            process.kill()
+        try:
+            yield process
+        finally:
+            if process.poll() is None:
+                process.kill()
 
 
 def lines(process, count):
