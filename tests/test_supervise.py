@@ -167,6 +167,6 @@ def test_an_expired_workspace_is_not_started_again(workspaces, microagent):
 def test_what_is_declared_is_checked(fresh):
     for words in (["--restart", "sometimes"], ["--ttl", "soon"], ["--health-http", "80"], ["--health-interval", "5s"],
                   ["--health-http", "x/", "-p", "1:80"], ["--health-cmd", "true", "--health-http", "80", "-p", "1:80"],
-                  ["--health-cmd", "true", "--health-retries", "0"], ["--health-cmd", ""]):
+                  ["--health-retries", "0", "--health-cmd", "true"], ["--health-cmd", ""]):
         assert words[0] in fresh.refuses("create", "web", *words)["message"], words
     assert not list(fresh.workspaces.glob("*"))

@@ -193,7 +193,9 @@ class Keeper {
     age = life.age();
     // Cleanly first; what the leash would do is a kill.
     const auto stopped = supervisor::stop(subject.store, options_.name, seconds(kStopSeconds));
-    if (!stopped && stopped.error().kind != ErrorKind::conflict) return fail(stopped.error());
+    // It may have ended by itself, or be ending: make_sure_of_end() waits for that.
+    const bool ends = stopped || stopped.error().kind == ErrorKind::conflict || stopped.error().retryable();
+    if (!ends) return fail(stopped.error());
     return end;
   }
 
@@ -230,7 +232,7 @@ class Keeper {
 
   bool waits_for_signal(seconds pause) {
     pollfd polled{signals_.fd(), POLLIN, 0};
-    return ::poll(&polled, 1, static_cast<int>(pause.count()) * 1000) > 0;
+    return ::poll(&polled, 1, static_cast<int>(pause.count()) * 1000) > 0 && signals_.take().has_value();
   }
 
   Result<int> conclude(const LifeEnd& end) {

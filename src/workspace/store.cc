@@ -142,7 +142,9 @@ Result<Lock> Store::lock_supervision(std::string_view name) const {
   if (Status named = check_name(name); !named) return fail(named.error());
   auto file = try_lock_file(root_ / "locks" / fmt::format("{}.supervision", name));
   if (!file) return fail(file.error());
-  if (!*file) return fail(ErrorKind::conflict, fmt::format("workspace \"{}\" is supervised already", name), "");
+  if (!*file)
+    return fail(ErrorKind::conflict, fmt::format("workspace \"{}\" is supervised already", name),
+                "end the `microagent supervise` that attends to it");
   return Lock{std::move(*file)};
 }
 
