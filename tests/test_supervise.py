@@ -50,9 +50,9 @@ def test_a_signal_ends_it_cleanly(workspaces, microagent):
 
 def test_a_crash_is_followed_by_another_life(workspaces, microagent):
     workspace = workspaces("crashing", "--network", "isolated", "--restart", "on-failure:1", start=False)
-    with supervised(microagent, "crashing") as process, \
-            microagent.popen("--json", "events", "--follow", "crashing", stdout=subprocess.PIPE) as follower:
+    with supervised(microagent, "crashing") as process:
         lines(process, 1)
+        follower = microagent.popen("--json", "events", "--follow", "crashing", stdout=subprocess.PIPE)
         os.kill(workspace.status()["pids"]["qemu"], signal.SIGKILL)
         ended, again = lines(process, 2)
         assert ended["restart"] and ended["restarts"] == 1 and ended["pauseSeconds"] == 1
