@@ -22,9 +22,13 @@ SecretForms::SecretForms(std::span<const std::string> secrets) : nodes_(1) {
     explicit_bzero(form.data(), form.size());
   }
   link();
+  note_pairs();
 }
 
-SecretForms::~SecretForms() { explicit_bzero(nodes_.data(), nodes_.size() * sizeof(Node)); }
+SecretForms::~SecretForms() {
+  explicit_bzero(nodes_.data(), nodes_.size() * sizeof(Node));
+  explicit_bzero(pairs_.data(), pairs_.size());
+}
 
 std::uint32_t SecretForms::child_of(std::uint32_t node, std::uint8_t byte) const {
   if (node == 0) return roots_[byte];
@@ -70,6 +74,23 @@ void SecretForms::link() {
   }
 }
 
+// No form is shorter than two bytes.
+void SecretForms::note_pairs() {
+  pairs_.resize(256UL * 256);
+  for (const std::uint32_t root : roots_) {
+    if (root == 0) continue;
+    for (std::uint32_t child = nodes_[root].child; child != 0; child = nodes_[child].sibling) {
+      pairs_[pair_of(nodes_[root].byte, nodes_[child].byte)] = 1;
+    }
+  }
+}
+
+std::size_t SecretForms::find_begin(ByteView bytes, std::size_t from) const {
+  std::size_t i = from;
+  while (i + 1 < bytes.size() && pairs_[pair_of(bytes[i], bytes[i + 1])] == 0) ++i;
+  return i + 1 == bytes.size() && roots_[bytes[i]] == 0 ? i + 1 : i;
+}
+
 std::uint32_t SecretForms::next(std::uint32_t node, std::uint8_t byte) const {
   for (;;) {
     const std::uint32_t child = child_of(node, byte);
@@ -88,10 +109,8 @@ void SecretMask::feed(ByteView bytes, std::vector<std::uint8_t>& out) {
   held_.clear();
   // `bytes` may not be read behind a mask: what was masked still counts as it was.
   for (std::size_t i = 0; i < bytes.size(); ++i) {
-    if (node_ == 0) {
-      while (i < bytes.size() && forms_->roots_[bytes[i]] == 0) ++i;
-      if (i == bytes.size()) break;
-    }
+    if (node_ == 0) i = forms_->find_begin(bytes, i);
+    if (i == bytes.size()) break;
     node_ = forms_->next(node_, bytes[i]);
     const std::uint32_t match = forms_->nodes_[node_].match;
     if (match == 0) continue;
@@ -113,11 +132,12 @@ void SecretMask::finish(std::vector<std::uint8_t>& out) {
 }
 
 bool SecretForms::stand_in(std::string_view text) const {
+  const ByteView bytes = text_bytes(text);
   std::uint32_t node = 0;
-  for (const char c : text) {
-    const auto byte = static_cast<std::uint8_t>(c);
-    if (node == 0 && roots_[byte] == 0) continue;
-    node = next(node, byte);
+  for (std::size_t i = 0; i < bytes.size(); ++i) {
+    if (node == 0) i = find_begin(bytes, i);
+    if (i == bytes.size()) break;
+    node = next(node, bytes[i]);
     if (nodes_[node].match != 0) return true;
   }
   return false;

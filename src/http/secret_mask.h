@@ -51,10 +51,16 @@ class SecretForms {
 
   void add(std::string_view form);
   void link();
+  void note_pairs();
   std::uint32_t child_of(std::uint32_t node, std::uint8_t byte) const;
   std::uint32_t next(std::uint32_t node, std::uint8_t byte) const;
+  // The first place from `from` on where a form may begin: almost every byte is told from one by its pair with the
+  // next.
+  std::size_t find_begin(ByteView bytes, std::size_t from) const;
+  static std::size_t pair_of(std::uint8_t first, std::uint8_t second) { return first * 256U + second; }
 
   std::vector<Node> nodes_;
+  std::vector<std::uint8_t> pairs_;  // whether a form begins with these two bytes
   std::uint32_t roots_[256] = {};
   std::size_t longest_ = 0;
 };
