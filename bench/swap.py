@@ -83,7 +83,7 @@ def main(options):
     build = pathlib.Path(os.environ.get("MICROAGENT_BUILD", HERE.parent / "build")).resolve()
     run("ip", "link", "set", "lo", "up")
     os.sched_setaffinity(0, {contenders.SERVER_CPU})
-    stage = Stage(directory, build)
+    stage = Stage(directory, build, gib=1)
     try:
         for number in range(options.rounds):
             for kind in KINDS if number % 2 == 0 else reversed(KINDS):
