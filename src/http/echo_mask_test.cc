@@ -1,10 +1,8 @@
 #include "http/echo_mask.h"
 
-#include <brotli/encode.h>
 #include <gtest/gtest.h>
-#include <zlib.h>
-#include <zstd.h>
 
+#include "http/test_packed.h"
 #include "http/test_text.h"
 
 namespace microagent::http {
@@ -16,27 +14,7 @@ const std::string kStars(kSecret.size(), kMaskCharacter);
 SecretFormsPtr forms() { return std::make_shared<const SecretForms>(std::vector<std::string>{std::string(kSecret)}); }
 
 std::string encoded(std::string_view coding, std::string_view text) {
-  std::string out(text.size() + 4096, '\0');
-  if (coding == "br") {
-    std::size_t size = out.size();
-    EXPECT_TRUE(BrotliEncoderCompress(5, 22, BROTLI_MODE_TEXT, text.size(),
-                                      reinterpret_cast<const std::uint8_t*>(text.data()), &size,
-                                      reinterpret_cast<std::uint8_t*>(out.data())));
-    out.resize(size);
-  } else if (coding == "zstd") {
-    out.resize(ZSTD_compress(out.data(), out.size(), text.data(), text.size(), 3));
-  } else {
-    z_stream stream{};
-    EXPECT_EQ(deflateInit2(&stream, 9, Z_DEFLATED, MAX_WBITS + (coding == "gzip" ? 16 : 0), 8, 0), Z_OK);
-    stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(text.data()));
-    stream.avail_in = static_cast<uInt>(text.size());
-    stream.next_out = reinterpret_cast<Bytef*>(out.data());
-    stream.avail_out = static_cast<uInt>(out.size());
-    EXPECT_EQ(deflate(&stream, Z_FINISH), Z_STREAM_END);
-    out.resize(stream.total_out);
-    deflateEnd(&stream);
-  }
-  return out;
+  return packed(parse_content_coding(coding), text);
 }
 
 // What is left of a body that comes in pieces, as a relay passes it on.

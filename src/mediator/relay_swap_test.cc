@@ -1,8 +1,7 @@
 // Both relays between a guest without a secret and an upstream that shows it.
 
-#include <zlib.h>
-
 #include "http/secret_placement.h"
+#include "http/test_packed.h"
 #include "mediator/test_http2_relay.h"
 
 namespace microagent::mediator {
@@ -47,19 +46,7 @@ class SwapGate final : public TestGate {
       std::make_shared<const http::SecretForms>(std::vector<std::string>{std::string(kSecret)});
 };
 
-std::string gzip(std::string_view text) {
-  z_stream stream{};
-  EXPECT_EQ(deflateInit2(&stream, Z_BEST_COMPRESSION, Z_DEFLATED, MAX_WBITS + 16, 8, Z_DEFAULT_STRATEGY), Z_OK);
-  std::string out(deflateBound(&stream, text.size()) + 64, '\0');
-  stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(text.data()));
-  stream.avail_in = static_cast<uInt>(text.size());
-  stream.next_out = reinterpret_cast<Bytef*>(out.data());
-  stream.avail_out = static_cast<uInt>(out.size());
-  EXPECT_EQ(deflate(&stream, Z_FINISH), Z_STREAM_END);
-  out.resize(stream.total_out);
-  deflateEnd(&stream);
-  return out;
-}
+std::string gzip(std::string_view text) { return http::zlib_packed(text, MAX_WBITS + 16); }
 
 // What does not compress, and holds no secret.
 std::string noise(std::size_t size) {
