@@ -162,9 +162,8 @@ Status copy_content(const Archive& archive, const fs::path& file, ContentSink& s
   }
 }
 
-}  // namespace
-
-Status read_layer(const fs::path& file, unsigned layer, const std::function<Status(LayerEntry entry)>& on_entry) {
+template <typename Visit>
+Status for_each_header(const fs::path& file, unsigned layer, const Visit& visit) {
   const Utf8Locale locale;
   const auto archive = open(file);
   if (!archive) return fail(archive.error());
@@ -173,24 +172,25 @@ Status read_layer(const fs::path& file, unsigned layer, const std::function<Stat
     const auto more = next(*archive, header, file);
     if (!more) return fail(more.error());
     if (!*more) return {};
-    auto entry = describe(header, {layer, number}, file);
-    if (!entry) return fail(entry.error());
-    if (Status taken = on_entry(std::move(*entry)); !taken) return taken;
+    if (Status done = visit(*archive, header, {layer, number}); !done) return done;
   }
 }
 
+}  // namespace
+
+Status read_layer(const fs::path& file, unsigned layer, const std::function<Status(LayerEntry entry)>& on_entry) {
+  return for_each_header(file, layer, [&](const Archive&, archive_entry* header, ContentPlace place) -> Status {
+    auto entry = describe(header, place, file);
+    if (!entry) return fail(entry.error());
+    return on_entry(std::move(*entry));
+  });
+}
+
 Status read_contents(const fs::path& file, unsigned layer, ContentSink& sink) {
-  const Utf8Locale locale;
-  const auto archive = open(file);
-  if (!archive) return fail(archive.error());
-  archive_entry* header = nullptr;
-  for (std::uint64_t number = 0;; ++number) {
-    const auto more = next(*archive, header, file);
-    if (!more) return fail(more.error());
-    if (!*more) return {};
-    if (!sink.begin({layer, number})) continue;
-    if (Status copied = copy_content(*archive, file, sink); !copied) return copied;
-  }
+  return for_each_header(file, layer, [&](const Archive& archive, archive_entry*, ContentPlace place) -> Status {
+    if (!sink.begin(place)) return {};
+    return copy_content(archive, file, sink);
+  });
 }
 
 }  // namespace microagent::image
