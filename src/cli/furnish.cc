@@ -29,14 +29,18 @@ Status check_image(const workspace::Manifest& manifest, const std::string& place
   return {};
 }
 
+Result<image::Cache> open_images() {
+  const auto root = image::cache_root();
+  if (!root) return fail(root.error());
+  return image::Cache::open(*root);
+}
+
 Result<Furniture> gather_furniture(workspace::Manifest& manifest, image::Pull pull,
                                    const image::Cache::Progress& progress) {
   if (!manifest.image) return Furniture{};
   const auto reference = image::parse_reference(manifest.image->reference);
   if (!reference) return fail(reference.error());
-  const auto root = image::cache_root();
-  if (!root) return fail(root.error());
-  const auto cache = image::Cache::open(*root);
+  const auto cache = open_images();
   if (!cache) return fail(cache.error());
   auto held = cache->obtain(*reference, pull, progress);
   if (!held) return fail(held.error());

@@ -16,6 +16,9 @@ struct Furniture {
   std::optional<image::Cache::Held> image;
 };
 
+// The user's cache of images.
+Result<image::Cache> open_images();
+
 // Finds or pulls the manifest's image, if it declares one, and completes what the manifest says of it.
 Result<Furniture> gather_furniture(workspace::Manifest& manifest, image::Pull pull,
                                    const image::Cache::Progress& progress);

@@ -11,8 +11,8 @@
 #include "cli/bytes_text.h"
 #include "cli/command.h"
 #include "cli/describe.h"
+#include "cli/furnish.h"
 #include "cli/table.h"
-#include "image/cache.h"
 
 namespace microagent::cli {
 namespace {
@@ -71,12 +71,6 @@ std::optional<Remains> judge(const Store& store, const std::string& name, const 
                  .since = since,
                  .detail = runtime->detail,
                  .bytes = size_of(path)};
-}
-
-Result<image::Cache> open_images() {
-  const auto root = image::cache_root();
-  if (!root) return fail(root.error());
-  return image::Cache::open(*root);
 }
 
 Status find_images(std::vector<Remains>& found) {
