@@ -4,32 +4,16 @@ own (secure_servers.py), certified by a root of the tests."""
 import hashlib
 import json
 import pathlib
-import subprocess
 import sys
 
-from harness import world as net
 from harness.certificates import Certificates
-from harness.wait import wait_until
+from harness.upstreams import Upstreams
 
 HERE = pathlib.Path(__file__).parent
 NGINX, PLAIN, EXPIRED, WRONG_NAME, SELF_SIGNED, MUTUAL, HTTP1_ONLY = 8443, 8444, 8445, 8446, 8447, 8448, 8449
 BIG = 64 * 1024 * 1024
-CONFIGURATION = """
-daemon off;
-master_process off;
-pid {directory}/nginx.pid;
-error_log {directory}/nginx.log;
-events {{ worker_connections 1024; }}
-http {{
-  access_log off;
+SERVERS = """
   client_max_body_size 0;
-  client_body_temp_path {directory}/body;
-  proxy_temp_path {directory}/proxy;
-  fastcgi_temp_path {directory}/fastcgi;
-  uwsgi_temp_path {directory}/uwsgi;
-  scgi_temp_path {directory}/scgi;
-  ssl_certificate {certificate};
-  ssl_certificate_key {key};
   server {{
     listen {nginx} ssl http2;
     root {directory}/pages;
@@ -39,7 +23,6 @@ http {{
     listen {http1} ssl;
     root {directory}/pages;
   }}
-}}
 """
 
 
@@ -63,22 +46,14 @@ class SecureInternet:
                  for port, (certificate, key) in identities.items()}
         ports[MUTUAL]["clients"] = str(self.root)
         self._lay_out_pages(directory)
-        self.processes = [
-            self._start(world, sys.executable, HERE / "secure_servers.py", json.dumps(ports)),
-            self._start(world, "nginx", "-c", self._configure(directory, *good)),
-        ]
-
-        def listens():
-            assert all(process.poll() is None for process in self.processes), "a server of the test has ended"
-            listening = net.run(*world.inside("ss", "-Hnlt"))
-            return all(f":{port} " in listening for port in (*ports, NGINX, HTTP1_ONLY))
-
-        wait_until(listens, "the servers with TLS listen")
+        self.upstreams = Upstreams(world)
+        self.upstreams.start(sys.executable, HERE / "secure_servers.py", json.dumps(ports))
+        self.upstreams.start_nginx(directory, good,
+                                   SERVERS.format(directory=directory, nginx=NGINX, http1=HTTP1_ONLY))
+        self.upstreams.wait_for((*ports, NGINX, HTTP1_ONLY), "the servers with TLS")
 
     def close(self):
-        for process in self.processes:
-            process.kill()
-            process.wait()
+        self.upstreams.close()
 
     def _lay_out_pages(self, directory):
         pages = directory / "pages"
@@ -94,14 +69,3 @@ class SecureInternet:
                 self.digest.update(block)
         for path in (pages, *pages.rglob("*")):
             path.chmod(0o755 if path.is_dir() else 0o644)
-
-    @staticmethod
-    def _configure(directory, certificate, key):
-        path = directory / "nginx.conf"
-        path.write_text("user root;\n" + CONFIGURATION.format(directory=directory, certificate=certificate, key=key,
-                                                               nginx=NGINX, http1=HTTP1_ONLY))
-        return path
-
-    @staticmethod
-    def _start(world, *command):
-        return subprocess.Popen(world.inside(*map(str, command)), stdin=subprocess.PIPE)

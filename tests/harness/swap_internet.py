@@ -3,30 +3,14 @@ every name below many.test; and what they have heard."""
 
 import json
 import pathlib
-import subprocess
 import sys
 
-from harness import world as net
 from harness.certificates import Certificates
-from harness.wait import wait_until
+from harness.upstreams import Upstreams
 
 HERE = pathlib.Path(__file__).parent
 HTTP1, HTTP2, CLEAR = 9443, 9444, 9080
-CONFIGURATION = """
-daemon off;
-master_process off;
-pid {directory}/nginx.pid;
-error_log {directory}/nginx.log;
-events {{ worker_connections 2048; }}
-http {{
-  access_log off;
-  client_body_temp_path {directory}/body;
-  proxy_temp_path {directory}/proxy;
-  fastcgi_temp_path {directory}/fastcgi;
-  uwsgi_temp_path {directory}/uwsgi;
-  scgi_temp_path {directory}/scgi;
-  ssl_certificate {certificate};
-  ssl_certificate_key {key};
+SERVERS = """
   keepalive_requests 100000;
   server {{
     listen {http2} ssl http2;
@@ -38,7 +22,6 @@ http {{
       proxy_buffering off;
     }}
   }}
-}}
 """
 
 
@@ -56,31 +39,15 @@ class SwapInternet:
         self.accepted.touch()
         told = {"tls": HTTP1, "plain": CLEAR, "certificate": str(certificate), "key": str(key),
                 "record": str(self.record)}
-        configuration = directory / "nginx.conf"
-        configuration.write_text("user root;\n" + CONFIGURATION.format(directory=directory, certificate=certificate,
-                                                                       key=key, http2=HTTP2, clear=CLEAR))
-        self.processes = [
-            self._start(world, sys.executable, HERE / "swap_servers.py", json.dumps(told)),
-            self._start(world, "nginx", "-c", configuration),
-        ]
-
-        def listens():
-            assert all(process.poll() is None for process in self.processes), "a server of the test has ended"
-            listening = net.run(*world.inside("ss", "-Hnlt"))
-            return all(f":{port} " in listening for port in (HTTP1, HTTP2, CLEAR))
-
-        wait_until(listens, "the servers of credentials listen")
+        self.upstreams = Upstreams(world)
+        self.upstreams.start(sys.executable, HERE / "swap_servers.py", json.dumps(told))
+        self.upstreams.start_nginx(directory, (certificate, key), SERVERS.format(http2=HTTP2, clear=CLEAR))
+        self.upstreams.wait_for((HTTP1, HTTP2, CLEAR), "the servers of credentials")
 
     def close(self):
-        for process in self.processes:
-            process.kill()
-            process.wait()
+        self.upstreams.close()
 
     def heard(self, path):
         """The requests for a path, in the order in which they came."""
         all_of_them = [json.loads(line) for line in self.record.read_text().splitlines()]
         return [request for request in all_of_them if request["target"].split("?")[0] == path]
-
-    @staticmethod
-    def _start(world, *command):
-        return subprocess.Popen(world.inside(*map(str, command)), stdin=subprocess.PIPE)
