@@ -8,6 +8,7 @@ import subprocess
 
 import pytest
 
+from harness import images
 from harness.cli import EXIT_FAILURE
 from harness.processes import processes_of
 from harness.wait import wait_until
@@ -77,6 +78,30 @@ def test_the_network_is_there(microagent, guest_image, world):
     assert "192.168.64.2/24" in outcome.text
 
 
+def test_disks_and_volumes_are_as_of_create(run, microagent, scratch):
+    place = scratch / "run-images"
+    place.mkdir(mode=0o755)
+    layer = images.Layer().symlink("sbin/init", "../bin/busybox")
+    layer.file("etc/inittab", b"::sysinit:/bin/touch /booted\n")
+    reference = images.write_layout(place / "image", [images.busybox_layer(), layer.finish()])
+    flags = ("--size", "3GiB", "--volume", "carried:/data", "--pull")
+    measure = "df -m / | tail -n 1 | awk '{print $2}'; echo one >/data/file"
+    assert 2800 < int(run(*flags, reference, "sh", "-c", measure).text) <= 3072
+    script = "cat /data/file /proc/1/comm; while ! test -e /booted; do usleep 50000; done"
+    assert run("--volume", "carried:/data", "--init", "/sbin/init", reference, "sh", "-c", script).text == "one\ninit\n"
+    assert microagent.json("volume", "ls")["volumes"][0]["workspaces"] == []
+    microagent.json("volume", "rm", "carried")
+
+
+def test_the_words_of_an_image_are_not_said_twice(microagent, account):
+    spec = account.home / "of-an-image.yaml"
+    spec.write_text("name: two\nimage: oci:nowhere\n")
+    spec.chmod(0o644)
+    error = microagent.refuses("run", "--file", str(spec), "base", "true")
+    assert "IMAGE is base" in error["message"] and "nowhere" in error["message"]
+    assert names(microagent) == []
+
+
 def test_a_command_that_cannot_be_run_leaves_nothing(run):
     outcome = run("base", "no-such-program", code=127)
     assert outcome.out == b"" and "no-such-program" in outcome.err_text
@@ -139,6 +164,16 @@ def test_nothing_outlives_a_killed_run(microagent, guest_image, world):
     with running(microagent, "base", "sh", "-c", "echo begun; exec sleep 1000") as process:
         assert first_line(process) == b"begun\n"
         process.kill()
+
+
+def test_a_volume_keeps_what_a_killed_run_wrote(run, microagent):
+    words = ("--volume", "saved:/data", "base", "sh", "-c", "echo saved >/data/file; echo begun; exec sleep 1000")
+    with running(microagent, *words) as process:
+        assert first_line(process) == b"begun\n"
+        process.kill()
+    wait_until(lambda: names(microagent) == [], "the workspace is gone")
+    assert run("--volume", "saved:/data", "base", "cat", "/data/file").text == "saved\n"
+    microagent.json("volume", "rm", "saved")
 
 
 def test_a_quarantined_workspace_is_evidence_and_stays(microagent, guest_image, world):

@@ -169,14 +169,10 @@ void add_network_flags(CLI::App& command, CreateOptions& options) {
       ->type_name("ROUTE");
 }
 
-void add_image_flags(CLI::App& command, CreateOptions& options) {
-  command
-      .add_option("--image", options.image,
-                  "what the guest's root is: NAME[:TAG] or docker://NAME in a registry, oci:DIRECTORY[:TAG], or "
-                  "docker-archive:FILE; a small one with busybox, in memory, where left out")
-      ->type_name("IMAGE");
+// What goes with an image, however that is named.
+void add_disk_flags(CLI::App& command, CreateOptions& options) {
   command.add_flag("--pull", options.pull, "ask the registry although the image has been pulled before");
-  command.add_option("--size", options.size, "the disk's size: 10GiB (default), 20480 (MiB); needs --image")
+  command.add_option("--size", options.size, "the disk's size: 10GiB (default), 20480 (MiB); needs an image")
       ->type_name("SIZE");
   add_list(command, "-v,--volume", options.volumes,
            "a named volume, NAME:/PATH, which outlives the workspace; made where there is none; may be repeated")
@@ -238,6 +234,7 @@ void add_declaring_flags(CLI::App& command, CreateOptions& options) {
       ->type_name("NAME=VALUE");
   command.add_option("--entrypoint", options.entrypoint, "what the guest runs, a line for its shell")
       ->type_name("COMMAND");
+  add_disk_flags(command, options);
   add_network_flags(command, options);
   add_mediation_flags(command, options);
   add_egress_flags(command, options.egress);
@@ -249,8 +246,12 @@ void add_create(Commands& commands) {
   auto [command, options] = commands.add<CreateOptions>("create", "Check and record a new workspace", create);
   command->add_option("NAME", options->name, "1 to 63 of a-z, 0-9 and -; the spec's name where left out")
       ->type_name("");
+  command
+      ->add_option("--image", options->image,
+                   "what the guest's root is: NAME[:TAG] or docker://NAME in a registry, oci:DIRECTORY[:TAG], or "
+                   "docker-archive:FILE; a small one with busybox, in memory, where left out")
+      ->type_name("IMAGE");
   add_declaring_flags(*command, *options);
-  add_image_flags(*command, *options);
   command->add_flag("--dry-run", options->dry_run, "show what would be recorded, and write nothing");
   command->footer(
       "Nothing is written unless everything is valid.\n\n"

@@ -42,7 +42,11 @@ Result<Manifest> plan(const RunOptions& options) {
   CreateOptions create = options.workspace;
   if (options.image != kBuiltIn) create.image = options.image;
   create.name_otherwise = workspace::Declared<std::string>{make_name(), "the made-up name"};
-  return plan_workspace(create);
+  auto manifest = plan_workspace(create);
+  if (!manifest || options.image != kBuiltIn || !manifest->image) return manifest;
+  return fail(ErrorKind::usage,
+              fmt::format("IMAGE is {}, and the spec's image is {}", kBuiltIn, manifest->image->reference),
+              "name the spec's image as IMAGE, or take it out of the spec");
 }
 
 // The command stands in the entrypoint's place.
@@ -79,8 +83,8 @@ Course boot_and_run(const Context& context, const Subject& subject, const RunOpt
       std::nullopt};
 }
 
-// Waits until nothing of the workspace runs any more; one that is quarantined goes on.
-Status await_end(const Subject& subject) {
+// Waits until nothing of the workspace runs any more and it is removed; one that is quarantined goes on.
+Status await_removal(const Subject& subject) {
   const std::string& name = subject.manifest.name;
   auto watch = WorkspaceWatch::open(subject.store, name);
   for (;;) {
@@ -88,10 +92,15 @@ Status await_end(const Subject& subject) {
     // On a leash that was let go the supervisor has removed it.
     if (!runtime && runtime.error().kind == ErrorKind::not_found) return {};
     if (!runtime) return fail(runtime.error());
-    if (!is_alive(runtime->state)) return {};
     if (runtime->state == workspace::State::quarantined) {
       return fail(ErrorKind::conflict, fmt::format("workspace {} was quarantined and is kept", name),
                   fmt::format("end it with: microagent delete --force {}", name));
+    }
+    if (!is_alive(runtime->state)) {
+      Status removed = subject.store.remove(name);
+      if (removed || removed.error().kind == ErrorKind::not_found) return {};
+      // The supervisor is still about to do it.
+      if (removed.error().kind != ErrorKind::conflict) return removed;
     }
     if (!watch) return fail(watch.error());
     watch->wait();
@@ -107,9 +116,7 @@ Status clear_up(const Subject& subject, supervisor::Leash& leash, bool keep) {
     return !ended && ended.error().kind != ErrorKind::conflict ? Status(fail(ended.error())) : Status();
   }
   leash.held.reset();
-  if (Status ended = await_end(subject); !ended) return ended;
-  const Status removed = subject.store.remove(name);
-  return !removed && removed.error().kind == ErrorKind::not_found ? Status() : removed;
+  return await_removal(subject);
 }
 
 Result<int> tell(const Context& context, const Manifest& manifest, Course course, const Status& cleared, bool kept) {
@@ -136,7 +143,8 @@ Result<int> run(const Context& context, const RunOptions& options) {
   if (!manifest) return fail(manifest.error());
   auto store = context.open_store();
   if (!store) return fail(store.error());
-  const auto furniture = gather_furniture(*manifest, image::Pull::missing, Progress(context.out, manifest->name));
+  const auto pull = options.workspace.pull ? image::Pull::always : image::Pull::missing;
+  const auto furniture = gather_furniture(*manifest, pull, Progress(context.out, manifest->name));
   if (!furniture) return fail(furniture.error());
   GuestCommand command = options.command;
   auto argv = choose_command(context, *manifest);
@@ -185,6 +193,7 @@ void add_run(Commands& commands) {
       "Examples:\n"
       "  microagent run base ip addr\n"
       "  microagent run --network isolated -t base sh\n"
+      "  microagent run --size 4GiB -v work:/work python:3.12-slim -- python3 /work/job.py\n"
       "  microagent run --memory 1GiB --egress-allow example.org base -- wget -qO- http://example.org/");
 }
 

@@ -31,7 +31,7 @@
 namespace microagent::supervisor {
 
 // Ties a workspace's life to the command that starts it, however that ends: `held` is our end of a pipe, and when it is
-// closed the workspace is killed.
+// closed the workspace is killed, or shut down cleanly where it has volumes.
 struct Leash {
   bool discard = false;  // and removed, with all that is kept of it; a quarantined one is not
   int interrupt = -1;    // once this can be read, a start that is under way is given up

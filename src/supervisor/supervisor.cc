@@ -75,7 +75,9 @@ asio::awaitable<void> Supervisor::heed_leash() {
   if (journal_.record().state == State::quarantined) co_return;
   log_info("the command that started this is gone: ending");
   leash_lost_ = true;
-  ask({.at_once = true});
+  // Volumes outlive the workspace: what the guest wrote to them has to reach them.
+  const bool clean = !charge_.manifest.volumes.empty();
+  ask(clean ? Request{.timeout = kDefaultStopTimeout} : Request{.at_once = true});
 }
 
 // Asking for more haste is heard at any time, asking for less is not.
