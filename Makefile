@@ -9,7 +9,7 @@ build := $(if $(filter dev,$(PRESET)),build,build-$(PRESET))
 guest := $(build)/share/microagent/guest
 ninja := ninja -C $(build) -j $(JOBS)
 
-.PHONY: all setup configure guest test demo bench bench-net bench-tls bench-swap fuzz docs lint install deb clean help
+.PHONY: all setup configure guest test demo bench bench-net bench-tls bench-swap fuzz docs lint install deb test-deb clean help
 
 all: configure                ## build the programs into build/bin
 	@$(ninja) programs
@@ -75,6 +75,10 @@ deb: all guest                ## make a Debian package in build/
 	@tools/setup dpkg-dev
 	@$(ninja) manual
 	@tools/make-deb $(build)
+
+test-deb: deb                 ## install that package into a fresh Debian root, and run a guest there
+	@tools/setup mmdebstrap
+	@sudo=$$([ "$$(id -u)" = 0 ] || echo sudo); $$sudo tools/test-deb "$$(tools/make-deb --name $(build))"
 
 clean:                        ## remove what was built
 	@rm -rf build build-*/

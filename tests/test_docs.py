@@ -28,8 +28,8 @@ ELSEWHERE = {
     "export PATH=$PWD/build/bin:$PATH": "done below",
     "git clone … microagent && cd microagent": "names no place",
     "make install prefix=/usr/local": "test_install.py, below a prefix of its own",
-    "make deb": "tools/test-deb",
-    "sudo apt install ./build/microagent_*.deb": "tools/test-deb",
+    "make deb": "make test-deb",
+    "sudo apt install ./build/microagent_*.deb": "make test-deb",
 }
 # What must fail, and with which code.
 FAILURES = {
