@@ -90,6 +90,57 @@ def test_an_end_on_request_is_final(workspaces, microagent, command):
     assert process.returncode == 0
 
 
+def test_a_guest_that_is_quarantined_is_kept(workspaces, microagent):
+    workspace = workspaces("kept", "--network", "isolated", "--restart", "always", start=False)
+    with supervised(microagent, "kept") as process:
+        lines(process, 1)
+        microagent.json("quarantine", "kept")
+        out, _ = process.communicate(timeout=TIMEOUT)
+    assert process.returncode == 0 and "is quarantined" in json.loads(out.splitlines()[-1])["event"]
+    status = workspace.status()
+    assert status["state"] == "quarantined" and workspace.events()[-1]["state"] == "quarantined"
+    assert workspace.processes()["qemu"].exists(), "what is to be looked into is still there"
+
+
+@pytest.mark.parametrize("command", ["stop", "kill"])
+def test_an_end_is_asked_for_between_two_lives(workspaces, microagent, command):
+    name = f"between-{command}"
+    workspace = workspaces(name, "--mediation", "2048=127.0.0.1:1", "--restart", "always", start=False)
+    with supervised(microagent, name) as process:
+        while lines(process, 1)[0]["pauseSeconds"] < 8:
+            pass
+        assert microagent.json(command, name)["state"] == "stopped"
+        out, _ = process.communicate(timeout=4)
+    assert process.returncode == 0 and "asked to end" in json.loads(out.splitlines()[-1])["event"]
+    assert workspace.status()["reason"] == "request" and workspace.events()[-1]["reason"] == "request"
+    assert microagent.refuses(command, name, code=EXIT_FAILURE)["kind"] == "conflict", "nothing runs"
+
+
+def test_nobody_else_starts_what_is_supervised(workspaces, microagent):
+    workspace = workspaces("guarded", "--network", "isolated", "--restart", "always", start=False)
+    with supervised(microagent, "guarded") as process:
+        lines(process, 1)
+        before = workspace.status()["supervisorPid"]
+        for command in ("start", "restart"):
+            error = microagent.refuses(command, "guarded", code=EXIT_FAILURE)
+            assert error["kind"] == "conflict" and "supervised" in error["message"]
+        assert workspace.status()["supervisorPid"] == before and workspace.state() == "running"
+        end(process)
+
+
+def test_a_second_signal_kills(workspaces, microagent):
+    workspace = workspaces("stubborn", "--network", "isolated", "--entrypoint",
+                           "trap '' TERM; while true; do sleep 1; done", start=False)
+    with supervised(microagent, "stubborn") as process:
+        lines(process, 1)
+        process.send_signal(signal.SIGTERM)
+        workspace.wait_for_state("stopping")
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=2)
+    assert process.returncode == -signal.SIGTERM
+    workspace.wait_for_state("failed", "stopped", timeout=4)
+
+
 def test_a_start_that_fails_is_tried_again(workspaces, microagent):
     workspaces("unlucky", "--mediation", "2048=127.0.0.1:1", "--restart", "always", start=False)
     with supervised(microagent, "unlucky") as process:

@@ -3,12 +3,15 @@
 #include <fmt/format.h>
 
 #include <chrono>
+#include <functional>
 
+#include "base/clock.h"
 #include "cli/command.h"
 #include "cli/describe.h"
 #include "cli/progress.h"
 #include "cli/subject.h"
 #include "cli/wait.h"
+#include "cli/workspace_watch.h"
 #include "supervisor/client.h"
 #include "workspace/records.h"
 
@@ -57,9 +60,55 @@ Result<int> finish(const Context& context, const Subject& subject, const Result<
   return 0;
 }
 
+// Who supervises a workspace starts it, and holds the life that it started.
+Status check_unsupervised(const Subject& subject) {
+  const auto supervised = subject.store.supervised(subject.manifest.name);
+  if (!supervised) return fail(supervised.error());
+  if (!*supervised) return {};
+  return fail(ErrorKind::conflict,
+              fmt::format("workspace \"{}\" is supervised: `microagent supervise` starts it", subject.manifest.name),
+              "restart the service or the command that runs `microagent supervise`, or end it first");
+}
+
+// The record of an end that is asked for while nothing runs, which `supervise` heeds between two lives.
+Status record_request(const Subject& subject) {
+  const std::string& name = subject.manifest.name;
+  const auto lock = subject.store.try_lock(name);
+  if (!lock) return fail(lock.error());
+  auto runtime = subject.store.load_runtime(name);
+  if (!runtime) return fail(runtime.error());
+  runtime->state = workspace::State::stopped;
+  runtime->detail = "asked to end before its next life";
+  runtime->reason = workspace::kReasonRequest;
+  runtime->observed_at = utc_timestamp();
+  const workspace::Event event{runtime->state, runtime->detail, runtime->observed_at, runtime->reason};
+  if (Status told = subject.store.append_event(name, event); !told) return told;
+  return subject.store.save_runtime(name, *runtime);
+}
+
+// Ends what runs by `end`; where nothing does, the next life that somebody supervises it for. What is booted before
+// the record is seen is ended as well.
+Result<Runtime> end_for_good(const Subject& subject, const std::function<Result<Runtime>()>& end) {
+  const std::string& name = subject.manifest.name;
+  auto watch = WorkspaceWatch::open(subject.store, name);
+  if (!watch) return fail(watch.error());
+  for (bool recorded = false;;) {
+    auto ended = end();
+    if (ended || (ended.error().kind != ErrorKind::conflict && !(recorded && ended.error().retryable()))) return ended;
+    const auto supervised = subject.store.supervised(name);
+    if (!supervised) return fail(supervised.error());
+    if (!*supervised) return recorded ? subject.store.load_runtime(name) : ended;
+    const Status request = recorded ? Status() : record_request(subject);
+    if (!request && request.error().kind != ErrorKind::conflict) return fail(request.error());
+    recorded = recorded || request.has_value();
+    watch->wait();
+  }
+}
+
 Result<int> start(const Context& context, const StartOptions& options) {
   const auto subject = find_subject(context, options.name);
   if (!subject) return fail(subject.error());
+  if (Status free = check_unsupervised(*subject); !free) return fail(free.error());
   if (options.reset_caps) {
     if (Status reset = subject->store.reset_caps(options.name); !reset) return fail(reset.error());
   }
@@ -72,6 +121,7 @@ Result<int> start(const Context& context, const StartOptions& options) {
 Result<int> restart(const Context& context, const RestartOptions& options) {
   const auto subject = find_subject(context, options.name);
   if (!subject) return fail(subject.error());
+  if (Status free = check_unsupervised(*subject); !free) return fail(free.error());
   Progress(context.out, options.name)("shutting down");
   const auto stopped = supervisor::stop(subject->store, options.name, std::chrono::seconds(options.stop_timeout));
   if (!stopped && stopped.error().kind != ErrorKind::conflict) return fail(stopped.error());
@@ -82,14 +132,16 @@ Result<int> stop(const Context& context, const StopOptions& options) {
   const auto subject = find_subject(context, options.name);
   if (!subject) return fail(subject.error());
   Progress(context.out, options.name)("shutting down");
+  const std::chrono::seconds timeout(options.timeout);
   return finish(context, *subject,
-                supervisor::stop(subject->store, options.name, std::chrono::seconds(options.timeout)));
+                end_for_good(*subject, [&] { return supervisor::stop(subject->store, options.name, timeout); }));
 }
 
 Result<int> kill(const Context& context, const KillOptions& options) {
   const auto subject = find_subject(context, options.name);
   if (!subject) return fail(subject.error());
-  return finish(context, *subject, supervisor::kill(subject->store, options.name));
+  return finish(context, *subject,
+                end_for_good(*subject, [&] { return supervisor::kill(subject->store, options.name); }));
 }
 
 // Whether the workspace was there. A record that cannot be read does not stand in the way.

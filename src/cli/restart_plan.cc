@@ -7,7 +7,8 @@ namespace microagent::cli {
 
 NextLife RestartPlan::next(const workspace::Restart& restart, const LifeEnd& end, std::chrono::seconds age) {
   using Policy = workspace::Restart::Policy;
-  if (end.kind == LifeEnd::Kind::asked || restart.policy == Policy::never) return {};
+  if (end.kind == LifeEnd::Kind::asked || end.kind == LifeEnd::Kind::quarantined) return {};
+  if (restart.policy == Policy::never) return {};
   if (end.kind == LifeEnd::Kind::done && restart.policy == Policy::on_failure) return {};
   if (age >= kSettled) {
     number_ = 0;

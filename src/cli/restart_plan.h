@@ -10,7 +10,8 @@ namespace microagent::cli {
 
 // How one life of a supervised workspace ended.
 struct LifeEnd {
-  enum class Kind { asked, done, failed };  // on request, by the guest's own wish, otherwise
+  // On request, by the guest's own wish, otherwise; or not at all: it stands still, and stays.
+  enum class Kind { asked, done, failed, quarantined };
   Kind kind = Kind::failed;
   std::string detail;
 };

@@ -20,6 +20,7 @@ TEST(RestartPlan, FollowsThePolicy) {
   EXPECT_TRUE(RestartPlan().next(kAlways, {Kind::done, ""}, seconds(1)).wanted);
   for (const Restart& policy : {kNever, kOnFailure, kAlways}) {
     EXPECT_FALSE(RestartPlan().next(policy, {Kind::asked, ""}, seconds(1)).wanted);
+    EXPECT_FALSE(RestartPlan().next(policy, {Kind::quarantined, ""}, seconds(1)).wanted);
   }
 }
 

@@ -46,7 +46,10 @@ class Life {
     for (;;) {
       auto runtime = subject_.store.load_settled_runtime(name());
       if (!runtime) return fail(runtime.error());
-      if (!is_alive(runtime->state)) return judge(*runtime);
+      if (!is_alive(runtime->state)) {
+        over_ = true;
+        return judge(*runtime);
+      }
       if (const auto ending = judge_workload(*runtime)) return *ending;
       if (Status waited = wait(*runtime); !waited) return fail(waited.error());
       if (signals_.take()) return LifeEnd{LifeEnd::Kind::asked, "asked to end"};
@@ -55,6 +58,8 @@ class Life {
   }
 
   seconds age() const { return std::chrono::duration_cast<seconds>(Clock::now() - begin_); }
+  // Whether it ended by itself. What runs under the name afterwards, if anything, is another life.
+  bool is_over() const { return over_; }
 
  private:
   const std::string& name() const { return subject_.manifest.name; }
@@ -71,7 +76,7 @@ class Life {
 
   // An entrypoint that ends is the end of what it was for; a quarantined guest is nobody's to restart.
   std::optional<LifeEnd> judge_workload(const Runtime& runtime) const {
-    if (runtime.state == workspace::State::quarantined) return LifeEnd{LifeEnd::Kind::asked, "quarantined"};
+    if (runtime.state == workspace::State::quarantined) return LifeEnd{LifeEnd::Kind::quarantined, "quarantined"};
     if (!runtime.exit_code) return std::nullopt;
     const bool failed = *runtime.exit_code != 0;
     using Policy = workspace::Restart::Policy;
@@ -143,7 +148,7 @@ class Life {
   std::optional<HealthProbe> probe_;
   std::optional<std::string> unhealthy_;
   std::uint32_t failures_ = 0;
-  bool was_healthy_ = false;
+  bool was_healthy_ = false, over_ = false;
 };
 
 Status tell(const Context& context, const std::string& name, const std::string& what, const nlohmann::json& more) {
@@ -165,21 +170,28 @@ class Keeper {
       seconds age{};
       auto end = live(*subject, age);
       if (!end) return fail(end.error());
-      if (Status ended = make_sure_of_end(*subject); !ended) return fail(ended.error());
+      if (end->kind == LifeEnd::Kind::quarantined) return tell_done("is quarantined, and is kept as it is");
+      const auto signalled = make_sure_of_end(*subject);
+      if (!signalled) return fail(signalled.error());
+      if (*signalled) return tell_done(kAsked);
       const NextLife next = plan_.next(subject->manifest.upkeep.restart, *end, age);
       if (Status told = tell_end(*end, next); !told) return fail(told.error());
       if (!next.wanted) return conclude(*end);
       note(*subject, next);
-      if (waits_for_signal(next.pause)) return tell_done("is asked to end");
+      const auto asked = is_asked_within(*subject, next.pause);
+      if (!asked) return fail(asked.error());
+      if (*asked) return tell_done(kAsked);
     }
   }
 
  private:
+  static constexpr const char* kAsked = "is asked to end";
+
   Result<LifeEnd> live(const Subject& subject, seconds& age) {
     supervisor::Leash leash;
-    leash.interrupt = signals_.fd();
+    leash.interrupt = signals_->fd();
     const auto booted = boot(context_, subject, seconds(options_.timeout), &leash);
-    if (!booted && signals_.take()) return LifeEnd{LifeEnd::Kind::asked, "asked to end"};
+    if (!booted && signals_->take()) return LifeEnd{LifeEnd::Kind::asked, "asked to end"};
     // One that runs already is somebody else's; bad words do not get better by trying again.
     if (!booted && (booted.error().kind == ErrorKind::conflict || booted.error().kind == ErrorKind::usage)) {
       return fail(booted.error());
@@ -188,26 +200,43 @@ class Keeper {
     if (Status told = tell(context_, options_.name, "is running", {{"state", "running"}}); !told) {
       return fail(told.error());
     }
-    Life life(subject, signals_);
+    Life life(subject, *signals_);
     auto end = life.attend();
     age = life.age();
-    // Cleanly first; what the leash would do is a kill.
-    const auto stopped = supervisor::stop(subject.store, options_.name, seconds(kStopSeconds));
-    // It may have ended by itself, or be ending: make_sure_of_end() waits for that.
-    const bool ends = stopped || stopped.error().kind == ErrorKind::conflict || stopped.error().retryable();
-    if (!ends) return fail(stopped.error());
+    if (life.is_over()) return end;
+    // One that is quarantined, whatever else has come about meanwhile, is kept for whoever looks into it.
+    const auto runtime = subject.store.load_settled_runtime(options_.name);
+    if (runtime && runtime->state == workspace::State::quarantined) {
+      return LifeEnd{LifeEnd::Kind::quarantined, "quarantined"};
+    }
+    if (Status ended = finish(subject, end && end->kind == LifeEnd::Kind::asked); !ended) return fail(ended.error());
     return end;
   }
 
-  // A supervisor that was given up may still be at its end.
-  Status make_sure_of_end(const Subject& subject) {
+  // Cleanly first; what the leash would do is a kill. That is what a second signal comes to: it has its usual effect
+  // on this program from here on.
+  Status finish(const Subject& subject, bool signalled) {
+    if (signalled) signals_.reset();
+    const auto stopped = supervisor::stop(subject.store, options_.name, seconds(kStopSeconds));
+    // It may have ended by itself, or be ending: make_sure_of_end() waits for that.
+    const bool ends = stopped || stopped.error().kind == ErrorKind::conflict || stopped.error().retryable();
+    return ends ? Status() : Status(fail(stopped.error()));
+  }
+
+  // A supervisor that was given up may still be at its end. Whether a signal came meanwhile; a second one ends the wait
+  // and this program.
+  Result<bool> make_sure_of_end(const Subject& subject) {
     auto watch = WorkspaceWatch::open(subject.store, options_.name);
     if (!watch) return fail(watch.error());
-    for (;;) {
+    for (bool signalled = false;;) {
+      if (signals_ && signals_->take()) {
+        signalled = true;
+        signals_.reset();
+      }
       const auto locked = subject.store.locked(options_.name);
       if (!locked) return fail(locked.error());
-      if (!*locked) return {};
-      watch->wait();
+      if (!*locked) return signalled;
+      watch->wait_beside(std::array{signals_ ? signals_->fd() : -1}, -1);
     }
   }
 
@@ -230,9 +259,22 @@ class Keeper {
     if (!told) say("microagent: " + told.error().message);
   }
 
-  bool waits_for_signal(seconds pause) {
-    pollfd polled{signals_.fd(), POLLIN, 0};
-    return ::poll(&polled, 1, static_cast<int>(pause.count()) * 1000) > 0 && signals_.take().has_value();
+  // Whether a signal, or `stop` and `kill` by a new record (lifecycle.cc), ask for the end before the pause is over.
+  Result<bool> is_asked_within(const Subject& subject, seconds pause) {
+    const auto deadline = Clock::now() + pause;
+    const auto before = subject.store.load_settled_runtime(options_.name);
+    if (!before) return fail(before.error());
+    auto watch = WorkspaceWatch::open(subject.store, options_.name);
+    if (!watch) return fail(watch.error());
+    for (;;) {
+      if (signals_->take()) return true;
+      const auto runtime = subject.store.load_settled_runtime(options_.name);
+      if (!runtime) return fail(runtime.error());
+      const bool is_new = runtime->observed_at != before->observed_at || runtime->reason != before->reason;
+      if (is_new && !is_alive(runtime->state) && runtime->reason == workspace::kReasonRequest) return true;
+      if (Clock::now() >= deadline) return false;
+      watch->wait_beside(std::array{signals_->fd()}, milliseconds_until(deadline));
+    }
   }
 
   Result<int> conclude(const LifeEnd& end) {
@@ -247,7 +289,7 @@ class Keeper {
 
   const Context& context_;
   const SuperviseOptions& options_;
-  const SignalWatch signals_{kEndingSignals};
+  std::optional<SignalWatch> signals_{std::in_place, kEndingSignals};  // until one has come, and is heeded
   RestartPlan plan_;
 };
 
@@ -275,11 +317,10 @@ void add_supervise(Commands& commands) {
       "and Ctrl-C. What happens at the workspace's end says its restart policy (create --restart): a failure is a "
       "crash,\n"
       "a start that fails, an entrypoint that ends with another code than 0, and health checks that fail; with always\n"
-      "every end counts. An end on request, by `stop`, `kill`, `quarantine` or its time to live, is final. Before the "
-      "next\n"
-      "life it waits 1 s, each time twice as long, at most 60 s; a life of ten minutes begins a new count. Exit code "
-      "0\n"
-      "after an end on request, 1 when it gives up.");
+      "every end counts. An end on request, by `stop`, `kill` or its time to live, is final. A workspace that is\n"
+      "quarantined is left as it is, and so is its guest. Before the next life it waits 1 s, each time twice as long,\n"
+      "at most 60 s; a life of ten minutes begins a new count. A second signal kills. Exit code 0 after an end on\n"
+      "request or a quarantine, 1 when it gives up.");
 }
 
 }  // namespace microagent::cli
