@@ -8,6 +8,9 @@ import tarfile
 
 import pytest
 
+from harness import python_guest
+from harness.wait import wait_until
+
 
 @pytest.fixture(scope="module")
 def web(workspaces):
@@ -130,6 +133,66 @@ def test_a_guest_s_archive_cannot_climb(web, here, account):
               " >/srv/links/up/file")
     cp(web, "web:/srv/links", str(target), code=None)
     assert (victim / "file").read_text() == "untouched" and len(list(victim.iterdir())) == 1
+
+
+# Takes the place of the guest's exec service: gets hold of init's socket, stops init, and answers every request with
+# the archive that lies at /archive.
+LIAR = """
+import ctypes, os, socket, struct
+PIDFD_GETFD, PTRACE_ATTACH = 438, 16
+libc = ctypes.CDLL(None, use_errno=True)
+def frame(kind, payload):
+    return struct.pack("<B3xI", kind, len(payload)) + payload
+def listeners():
+    init = os.pidfd_open(1)
+    for name in os.listdir("/proc/1/fd"):
+        if os.readlink("/proc/1/fd/" + name).startswith("socket:"):
+            taken = socket.socket(fileno=libc.syscall(PIDFD_GETFD, init, int(name), 0))
+            if taken.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+                yield taken
+            else:
+                taken.detach()
+listener, = listeners()
+listener.setblocking(True)
+assert libc.ptrace(PTRACE_ATTACH, 1, None, None) == 0
+os.waitpid(1, 0x40000000)
+with open("/dev/console", "w") as console:
+    console.write("the liar serves" + chr(10))
+while True:
+    stream, _ = listener.accept()
+    stream.recv(65536)
+    stream.sendall(frame(23, open("/archive", "rb").read()) + frame(25, bytes(8)))
+    stream.recv(1)
+    stream.close()
+"""
+
+
+def archive_of(*names):
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode="w", format=tarfile.GNU_FORMAT) as tar:
+        for name in names:
+            member = tarfile.TarInfo(name)
+            member.size = 4
+            tar.addfile(member, io.BytesIO(b"evil"))
+    return archive.getvalue()
+
+
+@pytest.fixture(name="liar")
+def fixture_liar(prefix, microagent, workspaces):
+    """A guest whose exec service has been replaced by one that sends what nobody asked for."""
+    python_guest.install(prefix, microagent)
+    liar = workspaces("liar", "--network", "isolated", "--memory", python_guest.MEMORY)
+    liar.exec("sh", "-c", "cat >/archive", stdin=archive_of("notes", ".bashrc"))
+    liar.background("python3", "-c", LIAR)
+    wait_until(lambda: "the liar serves" in (liar.directory / "console.log").read_text(errors="replace"), "it lies", 20)
+    return liar
+
+
+def test_a_guest_cannot_choose_names(liar, here):
+    """CVE-2019-6111 of scp."""
+    said = cp(liar, "liar:/srv/notes", str(here), code=1).error_line()
+    assert "not asked for: .bashrc" in said
+    assert [path.name for path in here.iterdir()] == ["notes"]
 
 
 def test_special_modes_and_nodes_stay_out(web, here):

@@ -254,6 +254,32 @@ TEST_F(Trees, NeverLeaveTheirDestination) {
 }
 
 // A link in the way of a file is replaced, not written through; GHSA-4vq3 was that.
+// CVE-2019-6111 of scp: who sends must not choose what is written in a directory that is there already.
+TEST_F(Trees, HoldOnlyWhatWasAskedFor) {
+  const std::string wanted = entry("notes", EntryType::directory) + entry("notes/a", EntryType::file, "a");
+  const auto lies = {entry(".bashrc", EntryType::file, "evil"),
+                     entry("./.bashrc", EntryType::file, "evil"),
+                     entry(".", EntryType::directory) + entry(".bashrc", EntryType::file, "evil"),
+                     wanted + entry(".bashrc", EntryType::file, "evil"),
+                     wanted + entry("notes/./../.bashrc", EntryType::file, "evil"),
+                     wanted + entry("./notes", EntryType::directory) + entry(".", EntryType::directory),
+                     entry("notes", EntryType::hardlink, "mine")};
+  for (const std::string& lie : lies) {
+    make_file("home/mine", "mine");
+    EXPECT_NE(unpack(lie + encode_end(), root_ / "home", {.root = "notes"}), "");
+    EXPECT_FALSE(fs::exists(root_ / "home/.bashrc"));
+    EXPECT_EQ(content_of(root_ / "home/mine"), "mine");
+    EXPECT_EQ(fs::hard_link_count(root_ / "home/mine"), 1U);
+    fs::remove_all(root_ / "home");
+  }
+  make_file("home/mine", "mine");
+  EXPECT_EQ(unpack(wanted + encode_end(), root_ / "home", {.root = "notes"}), "");
+  EXPECT_EQ(content_of(root_ / "home/notes/a"), "a");
+  EXPECT_NE(unpack(wanted + encode_end(), root_ / "home", {.root = "."}), "") << "a name where none was asked for";
+  EXPECT_EQ(unpack(pack(root_ / "home/notes/."), root_ / "home", {.root = "."}), "");
+  EXPECT_EQ(content_of(root_ / "home/a"), "a");
+}
+
 TEST_F(Trees, ReplaceALinkInsteadOfWritingThroughIt) {
   const fs::path outside = make_file("outside/secret", "untouched", 0600);
   fs::create_directory(root_ / "dst");

@@ -38,6 +38,9 @@ std::optional<std::string> normalise(std::string_view path) {
   return normal;
 }
 
+// Whether it is content without a name, or of it.
+bool is_nameless(std::string_view path) { return path == "." || path.starts_with("./"); }
+
 bool is_below(std::string_view path, std::string_view directory) {
   if (directory.empty() || path == directory) return true;
   return path.size() > directory.size() && path.starts_with(directory) && path[directory.size()] == '/';
@@ -85,7 +88,8 @@ Status Unpacker::finish() {
 }
 
 bool Unpacker::on_entry(const Entry& entry) {
-  if (!base_) status_ = begin(entry);
+  if (!base_) status_ = check_root(entry.path);
+  if (!base_ && status_) status_ = begin(entry);
   if (!status_) return false;
   auto path = place_below_base(entry.path);
   if (path) status_ = make(entry, *path);
@@ -97,7 +101,7 @@ bool Unpacker::on_entry(const Entry& entry) {
 Status Unpacker::begin(const Entry& first) {
   struct stat status {};
   const bool exists = ::stat(destination_.c_str(), &status) == 0;
-  const bool nameless = first.path == "." || first.path.starts_with("./");
+  const bool nameless = is_nameless(first.path);
   if (!exists && nameless) {
     if (::mkdir(destination_.c_str(), 0755) != 0) return fail_errno(errno, "cannot make the directory " + destination_);
     base_made_ = true;
@@ -127,10 +131,18 @@ Status Unpacker::begin_renamed(const Entry& first) {
   return {};
 }
 
+Status Unpacker::check_root(const std::string& path) const {
+  if (!options_.root) return {};
+  const bool asked_for = *options_.root == "." ? is_nameless(path) : first_component(path) == *options_.root;
+  if (asked_for) return {};
+  return fail(ErrorKind::permanent, "the archive holds what was not asked for: " + path);
+}
+
 // An entry's path below the base, renamed where the destination has a name of its own.
 Result<std::string> Unpacker::place_below_base(const std::string& path) const {
   const auto normal = normalise(path);
   if (!normal) return fail(ErrorKind::permanent, "the archive wants to leave its directory: " + path);
+  if (Status asked_for = check_root(path); !asked_for) return fail(asked_for.error());
   if (renamed_from_.empty()) return *normal;
   if (first_component(*normal) != renamed_from_) {
     return fail(ErrorKind::permanent, "the archive holds more than " + renamed_from_ + ": " + path);

@@ -3,6 +3,7 @@
 // A tar stream made into files again. The stream may be hostile: nothing is written outside the destination, whatever
 // names and links it holds or meets there.
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -15,6 +16,9 @@ namespace microagent::archive {
 struct UnpackOptions {
   bool keep_owner = false;     // numeric owners as in the archive; else the caller's
   bool special_modes = false;  // set-user-id and set-group-id too
+  // The first component that every path has to have, "." for content without a name: what was asked for, whatever the
+  // stream would rather be. Otherwise it could choose names in a directory that is there already.
+  std::optional<std::string> root = {};
 };
 
 // Takes the stream piece by piece. Where it goes:
@@ -50,6 +54,7 @@ class Unpacker final : private TarSink {
 
   Status outcome(bool went_well) const;
   Status begin(const Entry& first);
+  Status check_root(const std::string& path) const;
   Status begin_renamed(const Entry& first);
   Status make(const Entry& entry, const std::string& path);
   Result<std::string> place_below_base(const std::string& path) const;

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include "archive/paths.h"
 #include "cli/command.h"
 #include "cli/copy_path.h"
 #include "cli/copy_streams.h"
@@ -77,7 +78,9 @@ Status get(const Context& context, const Copy& copy, const CpOptions& options, c
     const auto end = run_exec(std::move(*stream), plan, sink);
     return judge(copy, end, sink.complaints());
   }
-  archive::Unpacker unpacker(copy.host.path, {options.keep_owner, options.special_modes});
+  // Under no other name than what was asked for has, whatever the guest sends.
+  const std::string root = archive::split_path(copy.guest.path).name;
+  archive::Unpacker unpacker(copy.host.path, {options.keep_owner, options.special_modes, root});
   GetSink sink(unpacker);
   const auto end = run_exec(std::move(*stream), plan, sink);
   if (Status judged = judge(copy, end, sink.complaints()); !judged) return judged;
@@ -140,7 +143,9 @@ void add_cp(Commands& commands) {
   command->footer(
       "Files, directories with all that is below them, their modes, times and symbolic links. A destination that is a\n"
       "directory receives the source under its own name; one that does not exist becomes the source. SOURCE/. is what\n"
-      "the directory holds. Nothing is written outside the destination, whatever the guest made there.\n\n"
+      "the directory holds. Nothing is written outside the destination, and in a directory nothing under another name "
+      "than\n"
+      "the source's, whatever the guest made there; SOURCE/. takes the names that the guest gives.\n\n"
       "Examples:\n"
       "  microagent cp app web:/srv\n"
       "  microagent cp web:/var/log/app.log .\n"
