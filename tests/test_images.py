@@ -1,6 +1,8 @@
 """Images: from a registry, a layout or an archive to a guest whose root has everything that the layers say."""
 
+import pathlib
 import tarfile
+import tempfile
 import time
 
 import pytest
@@ -199,6 +201,28 @@ def test_a_moved_tag_is_seen_when_asked_for(workspaces, place, registry):
     assert moved["digest"] != digest
     pinned = workspaces("moving4", "--image", f"{name.removesuffix(':1')}@{digest}", start=False).status()["image"]
     assert pinned["digest"] == digest
+
+
+def test_a_digest_is_what_is_pulled(microagent, place):
+    other = images.write_layout(place / "other", [images.Layer().file("evil").finish()])
+    liar = images.LyingRegistry(other)
+    pinned = f"{liar.address}/team/app@{images.digest(b'wanted')}"
+    error = microagent.refuses("create", "pinned", "--image", pinned, code=EXIT_FAILURE)
+    liar.close()
+    assert "something else in its registry" in error["message"] and error["kind"] == "permanent"
+    assert not (microagent.workspaces / "pinned").exists()
+
+
+def test_the_cache_may_lie_on_another_file_system(fresh, layout, account):
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as cache:
+        account.own(pathlib.Path(cache))
+        environment = {"MICROAGENT_CACHE": cache}
+        fresh.json("create", "far", "--image", layout, env=environment, timeout=120)
+    base = fresh.workspaces / "far" / "base"
+    assert base.stat().st_mode & 0o777 == 0o400 and base.stat().st_nlink == 1
+    fresh.json("start", "far", timeout=200)
+    assert fresh.run("exec", "far", "--", "/bin/cat", "/d/kept").text == "kept"
+    fresh.json("delete", "--force", "far")
 
 
 def test_an_image_that_nobody_uses_can_go(fresh, layout, scratch):

@@ -86,6 +86,12 @@ Result<std::string> resolve_digest(const Reference& reference) {
   words.push_back(reference.source);
   const auto raw = run_skopeo(reference, words);
   if (!raw) return raw;
+  // What skopeo gives here it has compared with nothing.
+  if (!reference.pin.empty() && sha256(*raw) != reference.pin) {
+    return fail(ErrorKind::permanent,
+                fmt::format("{} is something else in its registry, of digest sha256:{}", reference.name, sha256(*raw)),
+                "do not trust that registry, or a mirror of it that registries.conf names");
+  }
   const auto picked = pick_from_list(*raw);
   if (!picked) return fail(with_context(picked.error(), reference.name));
   return *picked ? **picked : sha256(*raw);

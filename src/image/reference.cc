@@ -89,6 +89,7 @@ Result<Reference> parse_registry(std::string_view text, std::string_view whole) 
   // A digest says more than a tag, and skopeo takes only one of them.
   reference.name = !digest.empty() ? fmt::format("{}@{}", reference.repository, digest)
                                    : fmt::format("{}:{}", reference.repository, tag.empty() ? "latest" : tag);
+  if (!digest.empty()) reference.pin = digest.substr(digest.find(':') + 1);
   reference.source = "docker://" + reference.name;
   reference.loopback = is_loopback(host);
   return reference;

@@ -15,6 +15,7 @@ struct Reference {
   std::string name;        // one spelling for one thing: docker.io/library/debian:12, oci:/path:tag
   std::string source;      // as skopeo is given it: docker://docker.io/library/debian:12
   std::string repository;  // of a registry: the name without tag and digest
+  std::string pin;         // the digest that the name itself demands: 64 hexadecimal digits, or nothing
   bool loopback = false;   // a registry on this host, which may do without TLS
 };
 

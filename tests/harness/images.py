@@ -2,11 +2,13 @@
 
 import gzip
 import hashlib
+import http.server
 import io
 import json
 import pathlib
 import subprocess
 import tarfile
+import threading
 
 from harness.wait import wait_until
 
@@ -130,3 +132,36 @@ class Registry:
     def close(self):
         self.process.terminate()
         self.process.wait(10)
+
+
+class LyingRegistry:
+    """A registry on loopback that gives one image for whatever it is asked for, under whatever digest."""
+
+    def __init__(self, layout):
+        blobs = pathlib.Path(layout.removeprefix("oci:").rsplit(":", 1)[0])
+        top = json.loads((blobs / "index.json").read_text())["manifests"][0]
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                found = self.path.rsplit("/", 1)[1]
+                digest_, media = found, "application/octet-stream"
+                if "/manifests/" in self.path:
+                    digest_, media = top["digest"], top["mediaType"]
+                blob = blobs / "blobs" / "sha256" / digest_.removeprefix("sha256:")
+                body = blob.read_bytes() if digest_ else b"{}"
+                self.send_response(200)
+                self.send_header("Content-Type", media)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_):
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.address = f"127.0.0.1:{self.server.server_port}"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def close(self):
+        self.server.shutdown()
+        self.server.server_close()
