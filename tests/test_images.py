@@ -1,6 +1,8 @@
 """Images: from a registry, a layout or an archive to a guest whose root has everything that the layers say."""
 
 import pathlib
+import signal
+import subprocess
 import tarfile
 import tempfile
 import time
@@ -9,6 +11,7 @@ import pytest
 
 from harness import images
 from harness.cli import EXIT_FAILURE, EXIT_USAGE
+from harness.wait import wait_until
 
 # cap_net_raw=ep: linux/capability.h, struct vfs_cap_data of revision 2, little endian.
 CAP_NET_RAW = "\x01\0\0\x02\0\x20\0\0" + 12 * "\0"
@@ -201,6 +204,20 @@ def test_a_moved_tag_is_seen_when_asked_for(workspaces, place, registry):
     assert moved["digest"] != digest
     pinned = workspaces("moving4", "--image", f"{name.removesuffix(':1')}@{digest}", start=False).status()["image"]
     assert pinned["digest"] == digest
+
+
+def test_an_image_is_run_more_than_once_at_a_time(microagent, workspaces, layout, guest):
+    del guest  # has made the image, and waits for the network to be there
+    first = microagent.popen("run", "--network", "isolated", layout, "--", "-c", "echo here; sleep 1000",
+                             stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL)
+    # The image's own entrypoint runs; that the workspace lives is enough here.
+    wait_until(lambda: any(entry["state"] == "running" and entry["name"].startswith("run-")
+                           for entry in microagent.json("list")["workspaces"]), "the first one runs", 60)
+    try:
+        workspaces("beside", "--image", layout, start=False, timeout=20)
+    finally:
+        first.send_signal(signal.SIGTERM)
+        first.communicate(timeout=60)
 
 
 def test_a_digest_is_what_is_pulled(microagent, place):

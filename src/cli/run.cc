@@ -144,7 +144,7 @@ Result<int> run(const Context& context, const RunOptions& options) {
   auto store = context.open_store();
   if (!store) return fail(store.error());
   const auto pull = options.workspace.pull ? image::Pull::always : image::Pull::missing;
-  const auto furniture = gather_furniture(*manifest, pull, Progress(context.out, manifest->name));
+  auto furniture = gather_furniture(*manifest, pull, Progress(context.out, manifest->name));
   if (!furniture) return fail(furniture.error());
   GuestCommand command = options.command;
   auto argv = choose_command(context, *manifest);
@@ -157,6 +157,7 @@ Result<int> run(const Context& context, const RunOptions& options) {
   const SignalWatch signals(kEndingSignals);
   if (Status created = create_furnished(subject.store, subject.manifest, *furniture); !created)
     return fail(created.error());
+  furniture->image.reset();  // the workspace has it now, and others may want it
   supervisor::Leash leash;
   leash.discard = !options.keep;
   leash.interrupt = signals.fd();

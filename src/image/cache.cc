@@ -64,6 +64,22 @@ Status build_base(const std::vector<fs::path>& layers, const fs::path& base) {
   return {};
 }
 
+struct flock whole_file(short type) {
+  struct flock whole {};
+  whole.l_type = type;
+  whole.l_whence = SEEK_SET;
+  return whole;
+}
+
+// The digest that a record of ours holds. Whatever else it is, is as good as none.
+std::string digest_in(const std::string& record) {
+  const Json json = Json::parse(record, nullptr, false);
+  const auto digest = json.is_object() ? json.find("digest") : json.end();
+  if (!json.is_object() || digest == json.end() || !digest->is_string()) return {};
+  const std::string text = *digest;
+  return is_hex_digest(text) ? text : "";
+}
+
 // How many names the base has, and the room it takes; nothing when it is not there.
 struct Usage {
   std::uint64_t names = 0, bytes = 0;
@@ -96,17 +112,23 @@ Result<Cache> Cache::open(const fs::path& root) {
   return Cache(images);
 }
 
-// An open file description's lock, as workspace/lock.h has them, but one that is waited for.
-Result<Fd> Cache::lock(const std::string& digest, bool wait) const {
-  const fs::path path = images_ / "locks" / (digest + ".lock");
+// An open file description's lock, as workspace/lock.h has them, but one that may be shared, and that may be waited
+// for. A descriptor that holds nothing where somebody else has it and nobody waits.
+Result<Fd> Cache::lock(const std::string& name, Share share, const Progress* waits) const {
+  const fs::path path = images_ / "locks" / (name + ".lock");
   Fd file(::open(path.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600));
   if (!file) return fail_errno(errno, fmt::format("cannot lock {}", path.string()));
-  struct flock whole {};
-  whole.l_type = F_WRLCK;
-  whole.l_whence = SEEK_SET;
-  while (::fcntl(file.get(), wait ? F_OFD_SETLKW : F_OFD_SETLK, &whole) != 0) {
-    if (!wait && (errno == EAGAIN || errno == EACCES)) return Fd();
-    if (errno != EINTR) return fail_errno(errno, fmt::format("cannot lock {}", path.string()));
+  int command = F_OFD_SETLK;
+  struct flock whole = whole_file(share == Share::alone ? F_WRLCK : F_RDLCK);
+  while (::fcntl(file.get(), command, &whole) != 0) {
+    const bool taken = command == F_OFD_SETLK && (errno == EAGAIN || errno == EACCES);
+    if (taken && waits == nullptr) return Fd();
+    if (taken) {
+      (*waits)("waiting for another command that makes the same image");
+      command = F_OFD_SETLKW;
+    } else if (errno != EINTR) {
+      return fail_errno(errno, fmt::format("cannot lock {}", path.string()));
+    }
   }
   return file;
 }
@@ -120,9 +142,8 @@ Result<std::string> Cache::digest_of(const Reference& reference, Pull pull, cons
   const bool registry = reference.transport == Transport::registry;
   if (registry && pull == Pull::missing) {
     const auto text = workspace::read_file(reference_file(reference), kMaxRecord);
-    const Json json = text ? Json::parse(*text, nullptr, false) : Json();
-    const std::string known = json.is_object() ? json.value("digest", "") : "";
-    if (is_hex_digest(known) && usage_of(images_ / known).names != 0) return known;
+    const std::string known = text ? digest_in(*text) : "";
+    if (!known.empty() && usage_of(images_ / known).names != 0) return known;
   }
   if (registry) progress(fmt::format("asking for {}", reference.name));
   return resolve_digest(reference);
@@ -156,12 +177,19 @@ Status Cache::make(const Reference& reference, const std::string& digest, const 
 Result<Cache::Held> Cache::obtain(const Reference& reference, Pull pull, const Progress& progress) const {
   const auto digest = digest_of(reference, pull, progress);
   if (!digest) return fail(digest.error());
-  auto held = lock(*digest, true);
-  if (!held) return fail(held.error());
   const fs::path place = images_ / *digest;
-  if (usage_of(place).names == 0) {
-    if (Status made = make(reference, *digest, progress); !made) return fail(made.error());
+  auto held = lock(*digest, Share::together, &progress);
+  if (held && usage_of(place).names == 0) {
+    held->reset();
+    held = lock(*digest, Share::alone, &progress);
+    if (!held) return fail(held.error());
+    // Another one may have made it between the two locks.
+    const Status made = usage_of(place).names != 0 ? Status() : make(reference, *digest, progress);
+    if (!made) return fail(made.error());
+    struct flock shared = whole_file(F_RDLCK);
+    if (::fcntl(held->get(), F_OFD_SETLK, &shared) != 0) return fail_errno(errno, "cannot share a lock");
   }
+  if (!held) return fail(held.error());
   auto image = load_defaults(place / kDefaults);
   if (!image) return fail(image.error());
   if (image->digest != "sha256:" + *digest) {
@@ -169,11 +197,17 @@ Result<Cache::Held> Cache::obtain(const Reference& reference, Pull pull, const P
                 fmt::format("remove {}", place.string()));
   }
   image->reference = reference.name;
-  const Json known = {{"reference", reference.name}, {"digest", *digest}};
-  if (Status written = workspace::write_atomically(reference_file(reference), known.dump() + "\n"); !written) {
-    return fail(written.error());
-  }
+  if (Status known = remember(reference, *digest); !known) return fail(known.error());
   return Held{std::move(*image), place / kBase, std::move(*held)};
+}
+
+// Under a lock of its own: one name may be pulled as two images at once, and one image under one name by two.
+Status Cache::remember(const Reference& reference, const std::string& digest) const {
+  const Progress silent = [](const std::string&) {};
+  const auto held = lock(sha256(reference.name), Share::alone, &silent);
+  if (!held) return fail(held.error());
+  const Json known = {{"reference", reference.name}, {"digest", digest}};
+  return workspace::write_atomically(reference_file(reference), known.dump() + "\n");
 }
 
 Result<std::vector<Cache::Unused>> Cache::unused() const {
@@ -187,14 +221,14 @@ Result<std::vector<Cache::Unused>> Cache::unused() const {
     const Usage usage = usage_of(entry->path());
     if (usage.names > 1) continue;
     if (!unfinished) found.push_back({std::move(name), usage.bytes});
-    else if (const auto idle = lock(name, false); idle && *idle) found.push_back({std::move(name), usage.bytes});
+    else if (const auto idle = lock(name, Share::alone); idle && *idle) found.push_back({std::move(name), usage.bytes});
   }
   if (error) return fail_errno(error.value(), fmt::format("cannot read {}", images_.string()));
   return found;
 }
 
 Result<bool> Cache::remove(const Unused& unused) const {
-  const auto held = lock(unused.name, false);
+  const auto held = lock(unused.name, Share::alone);
   if (!held) return fail(held.error());
   const fs::path place = images_ / unused.name;
   if (!*held || usage_of(place).names > 1) return false;

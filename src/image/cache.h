@@ -6,7 +6,8 @@
 //     <digest>/base.ext4           the root file system, never written to again
 //              image.json          its defaults
 //     references/<hash>.json       what a name meant when it was pulled last
-//     locks/<digest>.lock          held while an image is made, lent or removed
+//     locks/<digest>.lock          held while an image is made or removed, and shared while it is lent
+//           <hash>.lock            held while the reference is written
 //
 // A workspace holds its base by a hard link of its own: what has no other name than the cache's is used by none, and
 // clearing the cache harms no workspace.
@@ -41,7 +42,7 @@ class Cache {
     std::filesystem::path base;
     Fd lock;
   };
-  // Pulls the image and makes its base where that is not there yet. Who comes meanwhile waits for it.
+  // Pulls the image and makes its base where that is not there yet. Who comes meanwhile waits for it, and is told so.
   Result<Held> obtain(const Reference& reference, Pull pull, const Progress& progress) const;
 
   // What no workspace uses, and what an interrupted pull has left.
@@ -55,7 +56,9 @@ class Cache {
 
  private:
   explicit Cache(std::filesystem::path images) : images_(std::move(images)) {}
-  Result<Fd> lock(const std::string& digest, bool wait) const;
+  enum class Share { alone, together };
+  Result<Fd> lock(const std::string& name, Share share, const Progress* waits = nullptr) const;
+  Status remember(const Reference& reference, const std::string& digest) const;
   Result<std::string> digest_of(const Reference& reference, Pull pull, const Progress& progress) const;
   Status make(const Reference& reference, const std::string& digest, const Progress& progress) const;
   std::filesystem::path reference_file(const Reference& reference) const;

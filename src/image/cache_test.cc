@@ -1,15 +1,19 @@
 #include "image/cache.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <fstream>
+#include <future>
 #include <thread>
 
 #include "image/disk.h"
+#include "image/sha256.h"
 #include "image/testing/images.h"
 
 namespace microagent::image {
@@ -37,8 +41,8 @@ class CacheTest : public testing::Test {
   Reference reference() const { return *parse_reference(fmt::format("oci:{}/layout:latest", directory_.string())); }
   Cache cache() const { return *Cache::open(directory_ / "cache"); }
   Result<Cache::Held> obtain(int* steps = nullptr) const {
-    return cache().obtain(reference(), Pull::missing, [&](const std::string&) {
-      if (steps != nullptr) ++*steps;
+    return cache().obtain(reference(), Pull::missing, [&](const std::string& text) {
+      if (steps != nullptr && !text.starts_with("waiting")) ++*steps;
     });
   }
 
@@ -108,6 +112,58 @@ TEST_F(CacheTest, WhatIsLentIsInUse) {
   EXPECT_GT(cache().unused()->front().bytes, 0U);
   EXPECT_TRUE(*cache().remove(cache().unused()->front()));
   EXPECT_THAT(*cache().unused(), IsEmpty());
+}
+
+TEST_F(CacheTest, IsLentToSeveralAtOnce) {
+  ASSERT_TRUE(obtain());
+  const auto one = obtain();
+  ASSERT_TRUE(one);
+  auto other = std::async(std::launch::async, [this] { return obtain().has_value(); });
+  ASSERT_EQ(other.wait_for(std::chrono::seconds(20)), std::future_status::ready) << "it waits for the first";
+  EXPECT_TRUE(other.get());
+  EXPECT_FALSE(*cache().remove(cache().unused()->front()));
+}
+
+TEST_F(CacheTest, ALentImageIsWaitedForAloud) {
+  const std::string digest = obtain()->image.digest.substr(7);
+  const Fd maker(::open((directory_ / "cache/images/locks" / (digest + ".lock")).c_str(), O_RDWR | O_CLOEXEC));
+  struct flock whole {};
+  whole.l_type = F_WRLCK;
+  ASSERT_EQ(::fcntl(maker.get(), F_OFD_SETLK, &whole), 0);
+  std::promise<std::string> said;
+  auto other = std::async(std::launch::async, [&] {
+    return cache().obtain(reference(), Pull::missing, [&](const std::string& text) { said.set_value(text); });
+  });
+  EXPECT_THAT(said.get_future().get(), HasSubstr("waiting"));
+  whole.l_type = F_UNLCK;
+  ASSERT_EQ(::fcntl(maker.get(), F_OFD_SETLK, &whole), 0);
+  EXPECT_TRUE(other.get());
+}
+
+TEST_F(CacheTest, OneNameIsRememberedByManyAtOnce) {
+  ASSERT_TRUE(obtain());
+  std::atomic<int> failed = 0;
+  {
+    std::vector<std::jthread> all;
+    for (int i = 0; i < 4; ++i) {
+      all.emplace_back([&] {
+        for (int turn = 0; turn < 25; ++turn) failed += obtain() ? 0 : 1;
+      });
+    }
+  }
+  EXPECT_EQ(failed, 0);
+}
+
+// What is known of a name in a registry is kept between calls, and may be damaged there.
+TEST_F(CacheTest, ADamagedReferenceIsAsGoodAsNone) {
+  const Reference name = *parse_reference("127.0.0.1:1/x:1");
+  fs::create_directories(directory_ / "cache/images/references");
+  for (const char* record : {"", "7", "[]", R"({"digest":7})", R"({"digest":null})", R"({"digest":"../x"})"}) {
+    std::ofstream(directory_ / "cache/images/references" / (sha256(name.name) + ".json")) << record;
+    const auto held = cache().obtain(name, Pull::missing, [](const std::string&) {});
+    ASSERT_FALSE(held) << record;
+    EXPECT_EQ(held.error().kind, ErrorKind::transient) << held.error().message;
+  }
 }
 
 TEST_F(CacheTest, ACrashLeavesNothingThatIsTakenForAnImage) {
