@@ -7,6 +7,7 @@
 #include "cli/command.h"
 #include "cli/create.h"
 #include "cli/live_change.h"
+#include "image/reference.h"
 #include "supervisor/client.h"
 #include "workspace/changes.h"
 
@@ -36,10 +37,17 @@ Result<Manifest> load_before(const Store& store, const std::string& name, const 
   return fail(ErrorKind::not_found, before.error().message, "create it with: microagent create --file " + file);
 }
 
+// The record has the image's whole name, the spec perhaps a short one.
+bool is_same_image(const Manifest& before, const Manifest& after) {
+  if (!before.image || !after.image) return false;
+  const auto reference = image::parse_reference(after.image->reference);
+  return reference && reference->name == before.image->reference;
+}
+
 // What `create` adds to what is declared: its time, and what it found in the image.
 void keep_what_was_found(const Manifest& before, Manifest& after) {
   after.created_at = before.created_at;
-  if (before.image && after.image && before.image->reference == after.image->reference) after.image = before.image;
+  if (is_same_image(before, after)) after.image = before.image;
 }
 
 Status check_possible(const Changes& changes, const std::string& name) {
