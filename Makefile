@@ -29,6 +29,7 @@ guest: configure              ## fetch the guest's kernel and make its base imag
 	@tools/guest-image --init $(build)/bin/microagent-init $(guest)
 
 test: configure guest         ## build everything and run every test
+	@tools/testpmd $(build)/dpdk
 	@$(ninja)
 	@ctest --test-dir $(build) --output-on-failure --parallel 2
 

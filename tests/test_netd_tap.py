@@ -18,7 +18,7 @@ from harness.wait import wait_until
 
 MIB = 1 << 20
 FLOWS, PORT = 16_384, 7000
-SHORT_FLOWS = int(os.environ.get("MICROAGENT_TEST_SHORT_FLOWS", "20000"))
+SHORT_FLOWS, CLIENTS = 100_000, 10
 TRANSFER = int(os.environ.get("MICROAGENT_TEST_TRANSFER_MIB", "64")) * MIB
 
 # Opens so many connections, says so, and holds them until its input ends.
@@ -53,8 +53,9 @@ def guest(host, build):
 
 @pytest.fixture
 def netpipe(build):
-    server = subprocess.Popen([build / "bench" / "netecho", tap.SERVER, "9100"])
-    yield build / "bench" / "netpipe"
+    server, client = subprocess.Popen([build / "bench" / "netecho", tap.SERVER, "9100"]), build / "bench" / "netpipe"
+    wait_for_answer(client, tap.SERVER, 9100)
+    yield client
     server.kill()
     server.wait()
 
@@ -96,12 +97,12 @@ def test_a_flow_costs_a_kibibyte(guest):
 
 
 def test_short_flows_leave_nothing_behind(guest, netpipe):
-    """MICROAGENT_TEST_SHORT_FLOWS of them; the full measure is 100000."""
     def connect(count):
-        subprocess.run(guest.inside(netpipe, "connect", tap.SERVER, "9100", str(count)), check=True,
-                       stdout=subprocess.DEVNULL)
+        words = guest.inside(netpipe, "connect", tap.SERVER, "9100", count // CLIENTS)
+        clients = [subprocess.Popen(words, stdout=subprocess.DEVNULL) for _ in range(CLIENTS)]
+        assert [client.wait(300) for client in clients] == [0] * CLIENTS
 
-    connect(5000)  # TIME_WAIT of ours has its bound, and must be full
+    connect(10_000)  # TIME_WAIT of ours has its bound, and must be full
     before = guest.private()
     connect(SHORT_FLOWS)
     assert guest.private() - before < MIB / 2, (before, guest.private())
@@ -182,8 +183,8 @@ def test_with_the_mediator_in_its_path(host, build, netpipe, scratch):
 
 
 def lose(guest):
-    """5 % each way, in no pattern: after the guest's TCP has sent it, or before it hears it. (netem is not in every
-    kernel; transfers with repetitions and out of order: netstack/tcp_loss_test.cc.)"""
+    """5 % each way, in no pattern: after the guest's TCP has sent it, or before it hears it. (With repetitions and out
+    of order: test_netd_netem.py and netstack/tcp_loss_test.cc.)"""
     rules = """
         table inet bad {
           chain out { type filter hook postrouting priority 0; ip daddr %s numgen random mod 100 < 5 drop; }

@@ -115,7 +115,8 @@ TEST_F(NetdHostileTest, AStoppedRingThatIsKickedCostsNothing) {
 class ForeignFrontEndTest : public NetdHostileTest {
  protected:
   void SetUp() override {
-    if (::access(kProgram, X_OK) != 0) GTEST_SKIP() << kProgram << " is not installed";
+    if (::access(program().c_str(), X_OK) != 0)
+      GTEST_SKIP() << "no " << program() << "; run: tools/testpmd " << TESTPMD;
     NetdHostileTest::SetUp();
     directory_ = ::testing::TempDir() + "microagent-testpmd-" + std::to_string(::getpid());
     ASSERT_EQ(::mkdir(directory_.c_str(), 0700), 0);
@@ -137,22 +138,12 @@ class ForeignFrontEndTest : public NetdHostileTest {
   }
   void start_testpmd() {
     const std::string device = "net_virtio_user0,mac=02:00:00:00:00:02,queues=1,queue_size=256,path=" + path_;
-    std::vector<std::string> words{kProgram,
-                                   "-l",
-                                   "0,1",
-                                   "--no-huge",
-                                   "-m",
-                                   "256",
-                                   "--no-pci",
-                                   "--no-telemetry",
-                                   "--vdev",
-                                   device,
-                                   "--",
-                                   "--forward-mode=5tswap",
-                                   "--auto-start",
-                                   "--no-flush-rx",
-                                   "--no-mlockall",
-                                   "--total-num-mbufs=4096"};
+    std::vector<std::string> words{program(), "-l", "0,1", "--no-huge", "-m", "256", "--no-pci", "--no-telemetry"};
+    for (const char* driver : {"librte_bus_vdev", "librte_mempool_ring", "librte_net_virtio"}) {
+      words.insert(words.end(), {"-d", libraries() + "/" + driver + ".so.23"});
+    }
+    words.insert(words.end(), {"--vdev", device, "--", "--forward-mode=5tswap", "--auto-start", "--no-flush-rx",
+                               "--no-mlockall", "--total-num-mbufs=4096"});
     std::vector<char*> arguments;
     for (std::string& word : words) arguments.push_back(word.data());
     arguments.push_back(nullptr);
@@ -167,8 +158,9 @@ class ForeignFrontEndTest : public NetdHostileTest {
     ::posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
     std::string preload = std::string("LD_PRELOAD=") + ALLOW_SEALING;
     std::string runtime = "RUNTIME_DIRECTORY=" + directory_;
-    const std::array environment{preload.data(), runtime.data(), static_cast<char*>(nullptr)};
-    ASSERT_EQ(::posix_spawn(&child_, kProgram, &actions, nullptr, arguments.data(), environment.data()), 0);
+    std::string path = "LD_LIBRARY_PATH=" + libraries() + ":" TESTPMD "/lib/x86_64-linux-gnu";
+    const std::array environment{preload.data(), runtime.data(), path.data(), static_cast<char*>(nullptr)};
+    ASSERT_EQ(::posix_spawn(&child_, program().c_str(), &actions, nullptr, arguments.data(), environment.data()), 0);
     ::posix_spawn_file_actions_destroy(&actions);
   }
   void attach() {
@@ -181,7 +173,9 @@ class ForeignFrontEndTest : public NetdHostileTest {
     ASSERT_TRUE(started && started->as<flow::DeviceStarted>());
   }
 
-  static constexpr const char* kProgram = "/usr/bin/dpdk-testpmd";
+  static std::string program() { return TESTPMD "/usr/bin/dpdk-testpmd"; }
+  static std::string libraries() { return TESTPMD "/usr/lib/x86_64-linux-gnu"; }
+
   std::string directory_, path_;
   Fd listener_, input_;
   pid_t child_ = -1;
