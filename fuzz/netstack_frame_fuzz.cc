@@ -76,7 +76,7 @@ class StrictUpcalls final : public Upcalls {
     for (const iovec& piece : pieces) touched_ += *static_cast<const std::uint8_t*>(piece.iov_base);
   }
   void closed(FlowId flow, const FlowTotals&) override { MICROAGENT_CHECK(closed_.insert(flow).second); }
-  bool watch(int fd, std::uint64_t token) override { return watched.emplace(fd, token).second; }
+  bool watch(int fd, std::uint64_t token, Interest) override { return watched.emplace(fd, token).second; }
   void forget(int fd) override { MICROAGENT_CHECK(watched.erase(fd) == 1); }
 
   bool is_closed(FlowId flow) const { return closed_.contains(flow); }

@@ -86,8 +86,8 @@ tl::expected<Fd, DialError> open_socket(const Target& target) {
   return socket;
 }
 
-// 0 once the connection stands, EINPROGRESS, or why it failed.
-int start_connecting(const Fd& socket, const SocketAddress& address) {
+// 0 once the connection stands, EINPROGRESS (or EALREADY, when asked again), or why it failed.
+int connect_now(const Fd& socket, const SocketAddress& address) {
   while (::connect(socket.get(), address.get(), address.size) != 0) {
     if (errno != EINTR) return errno;
   }
@@ -145,8 +145,10 @@ asio::awaitable<tl::expected<Fd, DialError>> dial(Target target, Deadline deadli
   auto opened = open_socket(target);
   if (!opened) co_return opened;
   Fd socket = std::move(*opened);
-  const int error = start_connecting(socket, socket_address(target));
-  if (error == EINPROGRESS) {
+  int error = connect_now(socket, socket_address(target));
+  // Within this machine the handshake is over before the call returns, and asking again is all that it takes.
+  if (error == EINPROGRESS) error = connect_now(socket, socket_address(target));
+  if (error == EALREADY) {
     const Status finished = co_await finish_connecting(socket, deadline);
     if (!finished) co_return tl::unexpected(finished.error());
   } else if (error != 0) {

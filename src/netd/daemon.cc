@@ -179,8 +179,10 @@ void Daemon::first_bytes(flow::FlowId flow, std::span<const iovec> pieces, bool 
 
 void Daemon::closed(flow::FlowId flow, const netstack::FlowTotals& totals) { peers_.closed(flow, to_flow(totals)); }
 
-bool Daemon::watch(int fd, std::uint64_t token) {
-  return poller_.watch(fd, EPOLLIN | EPOLLPRI | EPOLLOUT | EPOLLRDHUP, Source::net_flow, token);
+bool Daemon::watch(int fd, std::uint64_t token, netstack::Interest interest) {
+  constexpr std::uint32_t kDatagrams = EPOLLIN | EPOLLRDHUP, kStream = kDatagrams | EPOLLPRI | EPOLLOUT;
+  const bool stream = interest == netstack::Interest::stream;
+  return poller_.watch(fd, stream ? kStream : kDatagrams, Source::net_flow, token);
 }
 
 void Daemon::open_vsock(flow::FlowId flow, VsockPorts ports, VsockKind kind) {

@@ -43,7 +43,7 @@ class Daemon final : public netstack::Upcalls, public VsockUpcalls {
             const netstack::Endpoint& destination) override;
   void first_bytes(flow::FlowId flow, std::span<const iovec> pieces, bool ended) override;
   void closed(flow::FlowId flow, const netstack::FlowTotals& totals) override;
-  bool watch(int fd, std::uint64_t token) override;
+  bool watch(int fd, std::uint64_t token, netstack::Interest interest) override;
   // VsockUpcalls
   void open_vsock(flow::FlowId flow, VsockPorts ports, VsockKind kind) override;
   void closed_vsock(flow::FlowId flow, const flow::Closed& totals) override;

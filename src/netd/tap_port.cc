@@ -15,6 +15,13 @@
 #include "netd/translate.h"
 
 namespace microagent::netd {
+namespace {
+
+constexpr std::size_t kCacheLine = 64;
+
+std::size_t align_up(std::size_t bytes) { return (bytes + kCacheLine - 1) / kCacheLine * kCacheLine; }
+
+}  // namespace
 
 Result<Fd> open_tap(const char* name) {
   Fd tap(::open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC));
@@ -64,17 +71,17 @@ Result<std::unique_ptr<TapPort>> TapPort::open(Fd tap, Poller& poller) {
 TapPort::TapPort(Fd tap, Poller& poller)
     : tap_(std::move(tap)),
       poller_(poller),
-      received_(std::make_unique_for_overwrite<std::uint8_t[]>(kBatch * kBuffer)),
+      received_(std::make_unique_for_overwrite<std::uint8_t[]>(kReceived)),
       sent_(std::make_unique_for_overwrite<std::uint8_t[]>(kBuffer)) {}
 
 TapPort::~TapPort() { poller_.forget(tap_.get()); }
 
 std::size_t TapPort::receive(netstack::Stack& stack, std::size_t budget) {
   budget = std::min(budget, kBatch);
-  std::size_t frames = 0;
+  std::size_t frames = 0, bytes = 0, held = 0;
   more_ = true;
-  for (; frames < budget; ++frames) {
-    std::uint8_t* buffer = received_.get() + frames * kBuffer;
+  for (; frames < budget && bytes < kBatchBytes && kReceived - held >= kBuffer; ++frames) {
+    std::uint8_t* buffer = received_.get() + held;
     const ssize_t count = ::read(tap_.get(), buffer, kBuffer);
     if (count < static_cast<ssize_t>(sizeof(wire::NetHeader))) {
       more_ = count < 0 && errno == EINTR;
@@ -84,6 +91,8 @@ std::size_t TapPort::receive(netstack::Stack& stack, std::size_t budget) {
     std::memcpy(&header, buffer, sizeof header);
     const iovec piece{buffer + sizeof header, static_cast<std::size_t>(count) - sizeof header};
     if (piece.iov_len > 0) stack.on_frame({&piece, 1}, piece.iov_len, to_offload(header));
+    bytes += static_cast<std::size_t>(count);
+    held = stack.holds_frames() ? held + align_up(static_cast<std::size_t>(count)) : 0;
   }
   return frames;
 }

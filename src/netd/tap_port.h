@@ -32,15 +32,18 @@ class TapPort final : public FrontEnd {
 
  private:
   static constexpr std::size_t kBuffer = sizeof(wire::NetHeader) + 14 + 65'535;
-  // Frames of one batch: the stack may keep pointing at them until flush().
-  static constexpr std::size_t kBatch = 16;
+  // Of one batch: many small frames, but no more bytes than the guest may well wait for to be acknowledged.
+  static constexpr std::size_t kBatch = 64, kBatchBytes = 1024 * 1024;
+  // The stack may keep pointing at frames until flush(): these lie one behind the other. Where it does not, all lie at
+  // the front, in memory that the processor has at hand.
+  static constexpr std::size_t kReceived = 4 * kBuffer;
 
   TapPort(Fd tap, Poller& poller);
 
   Fd tap_;
   Poller& poller_;
   bool more_ = true;
-  std::unique_ptr<std::uint8_t[]> received_;  // kBatch buffers
+  std::unique_ptr<std::uint8_t[]> received_;  // kReceived bytes
   std::unique_ptr<std::uint8_t[]> sent_;
   iovec room_{};
 };

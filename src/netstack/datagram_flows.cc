@@ -85,7 +85,7 @@ void DatagramFlows::on_splice(FlowId number, Fd fd, BudgetId budget) {
 bool DatagramFlows::start_moving(DatagramFlow& flow, HostSocket socket) {
   flow.state = DatagramState::live;
   flow.socket = std::move(socket);
-  if (environment_.upcalls.watch(flow.socket.fd(), flow.token)) return true;
+  if (environment_.upcalls.watch(flow.socket.fd(), flow.token, Interest::datagrams)) return true;
   flow.socket = HostSocket();
   end(flow, End::no_resources);
   return false;

@@ -42,6 +42,7 @@ class DatagramFlows {
   void on_wire_room() { blocked_ = false; }
   // Flows that their budgets refused bytes try again.
   void on_budget();
+  bool holds_frames() const { return !batch_.empty(); }
   void flush();
   void on_time();
   std::optional<std::uint64_t> next_deadline() const;

@@ -259,6 +259,8 @@ void Stack::on_wire_room() {
   impl_->echo.on_wire_room();
 }
 
+bool Stack::holds_frames() const { return impl_->udp.holds_frames() || impl_->echo.holds_frames(); }
+
 void Stack::flush() {
   impl_->tcp.flush();
   impl_->udp.flush();

@@ -91,6 +91,12 @@ class Wire {
   virtual void abandon() = 0;
 };
 
+// What is wanted to be known of a descriptor.
+enum class Interest : std::uint8_t {
+  stream,     // EPOLLIN | EPOLLPRI | EPOLLOUT | EPOLLRDHUP
+  datagrams,  // EPOLLIN | EPOLLRDHUP: those that find no room are lost, and after each that was sent there is room
+};
+
 // Towards the event loop and whoever decides. Implemented by netd.
 class Upcalls {
  public:
@@ -104,9 +110,9 @@ class Upcalls {
   virtual void first_bytes(FlowId flow, std::span<const iovec> pieces, bool ended) = 0;
   virtual void closed(FlowId flow, const FlowTotals& totals) = 0;
 
-  // Level of interest in a descriptor: edge-triggered epoll on EPOLLIN | EPOLLPRI | EPOLLOUT | EPOLLRDHUP, registered
-  // once. `token` comes back in Stack::on_descriptor. forget() before the descriptor is closed.
-  virtual bool watch(int fd, std::uint64_t token) = 0;
+  // Edge-triggered epoll on a descriptor, registered once. `token` comes back in Stack::on_descriptor. forget() before
+  // the descriptor is closed.
+  virtual bool watch(int fd, std::uint64_t token, Interest interest) = 0;
   virtual void forget(int fd) = 0;
 };
 
@@ -147,6 +153,8 @@ class Stack {
   void on_budgets();
   // The guest has posted receive buffers after reserve() came back empty.
   void on_wire_room();
+  // Whether flush() will look at the memory of a frame. Where it will not, that memory is free at once.
+  bool holds_frames() const;
   // End of one batch of frames and events: what was put off (acknowledgements) goes out now.
   void flush();
 

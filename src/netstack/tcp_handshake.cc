@@ -89,7 +89,7 @@ bool TcpFlows::Impl::adopt(TcpConnection& c, Fd fd) {
   c.peeks_at_offset = (!c.is_tcp || env.config.sockets_peek_at_offset) && enable_peek_offset(fd.get());
   c.read_size = kFirstRead;
   c.fd = std::move(fd);
-  if (env.upcalls.watch(c.fd.get(), token_of(c))) return true;
+  if (env.upcalls.watch(c.fd.get(), token_of(c), Interest::stream)) return true;
   abort_descriptor(std::move(c.fd));
   return false;
 }

@@ -42,7 +42,7 @@ class FakeUpcalls : public Upcalls {
   }
   void closed(FlowId flow, const FlowTotals& totals) override { ends.push_back({flow, totals}); }
 
-  bool watch(int fd, std::uint64_t token) override {
+  bool watch(int fd, std::uint64_t token, Interest) override {
     MICROAGENT_CHECK(token >> 56 == 0);
     return can_watch && watched.emplace(fd, token).second;
   }
