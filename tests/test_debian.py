@@ -1,4 +1,4 @@
-"""Images that are a whole Debian: one that runs Python and Node as its configuration says, and one with its own init."""
+"""Images that are a whole Debian: one runs Python and Node as its configuration says, one has its own init."""
 
 import json
 import os
@@ -32,7 +32,7 @@ def tell(path):
     if facts.st_dev != device and path not in ("/proc", "/sys", "/dev", "/run", "/tmp"):
         return
     told = dict(path=path, mode=facts.st_mode, uid=facts.st_uid, gid=facts.st_gid, size=facts.st_size,
-                links=facts.st_nlink, rdev=[os.major(facts.st_rdev), os.minor(facts.st_rdev)], mtime=int(facts.st_mtime),
+                rdev=[os.major(facts.st_rdev), os.minor(facts.st_rdev)], mtime=int(facts.st_mtime),
                 inode=facts.st_ino, target=os.readlink(path) if stat.S_ISLNK(facts.st_mode) else "",
                 xattrs={name: os.getxattr(path, name, follow_symlinks=False).hex()
                         for name in os.listxattr(path, follow_symlinks=False)})

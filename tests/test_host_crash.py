@@ -11,8 +11,10 @@ from harness import images
 from harness.wait import wait_until
 
 OTHER_LIFE = "00000000-1111-2222-3333-444444444444"
-WRITER = "mkdir -p /lost /data/lost; i=0; while :; do dd if=/dev/zero of=/lost/$i bs=64k count=4; echo $i >/data/lost/$i; " \
-         "i=$((i+1)); done"
+WRITER = """
+mkdir -p /lost /data/lost; i=0
+while :; do dd if=/dev/zero of=/lost/$i bs=64k count=4; echo $i >/data/lost/$i; i=$((i+1)); done
+"""
 
 
 @pytest.fixture(scope="module", name="layout")

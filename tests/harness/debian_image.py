@@ -1,4 +1,4 @@
-"""The layer of a container image that is a real Debian: with Python, Node, systemd, and files that have capabilities."""
+"""The layer of an image that is a real Debian: with Python, Node, systemd, and a file that has capabilities."""
 
 import pathlib
 import subprocess
