@@ -19,8 +19,9 @@ void check_digest(const std::string& digest) {
 bool is_plain(const std::string& text) { return text.find('\0') == std::string::npos; }
 
 void check_config(std::string_view text) {
-  const auto image = parse_image_config(text);
+  auto image = parse_image_config(text);
   if (!image) return;
+  image->digest = "sha256:" + std::string(64, 'a');
   for (const auto* words : {&image->entrypoint, &image->command, &image->env}) {
     MICROAGENT_CHECK(std::ranges::all_of(*words, is_plain));
   }
