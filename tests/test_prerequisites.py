@@ -106,10 +106,16 @@ def test_doctor_of_a_whole_installation(fresh, guest_image):
     found = checks(fresh, 0)
     assert all(check["passed"] for check in found.values() if check["required"]), found
     assert {"state directory", "disk room", "programs", "QEMU", "guest image", "memory files", "seccomp", "KVM",
-            "namespaces", "ping sockets", "kernel", "clock", "ports", "images"} == set(found)
+            "namespaces", "ping sockets", "kernel", "clock", "ports", "images", "image room"} == set(found)
     assert "Linux" in found["kernel"]["detail"] and "version" in found["QEMU"]["detail"]
     text = fresh.run("doctor").text
     assert "FAILED" not in text
+
+
+def test_doctor_looks_at_the_disk_for_images(fresh, guest_image):
+    room = checks(fresh, 0, env={"MICROAGENT_CACHE": "/proc/images"})["image room"]  # where nothing has room
+    assert not room["passed"] and not room["required"] and "0 MiB" in room["detail"], room
+    assert "MICROAGENT_CACHE" in room["remedy"]
 
 
 def test_doctor_tells_what_is_missing(crippled):

@@ -20,6 +20,7 @@
 #include "cli/captured_run.h"
 #include "cli/host_probes.h"
 #include "cli/output.h"
+#include "image/cache.h"
 #include "image/guest_files.h"
 #include "image/tool.h"
 #include "supervisor/programs.h"
@@ -34,7 +35,8 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::uint64_t kMiB = 1024 * 1024;
-constexpr std::uint64_t kLeastRoom = 64 * kMiB;  // an initial file system and the logs of one workspace
+constexpr std::uint64_t kLeastRoom = 64 * kMiB;         // an initial file system and the logs of one workspace
+constexpr std::uint64_t kLeastImageRoom = 1024 * kMiB;  // layers and root file system of a small distribution
 constexpr std::chrono::seconds kPatience{10};
 
 Check probe_state(const Result<fs::path>& state) {
@@ -62,6 +64,25 @@ Check probe_room(const Result<fs::path>& state) {
   return failed(kName, true, detail, "free some, or move the state with --state-dir or MICROAGENT_HOME");
 }
 
+// Where images are kept once they are pulled, which may be another disk than the state's.
+Check probe_image_room() {
+  constexpr const char* kName = "image room";
+  const auto root = image::cache_root();
+  if (!root) return failed(kName, false, root.error());
+  fs::path there = *root;
+  std::error_code error;
+  while (!fs::exists(there, error) && there.has_relative_path()) there = there.parent_path();
+  struct statvfs disk {};
+  if (::statvfs(there.c_str(), &disk) != 0) {
+    return failed(kName, false, errno_error(errno, fmt::format("cannot look at {}", there.string())));
+  }
+  const std::uint64_t room = std::uint64_t{disk.f_bavail} * disk.f_frsize;
+  const std::string detail = fmt::format("{} MiB are free for {}", room / kMiB, root->string());
+  if (room >= kLeastImageRoom) return passed(kName, false, detail);
+  return failed(kName, false, detail,
+                "free some (microagent prune --images), or keep images elsewhere: MICROAGENT_CACHE");
+}
+
 Check probe_programs() {
   constexpr const char* kName = "programs";
   const auto directory = supervisor::find_program_directory();
@@ -85,7 +106,7 @@ Check probe_qemu() {
   };
   for (const auto& [arguments, answers] :
        {Question{{"-machine", "help"}, {"microvm"}},
-        Question{{"-device", "help"}, {"virtio-net-device", "vhost-user-vsock-device"}},
+        Question{{"-device", "help"}, {"virtio-net-device", "virtio-blk-device", "vhost-user-vsock-device"}},
         Question{{"-netdev", "help"}, {"vhost-user"}}}) {
     const auto output = run_captured(*qemu, arguments, kPatience);
     if (!output) return failed(kName, true, output.error());
@@ -98,7 +119,7 @@ Check probe_qemu() {
   const auto version = run_captured(*qemu, {"--version"}, kPatience);
   if (!version) return failed(kName, true, version.error());
   return passed(kName, true,
-                fmt::format("{} has the microvm machine and the vhost-user devices: {}", qemu->string(),
+                fmt::format("{} has the microvm machine and our devices: {}", qemu->string(),
                             printable(version->substr(0, version->find('\n')))));
 }
 
@@ -177,10 +198,9 @@ Check probe_seccomp() {
 }  // namespace
 
 std::vector<Check> probe_all(const Result<fs::path>& state, const std::vector<workspace::Forward>& ports) {
-  return {probe_state(state), probe_room(state),        probe_programs(),     probe_qemu(),
-          probe_guest(state), probe_kernel(),           probe_memory_files(), probe_seccomp(),
-          probe_kvm(),        probe_namespaces(),       probe_ping(),         probe_images(),
-          probe_clock(),      probe_ports(state, ports)};
+  return {probe_state(state), probe_room(state),    probe_programs(),   probe_qemu(),  probe_guest(state),
+          probe_kernel(),     probe_memory_files(), probe_seccomp(),    probe_kvm(),   probe_namespaces(),
+          probe_ping(),       probe_images(),       probe_image_room(), probe_clock(), probe_ports(state, ports)};
 }
 
 }  // namespace microagent::cli
