@@ -39,6 +39,25 @@ bool is_grpc(const HeaderList& headers) {
   return type.size() == kGrpc.size() || std::string_view("+; ").find(type[kGrpc.size()]) != std::string_view::npos;
 }
 
+GrpcStatus grpc_status(std::uint16_t status) {
+  switch (status) {
+    case 403: return GrpcStatus::permission_denied;
+    case 502: return GrpcStatus::unavailable;
+    default: return GrpcStatus::invalid_argument;
+  }
+}
+
+OwnResponse grpc_response(std::uint16_t status, std::string_view message, bool keep_alive) {
+  OwnResponse out;
+  out.head.status = 200;
+  out.head.reason = reason_phrase(out.head.status);
+  out.head.headers = grpc_refusal(grpc_status(status), message);
+  remove_header(out.head.headers, ":status");
+  out.head.headers.push_back({"content-length", "0"});
+  if (!keep_alive) out.head.headers.push_back({"connection", "close"});
+  return out;
+}
+
 HeaderList grpc_refusal(GrpcStatus status, std::string_view message) {
   return {{":status", "200"},
           {"content-type", "application/grpc"},

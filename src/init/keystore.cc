@@ -3,7 +3,7 @@
 #include <optional>
 
 #include "base/bytes.h"
-#include "init/sha1.h"
+#include "base/sha1.h"
 #include "init/text.h"
 
 namespace microagent::init {

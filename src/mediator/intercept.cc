@@ -26,19 +26,7 @@ using namespace asio::experimental::awaitable_operators;
 using Phase = LiveFlow::Phase;
 using policy::Content;
 
-constexpr std::string_view kHttp1 = "http/1.1", kHttp10 = "http/1.0", kHttp2 = "h2";
-// What gRPC offers before "h2", and its servers choose: HTTP/2 all the same.
-constexpr std::string_view kGrpc = "grpc-exp";
 constexpr std::uint16_t kMisdirected = 421;  // RFC 9110, 15.5.20
-
-Record upstream_error_record(const LiveFlow& flow, const std::string& error, const std::string& fault = {}) {
-  Record record{audit::Event::mitm_upstream_error, audit::Fields::object()};
-  record.fields["host"] = flow.host.empty() ? host_text(flow.open.destination) : flow.host;
-  record.fields["dst"] = endpoint_text(flow.open.destination, flow.open.protocol);
-  if (!fault.empty()) record.fields["fault"] = fault;
-  record.fields["error"] = error;
-  return record;
-}
 
 Record handshake_error_record(const LiveFlow& flow, const Interceptor::GuestFailure& failure) {
   Record record{audit::Event::mitm_handshake_error, audit::Fields::object()};
@@ -67,8 +55,6 @@ Record request_record(const RequestStory& story) {
   return record;
 }
 
-bool is_http2(std::string_view alpn) { return alpn == kHttp2 || alpn == kGrpc; }
-
 Record swap_record(audit::Event event, const LiveFlow& flow) {
   Record record{event, audit::Fields::object()};
   record.fields["host"] = flow.host;
@@ -84,8 +70,9 @@ Record swap_error_record(const LiveFlow& flow, const std::string& error) {
   return record;
 }
 
-bool offers(const FirstWords& words, std::string_view protocol) {
-  return std::ranges::find(words.alpn, protocol) != words.alpn.end();
+// On either side: it wants windows.
+bool speaks_http2(const LiveFlow& flow) {
+  return is_http2(flow.protocol.shown) || flow.protocol.translation == Translation::to_http2;
 }
 
 // What the connection is inside its TLS, where its sides have not agreed on a protocol: whoever speaks first tells.
@@ -107,6 +94,15 @@ class Mediator::Gate final : public RequestGate {
   enum class Failure : std::uint8_t { to_record, recorded };
   Gate(Mediator& mediator, FlowPtr flow, Failure failure = Failure::to_record)
       : mediator_(mediator), alive_(mediator.alive_), flow_(std::move(flow)), failure_(failure) {}
+  // With a connection of its own, and its share of memory.
+  Gate(Mediator& mediator, FlowPtr flow, UpstreamLease upstream, RelayMemory::Share memory)
+      : Gate(mediator, std::move(flow)) {
+    lane_ = std::move(upstream);
+    lane_memory_ = std::move(memory);
+  }
+  ~Gate() override {
+    if (lane_ && !alive_.expired()) mediator_.keep_upstream(*flow_, std::move(*lane_));
+  }
 
   std::optional<Refused> admit(http::RequestMessage& request) override {
     if (!is_for_flow(request.authority)) {
@@ -136,7 +132,7 @@ class Mediator::Gate final : public RequestGate {
     // With TLS 1.3 a server says only after the handshake that it misses a certificate.
     const std::string why = flow_->asks_certificate ? fmt::format("{}; {}", what, kAsksCertificate) : what;
     if (failure_ == Failure::to_record) {
-      mediator_.recorder_.write(flow_->audit_flow, upstream_error_record(*flow_, why));
+      mediator_.recorder_.write(flow_->audit_flow, upstream_error_record(flow_->open, flow_->host, why));
     }
     return {502, "microagent: " + why, failure_body(flow_->host, destination(), why, json)};
   }
@@ -198,13 +194,22 @@ class Mediator::Gate final : public RequestGate {
     return swaps() ? mediator_.swapper_->secrets(*flow_->swap) : http::SecretFormsPtr();
   }
 
-  bool upstream_is_reused() const override { return flow_->reused; }
-  asio::awaitable<Stream*> replace_upstream() override { return mediator_.replace_upstream(flow_); }
+  bool upstream_is_reused() const override { return lease().reused; }
+  asio::awaitable<Stream*> replace_upstream() override { return mediator_.replace_upstream(flow_, lease()); }
+  Stream* upstream() override { return lease().stream.get(); }
+  std::unique_ptr<RequestGate> open_lane() override {
+    auto memory = mediator_.memory_.take(false);
+    if (!memory) return nullptr;
+    return std::make_unique<Gate>(mediator_, flow_, mediator_.take_upstream(*flow_), std::move(*memory));
+  }
   std::uint32_t window() const override { return flow_->memory.window(); }
   void break_off() override { flow_->broken_off = true; }
-  void leave_upstream_clean() override { flow_->clean = true; }
+  void leave_upstream_clean() override { lease().clean = true; }
 
  private:
+  UpstreamLease& lease() { return lane_ ? *lane_ : flow_->upstream; }
+  const UpstreamLease& lease() const { return lane_ ? *lane_ : flow_->upstream; }
+
   // The name that its upstream has proved, and nothing that a request says, gives a flow its swap.
   bool is_tls() const { return !flow_->leaf.empty(); }
   bool swaps() const { return flow_->swap && is_tls(); }
@@ -267,7 +272,9 @@ class Mediator::Gate final : public RequestGate {
   Mediator& mediator_;
   std::weak_ptr<const bool> alive_;
   FlowPtr flow_;
-  Failure failure_;  // of the upstream
+  Failure failure_;                    // of the upstream
+  std::optional<UpstreamLease> lane_;  // instead of the flow's
+  RelayMemory::Share lane_memory_;
   std::optional<Result<credentials::Credential>> obtained_;
   credentials::Credential credential_;  // that the last request got
   bool swapped_ = false;
@@ -277,10 +284,9 @@ class Mediator::Gate final : public RequestGate {
 asio::awaitable<void> Mediator::intercept(FlowPtr flow, policy::Decision decision, Fd upstream, FirstWords words) {
   flow->leaf = policy::canonical_name(words.name).value_or(host_text(flow->open.destination));
   flow->offered = words.alpn;
-  if (!upstream && words.content == Content::tls && interceptor_) flow->upstream = pool_.take(upstream_key(*flow));
-  flow->reused = flow->upstream != nullptr;
-  if (!upstream && !flow->reused) upstream = co_await dial_late(flow, decision);
-  if (!upstream && !flow->reused) co_return;
+  if (!upstream && words.content == Content::tls && interceptor_) flow->upstream = take_upstream(*flow);
+  if (!upstream && !flow->upstream.reused) upstream = co_await dial_late(flow, decision);
+  if (!upstream && !flow->upstream.reused) co_return;
   if (words.content != Content::tls) {
     auto watched = watch(io_.get_executor(), std::move(upstream));
     if (!watched) co_return deny(flow, denial(watched.error().message, "resources"));
@@ -290,73 +296,32 @@ asio::awaitable<void> Mediator::intercept(FlowPtr flow, policy::Decision decisio
   if (!interceptor_) {
     co_return deny(flow, denial("its requests cannot be read without the workspace's authority", decision.text));
   }
-  if (!flow->reused) {
-    auto connected = co_await connect_upstream(flow, std::move(upstream));
+  if (!flow->upstream.reused) {
+    auto connected = co_await connect_in_any_version(flow, std::move(upstream));
     if (flow->phase == Phase::gone) co_return account_for_gone(flow, decision);
     if (quarantined_) co_return deny(flow, denial("quarantined", "quarantine"));
     if (!connected) {
       const std::string name = flow->leaf;
       co_return tell_upstream_failure(std::move(flow), std::move(connected.error()), name, std::move(words));
     }
-    flow->upstream = std::move(*connected);
+    flow->upstream.stream = std::move(*connected);
   }
-  flow->alpn = flow->upstream->connection().alpn();
-  flow->asks_certificate = flow->upstream->connection().asked_for_certificate();
+  const tls::Connection& connection = flow->upstream.stream->connection();
+  flow->protocol = choose_protocol(flow->offered, connection.alpn());
+  flow->asks_certificate = connection.asked_for_certificate();
   begin_relay(std::move(flow), std::move(decision), nullptr, std::move(words));
-}
-
-asio::awaitable<Interceptor::Connected> Mediator::connect_upstream(FlowPtr flow, Fd upstream) {
-  auto watched = watch(io_.get_executor(), std::move(upstream));
-  if (!watched) co_return tl::unexpected(UpstreamFailure{{}, watched.error().message});
-  const UpstreamKey key = upstream_key(*flow);
-  co_return co_await interceptor_->connect(std::move(*watched), key.name, key.address, key.alpn);
-}
-
-UpstreamKey Mediator::upstream_key(const LiveFlow& flow) const {
-  return {flow.leaf, endpoint_text(flow.open.destination, flow.open.protocol), flow.offered};
-}
-
-// For the next flow, where this one leaves it as if it were new. One that asks for a certificate may answer some
-// requests only after another handshake, which there will never be.
-void Mediator::keep_upstream(LiveFlow& flow) {
-  auto stream = std::move(flow.upstream);
-  if (!flow.clean || flow.asks_certificate || quarantined_ || is_forbidden(flow)) return;
-  pool_.put(upstream_key(flow), std::move(stream));
-}
-
-// It is verified like the first one, and must be the same to the guest.
-asio::awaitable<Stream*> Mediator::replace_upstream(FlowPtr flow) {
-  flow->upstream.reset();
-  auto dialled =
-      co_await dial({flow->open.protocol, flow->facts.destination, flow->facts.port.value_or(0)}, in(kDialTimeout));
-  if (!dialled) {
-    recorder_.write(flow->audit_flow, upstream_error_record(*flow, dialled.error().text));
-    co_return nullptr;
-  }
-  auto connected = co_await connect_upstream(flow, std::move(*dialled));
-  if (connected && (*connected)->connection().alpn() != flow->alpn) {
-    connected = tl::unexpected(UpstreamFailure{{}, "it speaks another protocol than before"});
-  }
-  if (!connected) {
-    const UpstreamFailure& failure = connected.error();
-    recorder_.write(flow->audit_flow, upstream_error_record(*flow, failure.text, failure.fault));
-    co_return nullptr;
-  }
-  flow->asks_certificate = (*connected)->connection().asked_for_certificate();
-  flow->upstream = std::move(*connected);
-  co_return flow->upstream.get();
 }
 
 // An upstream that is not believed: a client that may read pages gets one that says so, any other an alert.
 void Mediator::tell_upstream_failure(FlowPtr flow, UpstreamFailure failure, std::string name, FirstWords words) {
-  recorder_.write(recorder_.new_flow(), upstream_error_record(*flow, failure.text, failure.fault));
+  recorder_.write(recorder_.new_flow(), upstream_error_record(flow->open, flow->host, failure.text, failure.fault));
   auto stream = open_guest_stream(io_.get_executor());
   if (!stream) return refuse(flow, flow::Refusal::reset);
   leave_caps(*flow, 0);
   flow->relay = std::make_unique<asio::steady_timer>(io_.get_executor(), kNever);
   splice(flow, std::move(stream->guests));
-  spawn(io_.get_executor(),
-        tell_why(std::move(flow), std::move(stream->ours), std::move(failure), std::move(name), offers(words, kHttp1)));
+  spawn(io_.get_executor(), tell_why(std::move(flow), std::move(stream->ours), std::move(failure), std::move(name),
+                                     offers(words.alpn, kAlpnHttp1)));
 }
 
 asio::awaitable<void> Mediator::tell_why(FlowPtr flow, Descriptor guest, UpstreamFailure failure, std::string name,
@@ -365,7 +330,7 @@ asio::awaitable<void> Mediator::tell_why(FlowPtr flow, Descriptor guest, Upstrea
     const auto alert = tls::encode_fatal_alert(failure.alert);
     co_return co_await serve_answer(std::move(guest), std::string(alert.begin(), alert.end()));
   }
-  auto accepted = co_await interceptor_->accept(std::move(guest), std::move(name), std::string(kHttp1));
+  auto accepted = co_await interceptor_->accept(std::move(guest), std::move(name), std::string(kAlpnHttp1));
   if (!accepted) co_return;
   Gate gate(*this, flow, Gate::Failure::recorded);
   co_await (answer_with_failure(**accepted, failure.text, gate) || wait_until_gone(flow));
@@ -375,14 +340,18 @@ asio::awaitable<void> Mediator::tell_why(FlowPtr flow, Descriptor guest, Upstrea
 void Mediator::begin_relay(FlowPtr flow, policy::Decision decision, StreamPtr clear, FirstWords words) {
   auto stream = open_guest_stream(io_.get_executor());
   if (!stream) return deny(flow, denial(stream.error().message, "resources"));
-  auto memory = memory_.take(is_http2(flow->alpn) || words.content == Content::http2);
+  auto memory = memory_.take(speaks_http2(*flow) || words.content == Content::http2);
   if (!memory) return deny(flow, denial("there are as many intercepted connections as there may be", "resources"));
   flow->memory = std::move(*memory);
   const std::uint64_t audit_flow = recorder_.new_flow();
   decision.verdict = policy::Verdict::intercept;
   Record record = allow_record(flow->open, decision);
   if (flow->asks_certificate) record.fields["asksCertificate"] = true;
-  if (flow->reused) record.fields["reused"] = true;
+  if (flow->upstream.reused) record.fields["reused"] = true;
+  if (flow->protocol.translation != Translation::none) {
+    record.fields["translated"] =
+        flow->protocol.translation == Translation::to_http1 ? "h2 to http/1.1" : "http/1.1 to h2";
+  }
   if (!recorder_.write(audit_flow, record)) return refuse(flow, flow::Refusal::reset);
   flow->audit_flow = audit_flow;
   flow->relay = std::make_unique<asio::steady_timer>(io_.get_executor(), kNever);
@@ -392,10 +361,10 @@ void Mediator::begin_relay(FlowPtr flow, policy::Decision decision, StreamPtr cl
 
 asio::awaitable<void> Mediator::relay(FlowPtr flow, Descriptor guest, StreamPtr clear, Content content) {
   if (content == Content::tls) {
-    auto accepted = co_await interceptor_->accept(std::move(guest), flow->leaf, flow->alpn);
+    auto accepted = co_await interceptor_->accept(std::move(guest), flow->leaf, flow->protocol.shown);
     if (accepted) {
-      co_await (relay_inside(flow, **accepted, *flow->upstream) || wait_until_gone(flow));
-      keep_upstream(*flow);
+      co_await (relay_inside(flow, **accepted) || wait_until_gone(flow));
+      keep_upstream(*flow, std::move(flow->upstream));
       if (!flow->closed) co_await part_from((*accepted)->descriptor());
     } else {
       recorder_.write(flow->audit_flow, handshake_error_record(*flow, accepted.error()));
@@ -411,18 +380,26 @@ asio::awaitable<void> Mediator::relay(FlowPtr flow, Descriptor guest, StreamPtr 
   end_relay(flow);
 }
 
-asio::awaitable<void> Mediator::relay_inside(FlowPtr flow, Stream& guest, Stream& upstream) {
+asio::awaitable<void> Mediator::relay_inside(FlowPtr flow, Stream& guest) {
   constexpr auto kScheme = http::Scheme::https;
-  if (is_http2(flow->alpn)) {
-    co_return co_await relay_as(flow, guest, upstream, kScheme, Content::http2);
-  }
-  if (flow->alpn == kHttp1 || flow->alpn == kHttp10) {
-    co_return co_await relay_as(flow, guest, upstream, kScheme, Content::http1);
-  }
-  if (!flow->alpn.empty()) co_return co_await relay_as(flow, guest, upstream, kScheme, Content::opaque);
+  if (flow->protocol.translation != Translation::none) co_return co_await relay_translated(flow, guest);
+  Stream& upstream = *flow->upstream.stream;
+  const std::string_view alpn = flow->protocol.shown;
+  if (is_http2(alpn)) co_return co_await relay_as(flow, guest, upstream, kScheme, Content::http2);
+  if (is_http1(alpn)) co_return co_await relay_as(flow, guest, upstream, kScheme, Content::http1);
+  if (!alpn.empty()) co_return co_await relay_as(flow, guest, upstream, kScheme, Content::opaque);
   EarlyStream early_guest(guest), early_upstream(upstream);
   const Content content = co_await look_inside(early_guest, early_upstream);
   co_await relay_as(flow, early_guest, early_upstream, kScheme, content);
+}
+
+asio::awaitable<void> Mediator::relay_translated(FlowPtr flow, Stream& guest) {
+  constexpr auto kScheme = http::Scheme::https;
+  Gate gate(*this, flow);
+  if (flow->protocol.translation == Translation::to_http1) {
+    co_return co_await relay_http2_to_http1(guest, kScheme, gate);
+  }
+  co_await relay_http1_to_http2(guest, *flow->upstream.stream, kScheme, gate);
 }
 
 asio::awaitable<void> Mediator::relay_as(FlowPtr flow, Stream& guest, Stream& upstream, http::Scheme scheme,
@@ -448,7 +425,7 @@ asio::awaitable<void> Mediator::wait_until_gone(FlowPtr flow) {
 // The records of the requests come before that of the flow's end.
 void Mediator::end_relay(const FlowPtr& flow) {
   flow->relay.reset();
-  flow->upstream.reset();
+  flow->upstream = {};
   flow->memory = {};
   if (!flow->closed) return;
   recorder_.write(flow->audit_flow, close_record(flow->open, flow->host, *flow->closed));

@@ -19,11 +19,13 @@ tls::Alert alert_for(tls::VerifyFault fault) {
   return tls::Alert::bad_certificate;
 }
 
-UpstreamFailure failure_of(const tls::Connection& connection, std::string error) {
+UpstreamFailure failure_of(const TlsStream& stream, std::string error) {
+  const tls::Connection& connection = stream.connection();
   if (const auto& unverified = connection.unverified()) {
-    return {std::string(to_string(unverified->fault)), unverified->text, alert_for(unverified->fault), false};
+    return {std::string(to_string(unverified->fault)), unverified->text, alert_for(unverified->fault)};
   }
   UpstreamFailure failure{{}, std::move(error), tls::Alert::handshake_failure, connection.asked_for_certificate()};
+  failure.refuses_protocols = stream.alert() == static_cast<std::uint8_t>(tls::Alert::no_application_protocol);
   if (failure.wants_certificate) {
     failure.text = kAsksCertificate;
   }
@@ -49,7 +51,7 @@ asio::awaitable<Interceptor::Connected> Interceptor::connect(Descriptor upstream
   if (!connection) co_return tl::unexpected(UpstreamFailure{{}, connection.error().message});
   auto stream = std::make_unique<TlsStream>(std::move(upstream), std::move(*connection));
   std::string error = co_await stream->handshake(in(kHandshakeTimeout));
-  if (!error.empty()) co_return tl::unexpected(failure_of(stream->connection(), std::move(error)));
+  if (!error.empty()) co_return tl::unexpected(failure_of(*stream, std::move(error)));
   co_return stream;
 }
 

@@ -28,6 +28,7 @@ struct UpstreamFailure {
   std::string text;
   tls::Alert alert = tls::Alert::handshake_failure;
   bool wants_certificate = false;  // it asked for the guest's certificate, which only the guest has
+  bool refuses_protocols = false;  // it speaks none of those that it was offered
 };
 
 class Interceptor {

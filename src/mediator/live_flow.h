@@ -11,6 +11,7 @@
 #include "flow/messages.h"
 #include "mediator/first_words.h"
 #include "mediator/io.h"
+#include "mediator/protocol_choice.h"
 #include "mediator/relay_memory.h"
 #include "mediator/stream.h"
 #include "policy/decision.h"
@@ -26,6 +27,13 @@ struct Look {
   bool guest_ended = false;     // the guest sends no more
   bool upstream_spoke = false;  // or ended
   asio::steady_timer wake;
+};
+
+// A connection to an upstream, in the hands of who uses it.
+struct UpstreamLease {
+  std::unique_ptr<TlsStream> stream;
+  bool reused = false;  // it was another's before
+  bool clean = false;   // and is left between two requests
 };
 
 // One flow from netd's question to its end; shared by the table and the coroutine that tells its story.
@@ -50,15 +58,14 @@ struct LiveFlow {
   std::unique_ptr<Look> look;
   std::unique_ptr<asio::steady_timer> relay;  // of a flow that is intercepted: expires when its relay must end
   std::vector<policy::Request> requests;      // of such a flow, under way
-  std::string leaf, alpn;                     // what its guest is shown
+  std::string leaf;                           // what its guest is shown
+  ProtocolChoice protocol;                    // the same
   bool asks_certificate = false;              // its upstream wants one of the guest's
   policy::SwapPtr swap;                       // of the name that it is bound to; null: none
-  std::unique_ptr<TlsStream> upstream;        // where its TLS is opened
+  UpstreamLease upstream;                     // where its TLS is opened
   std::vector<std::string> offered;           // protocols, by its guest
-  bool reused = false;                        // the upstream's connection was another flow's before
   RelayMemory::Share memory;                  // of its relay
-  bool clean = false;                         // and was left between two requests
-  bool broken_off = false;                    // or within a response
+  bool broken_off = false;                    // and was cut off within a response
   std::optional<flow::Closed> closed;         // how it ended, where its story was not told yet
 };
 

@@ -5,6 +5,7 @@
 #include "http/message.h"
 #include "mediator/caps.h"
 #include "mediator/config.h"
+#include "mediator/dial.h"
 #include "mediator/dns_service.h"
 #include "mediator/explanation.h"
 #include "mediator/guest_agent.h"
@@ -108,15 +109,22 @@ class Mediator {
   // `clear` is the upstream of a flow without TLS.
   void begin_relay(FlowPtr flow, policy::Decision decision, StreamPtr clear, FirstWords words);
   asio::awaitable<void> relay(FlowPtr flow, Descriptor guest, StreamPtr clear, policy::Content content);
-  asio::awaitable<Interceptor::Connected> connect_upstream(FlowPtr flow, Fd upstream);
-  UpstreamKey upstream_key(const LiveFlow& flow) const;
-  void keep_upstream(LiveFlow& flow);
-  asio::awaitable<Stream*> replace_upstream(FlowPtr flow);
-  asio::awaitable<void> relay_inside(FlowPtr flow, Stream& guest, Stream& upstream);
+  asio::awaitable<void> relay_inside(FlowPtr flow, Stream& guest);
+  asio::awaitable<void> relay_translated(FlowPtr flow, Stream& guest);
   asio::awaitable<void> relay_as(FlowPtr flow, Stream& guest, Stream& upstream, http::Scheme scheme,
                                  policy::Content content);
   asio::awaitable<void> wait_until_gone(FlowPtr flow);
   void end_relay(const FlowPtr& flow);
+
+  // Its connections to the upstream (intercept_upstream.cc).
+  UpstreamKey upstream_key(const LiveFlow& flow) const;
+  UpstreamLease take_upstream(LiveFlow& flow);
+  void keep_upstream(const LiveFlow& flow, UpstreamLease lease);
+  asio::awaitable<Interceptor::Connected> connect_upstream(FlowPtr flow, Fd upstream, std::vector<std::string> offer);
+  asio::awaitable<Interceptor::Connected> connect_in_any_version(FlowPtr flow, Fd upstream);
+  asio::awaitable<tl::expected<Fd, DialError>> dial_again(const LiveFlow& flow);
+  asio::awaitable<Stream*> replace_upstream(FlowPtr flow, UpstreamLease& lease);
+  static bool is_as_before(const LiveFlow& flow, std::string_view alpn);
 
   // How it goes on.
   void allow(const FlowPtr& flow, const policy::Decision& decision, Fd upstream);

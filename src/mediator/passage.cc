@@ -3,6 +3,8 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "http/http2_message.h"
+#include "http/refusal.h"
 
 namespace microagent::mediator {
 
@@ -19,6 +21,22 @@ std::size_t bytes_to_consume(Passage& passage, std::size_t gone) {
   const std::size_t taken = std::min(passage.taken, gone);
   passage.taken -= taken;
   return gone - taken;
+}
+
+void answer(http::Http2Session& session, http::StreamId stream, const http::RequestMessage& request,
+            const Refused& refused, bool json) {
+  if (http::is_grpc(request.headers)) {
+    const auto status = http::grpc_status(refused.status);
+    if (!session.submit_response(stream, http::grpc_refusal(status, refused.words), true)) return;
+  } else {
+    http::RequestMessage asked = request;
+    asked.version = http::Version::http_2;
+    const http::OwnResponse own = own_response(asked, refused.status, json, refused.body);
+    const bool empty = own.body.empty();
+    if (!session.submit_response(stream, http2_fields(own.head), empty)) return;
+    if (!empty && !session.send_data(stream, text_bytes(own.body), true)) return;
+  }
+  session.stop_request(stream, http::Http2Error::no_error);
 }
 
 http::Http2Limits limits_of(const RequestGate& gate) {

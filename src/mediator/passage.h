@@ -36,6 +36,10 @@ void replace_body(Passage& passage, const std::string& body);
 // So many bytes have gone on: how many of the guest's that are not consumed yet have.
 std::size_t bytes_to_consume(Passage& passage, std::size_t gone);
 
+// Answers a stream of a guest's, and takes no more of its request: "everything is said", as RFC 9113, 8.1 has it.
+void answer(http::Http2Session& session, http::StreamId stream, const http::RequestMessage& request,
+            const Refused& refused, bool json);
+
 // What either connection may have us hold, by the gate's leave.
 http::Http2Limits limits_of(const RequestGate& gate);
 

@@ -78,6 +78,16 @@ Record dial_error_record(const flow::Open& open, std::string_view host, std::str
   return record;
 }
 
+Record upstream_error_record(const flow::Open& open, std::string_view host, std::string_view error,
+                             std::string_view fault) {
+  Record record{audit::Event::mitm_upstream_error, audit::Fields::object()};
+  record.fields["host"] = host.empty() ? host_text(open.destination) : std::string(host);
+  record.fields["dst"] = endpoint_text(open.destination, open.protocol);
+  if (!fault.empty()) record.fields["fault"] = fault;
+  record.fields["error"] = error;
+  return record;
+}
+
 Record cap_record(const flow::Open& open, std::string_view host, const CapHit& hit) {
   Record record{audit::Event::cap_exceeded, where(open, host)};
   record.fields["cap"] = hit.cap;

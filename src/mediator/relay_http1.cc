@@ -33,14 +33,15 @@ constexpr std::chrono::milliseconds kHeadTimeout{60'000};  // from a head's firs
 
 class Http1Relay {
  public:
-  Http1Relay(Stream& guest, Stream* upstream, http::Scheme scheme, RequestGate& gate)
+  Http1Relay(Stream& guest, Http1Upstream upstream, http::Scheme scheme, RequestGate& gate)
       : guest_(guest),
-        upstream_(upstream),
+        upstream_(upstream.stream),
+        trouble_(upstream.trouble),
         gate_(gate),
         guest_in_(guest),
         requests_(scheme),
-        reused_(gate.upstream_is_reused()) {
-    if (upstream != nullptr) upstream_in_.emplace(*upstream);
+        reused_(upstream.trouble == nullptr && gate.upstream_is_reused()) {
+    if (upstream_ != nullptr) upstream_in_.emplace(*upstream_);
   }
 
   asio::awaitable<void> run() {
@@ -137,7 +138,7 @@ class Http1Relay {
   // An upstream that ends or speaks while nobody has asked it anything is done with, and so is the guest.
   asio::awaitable<bool> await_request(bool fresh) {
     if (!guest_in_.bytes().empty()) co_return true;
-    if (fresh) co_return co_await guest_in_.fill(kNever) || leave();
+    if (fresh || upstream_ == nullptr) co_return co_await guest_in_.fill(kNever) || leave();
     for (;;) {
       if (const auto asked = guest_in_.try_fill()) co_return *asked || leave();
       if (upstream_in_->try_fill()) break;
@@ -171,8 +172,9 @@ class Http1Relay {
     std::string head = encode_head(request) + ahead;
     answers_ = final_answer_ = false;
     const bool reused = std::exchange(reused_, false);
-    const bool answered = reused && may_repeat(request) && co_await is_answered(head);
-    const bool connected = !reused || answered || co_await replace_upstream();
+    const bool has_upstream = upstream_ != nullptr;
+    const bool answered = has_upstream && reused && may_repeat(request) && co_await is_answered(head);
+    const bool connected = (has_upstream && !reused) || answered || co_await replace_upstream();
     const bool taken = answered || (connected && co_await upstream_->write_all(text_bytes(head), kNever));
     for (std::string* text : {&head, &ahead, &gathered_}) wipe(*text);  // they may hold a credential
     if (!connected) {
@@ -366,7 +368,7 @@ class Http1Relay {
         }
         if (in_order) co_return true;
         gate_.break_off();
-        co_return give_up("the upstream's response was cut off");
+        co_return give_up(knows_trouble() ? std::string_view(*trouble_) : "the upstream's response was cut off");
       }
       const std::size_t count = body.feed(upstream_in_->bytes());
       if (!co_await guest_.write_all(upstream_in_->bytes().first(count), kNever)) {
@@ -387,6 +389,10 @@ class Http1Relay {
   // A connection that was used before may have been closed while the request was under way. The guest's client knows
   // that race and tries again; a first request that gets no answer is told why.
   asio::awaitable<bool> fail_upstream(const http::RequestMessage& request, bool tell, bool json, std::string why) {
+    if (knows_trouble()) {
+      why = *trouble_;
+      tell = true;
+    }
     story_.error = why;
     if (!tell || answers_) co_return false;
     const Refused refused = gate_.upstream_failed(why, json);
@@ -395,13 +401,17 @@ class Http1Relay {
   }
 
   asio::awaitable<bool> refuse(http::RequestMessage request, Refused refused, bool json, bool keep = false) {
-    const http::OwnResponse own = own_response(request, refused.status, json, std::move(refused.body), keep);
+    const http::OwnResponse own = is_grpc(request.headers)
+                                      ? http::grpc_response(refused.status, refused.words, keep)
+                                      : own_response(request, refused.status, json, std::move(refused.body), keep);
     const std::string answer = encode_head(own.head) + own.body;
     if (!co_await guest_.write_all(text_bytes(answer), kNever)) co_return false;
     if (keep) co_return true;
     co_await guest_.finish();
     co_return false;
   }
+
+  bool knows_trouble() const { return trouble_ != nullptr && !trouble_->empty(); }
 
   static bool keeps_connection(const http::RequestMessage& request) {
     return request.version == http::Version::http_1_1 && !http::lists_word(request.headers, "connection", "close");
@@ -414,6 +424,7 @@ class Http1Relay {
 
   Stream& guest_;
   Stream* upstream_;
+  const std::string* trouble_;
   RequestGate& gate_;
   Inflow guest_in_;
   std::optional<Inflow> upstream_in_;
@@ -430,13 +441,17 @@ class Http1Relay {
 
 }  // namespace
 
-asio::awaitable<void> relay_http1(Stream& guest, Stream& upstream, http::Scheme scheme, RequestGate& gate) {
-  Http1Relay relay(guest, &upstream, scheme, gate);
+asio::awaitable<void> relay_http1(Stream& guest, Http1Upstream upstream, http::Scheme scheme, RequestGate& gate) {
+  Http1Relay relay(guest, upstream, scheme, gate);
   co_await relay.run();
 }
 
+asio::awaitable<void> relay_http1(Stream& guest, Stream& upstream, http::Scheme scheme, RequestGate& gate) {
+  return relay_http1(guest, Http1Upstream{&upstream}, scheme, gate);
+}
+
 asio::awaitable<void> answer_with_failure(Stream& guest, std::string why, RequestGate& gate) {
-  Http1Relay relay(guest, nullptr, http::Scheme::https, gate);
+  Http1Relay relay(guest, {}, http::Scheme::https, gate);
   co_await relay.fail(std::move(why));
 }
 

@@ -15,12 +15,12 @@
 #include <utility>
 #include <vector>
 
-#include "base/clock.h"
 #include "http/body_reader.h"
 #include "http/http2_message.h"
 #include "http/http2_session.h"
 #include "http/refusal.h"
 #include "http/secret_placement.h"
+#include "mediator/http2_link.h"
 #include "mediator/passage.h"
 #include "mediator/relay.h"
 
@@ -31,18 +31,16 @@ using http::Http2Error;
 using http::Http2Session;
 using http::StreamId;
 
-constexpr std::size_t kPiece = 64 * 1024;
 constexpr std::size_t kMaxGathered = 8 * 1024 * 1024;
 constexpr std::size_t kAll = std::numeric_limits<std::size_t>::max();
-constexpr std::chrono::milliseconds kFarewell{2'000};  // to send what is left when one side is over
 
-class Http2Relay {
+class Http2Relay final : public Http2Link::Owner {
  public:
   Http2Relay(Stream& guest, Stream& upstream, http::Scheme scheme, RequestGate& gate)
       : gate_(gate),
         scheme_(scheme),
-        guest_(guest, {Http2Session::Role::server, false, limits_of(gate)}, guest_events_),
-        upstream_(upstream, {Http2Session::Role::client, false, limits_of(gate)}, upstream_events_),
+        guest_(guest, {Http2Session::Role::server, false, limits_of(gate)}, guest_events_, *this),
+        upstream_(upstream, {Http2Session::Role::client, false, limits_of(gate)}, upstream_events_, *this),
         equip_wake_(guest.descriptor().get_executor()) {}
   Http2Relay(const Http2Relay&) = delete;
   Http2Relay& operator=(const Http2Relay&) = delete;
@@ -50,17 +48,17 @@ class Http2Relay {
   // Until the guest is done: what the upstream has said when it ends is still on its way then.
   asio::awaitable<void> run() {
     using namespace asio::experimental::awaitable_operators;
-    co_await (serve(guest_) || serve_upstream() || equip_waiting());
+    co_await (guest_.serve() || serve_upstream() || equip_waiting());
     if (is_cancelled(co_await asio::this_coro::cancellation_state)) co_return;
-    if (const auto limit = guest_.session.hit_limit(); limit != http::Http2Limit::none) {
+    if (const auto limit = guest_.session().hit_limit(); limit != http::Http2Limit::none) {
       gate_.refuse_malformed(std::string(to_string(limit)), false);
     }
-    upstream_.session.terminate(Http2Error::no_error);
-    co_await (say_farewell(guest_) && say_farewell(upstream_));
+    upstream_.session().terminate(Http2Error::no_error);
+    co_await (guest_.say_farewell() && upstream_.say_farewell());
   }
 
   // Cancellation, too, ends here: every story is told.
-  ~Http2Relay() {
+  ~Http2Relay() override {
     for (auto& [id, passage] : passages_) {
       if (passage.story.error.empty()) passage.story.error = "the guest's connection ended";
       record(passage);
@@ -68,17 +66,6 @@ class Http2Relay {
   }
 
  private:
-  // One connection and its stream of bytes.
-  struct Side {
-    Side(Stream& stream, const Http2Session::Options& options, http::Http2Events& events)
-        : stream(stream), session(options, events), wake(stream.descriptor().get_executor()) {}
-
-    Stream& stream;
-    Http2Session session;
-    asio::steady_timer wake;  // its writer waits here
-    bool writes = false;      // what is being written must be whole before anything follows it
-  };
-
   class GuestEvents final : public http::Http2Events {
    public:
     explicit GuestEvents(Http2Relay& relay) : relay_(relay) {}
@@ -127,84 +114,22 @@ class Http2Relay {
 
   // ---- bytes
 
-  struct Reset {
-    Side* side = nullptr;
-    StreamId stream = 0;
-    Http2Error error{};
-  };
-
-  asio::awaitable<void> serve(Side& side) {
-    using namespace asio::experimental::awaitable_operators;
-    co_await (read(side) || write(side));
-  }
-
   asio::awaitable<void> serve_upstream() {
-    co_await serve(upstream_);
+    co_await upstream_.serve();
     if (is_cancelled(co_await asio::this_coro::cancellation_state)) co_return;
     end_upstream();
     co_await forever();
   }
 
-  // Until the peer is gone. One that broke the protocol is heard no more, but the writer still tells it so.
-  asio::awaitable<void> read(Side& side) {
-    std::vector<std::uint8_t> buffer(kPiece);
-    for (;;) {
-      const Arrival arrival = co_await side.stream.read_some(buffer, kNever);
-      if (arrival.bytes == 0) co_return;
-      const bool goes_on = side.session.feed(ByteView(buffer).first(arrival.bytes), monotonic_ns());
-      end_streams();
-      wake_writers();
-      if (goes_on) continue;
-      if (&side == &upstream_) end_upstream();
-      co_return co_await forever();
-    }
+  void on_turn() override {
+    guest_.end_streams();
+    upstream_.end_streams();
+    guest_.wake();
+    upstream_.wake();
   }
 
-  // Until the session is over.
-  asio::awaitable<void> write(Side& side) {
-    std::vector<std::uint8_t> output;
-    for (;;) {
-      output.clear();
-      const std::size_t taken = side.session.take_output(output);
-      end_streams();
-      if (taken > 0) {
-        wake_writers();  // the partners have room, and the peers hear of it
-        side.writes = true;
-        if (!co_await side.stream.write_all(output, kNever)) co_return;
-        side.writes = false;
-        continue;
-      }
-      if (side.session.is_finished()) co_return;
-      side.wake.expires_at(kNever);
-      co_await side.wake.async_wait(kAsTuple);
-    }
-  }
-
-  // A stream may not be reset from within an event of its session.
-  void end_later(Side& side, StreamId stream, Http2Error error) { to_reset_.push_back({&side, stream, error}); }
-  void end_streams() {
-    while (!to_reset_.empty()) {
-      const Reset next = to_reset_.back();
-      to_reset_.pop_back();
-      next.side->session.reset(next.stream, next.error);
-    }
-  }
-
-  void wake_writers() {
-    for (Side* side : {&guest_, &upstream_}) {
-      if (side->session.wants_write() || side->session.is_finished()) side->wake.cancel();
-    }
-  }
-
-  asio::awaitable<void> say_farewell(Side& side) {
-    if (side.writes) co_return;
-    const Deadline deadline = in(kFarewell);
-    std::vector<std::uint8_t> output;
-    while (side.session.take_output(output) > 0) {
-      if (!co_await side.stream.write_all(output, deadline)) co_return;
-      output.clear();
-    }
-    co_await side.stream.finish();
+  void on_broken(Http2Link& link) override {
+    if (&link == &upstream_) end_upstream();
   }
 
   // ---- from the guest
@@ -245,8 +170,7 @@ class Http2Relay {
         Passage* passage = find(stream);
         if (passage != nullptr && !passage->guest_closed) send_on(*passage);
       }
-      end_streams();
-      wake_writers();
+      on_turn();
     }
   }
 
@@ -256,7 +180,7 @@ class Http2Relay {
     if (!has_body || !gate_.rewrites_body(passage.request)) return queue(passage);
     passage.gathers = true;
     if (http::remove_header(passage.request.headers, "expect") > 0) {
-      static_cast<void>(guest_.session.submit_informational(passage.guest, {{":status", "100"}}));
+      static_cast<void>(guest_.session().submit_informational(passage.guest, {{":status", "100"}}));
     }
     gather(passage, passage.waiting.size());
   }
@@ -270,7 +194,7 @@ class Http2Relay {
   // So many more bytes wait; the guest may send on for them, since they go nowhere before all are here. On all streams
   // together no more may wait than the connection's window would let.
   void gather(Passage& passage, std::size_t more) {
-    guest_.session.consume(passage.guest, more);
+    guest_.session().consume(passage.guest, more);
     passage.taken += more;
     gathered_ += more;
     const bool too_much = passage.waiting.size() > http::kMaxSwappedBody || gathered_ > kMaxGathered;
@@ -286,7 +210,7 @@ class Http2Relay {
 
   void on_request_data(StreamId stream, ByteView bytes, bool end) {
     Passage* passage = find(stream);
-    if (passage == nullptr) return guest_.session.consume(stream, bytes.size());
+    if (passage == nullptr) return guest_.session().consume(stream, bytes.size());
     passage->guest_ended = passage->guest_ended || end;
     passage->story.bytes_out += bytes.size();
     if (passage->upstream == 0) {
@@ -294,7 +218,7 @@ class Http2Relay {
       if (passage->gathers) gather(*passage, bytes.size());
       return;
     }
-    if (!upstream_.session.send_data(passage->upstream, bytes, end)) guest_.session.consume(stream, bytes.size());
+    if (!upstream_.session().send_data(passage->upstream, bytes, end)) guest_.session().consume(stream, bytes.size());
   }
 
   void on_request_trailers(StreamId stream, http::HeaderList fields) {
@@ -307,22 +231,22 @@ class Http2Relay {
     if (passage->upstream == 0) {
       passage->trailers = std::move(fields);
       if (passage->gathers) gather(*passage, 0);
-    } else if (!upstream_.session.send_trailers(passage->upstream, fields)) {
-      end_later(upstream_, passage->upstream, Http2Error::internal_error);
+    } else if (!upstream_.session().send_trailers(passage->upstream, fields)) {
+      upstream_.end_later(passage->upstream, Http2Error::internal_error);
     }
   }
 
   void on_response_sent(StreamId stream, std::size_t bytes) {
     Passage* passage = find(stream);
     if (passage == nullptr || passage->upstream == 0) return;
-    upstream_.session.consume(passage->upstream, passage->mask ? passage->mask->consumed(bytes) : bytes);
+    upstream_.session().consume(passage->upstream, passage->mask ? passage->mask->consumed(bytes) : bytes);
   }
 
   void on_guest_reset(StreamId stream, Http2Error error) {
     Passage* passage = find(stream);
     if (passage == nullptr) return;
     passage->story.error = "the guest reset the stream";
-    if (passage->upstream != 0 && !passage->upstream_closed) end_later(upstream_, passage->upstream, error);
+    if (passage->upstream != 0 && !passage->upstream_closed) upstream_.end_later(passage->upstream, error);
   }
 
   void on_guest_closed(StreamId stream) {
@@ -335,7 +259,7 @@ class Http2Relay {
   // ---- to the upstream
 
   void open_waiting() {
-    while (!queue_.empty() && upstream_.session.may_open()) {
+    while (!queue_.empty() && upstream_.session().may_open()) {
       Passage* passage = find(queue_.front());
       queue_.pop_front();
       if (passage != nullptr && !passage->guest_closed) open(*passage);
@@ -344,16 +268,16 @@ class Http2Relay {
 
   void open(Passage& passage) {
     const bool empty = passage.waiting.empty() && passage.trailers.empty();
-    const auto stream = upstream_.session.submit_request(http2_fields(passage.request), passage.guest_ended && empty);
+    const auto stream = upstream_.session().submit_request(http2_fields(passage.request), passage.guest_ended && empty);
     if (!stream) return fail(passage, "the request cannot be sent on");
     passage.upstream = *stream;
     by_upstream_.emplace(*stream, passage.guest);
     if (empty) return;
     const bool end = passage.guest_ended && passage.trailers.empty();
-    const bool sent = (passage.waiting.empty() && !end) || upstream_.session.send_data(*stream, passage.waiting, end);
-    const bool closed = passage.trailers.empty() || upstream_.session.send_trailers(*stream, passage.trailers);
+    const bool sent = (passage.waiting.empty() && !end) || upstream_.session().send_data(*stream, passage.waiting, end);
+    const bool closed = passage.trailers.empty() || upstream_.session().send_trailers(*stream, passage.trailers);
     passage.waiting = {};
-    if (!sent || !closed) end_later(upstream_, *stream, Http2Error::internal_error);
+    if (!sent || !closed) upstream_.end_later(*stream, Http2Error::internal_error);
   }
 
   // ---- from the upstream
@@ -363,7 +287,7 @@ class Http2Relay {
     if (passage == nullptr) return;
     http::ResponseMessage response;
     if (const auto fault = http::parse_http2_response(fields, response); fault != http::MessageFault::none) {
-      end_later(upstream_, stream, Http2Error::protocol_error);
+      upstream_.end_later(stream, Http2Error::protocol_error);
       return fail(*passage, "the upstream's response: " + std::string(to_string(fault)));
     }
     passage->response_ended = end;
@@ -380,8 +304,8 @@ class Http2Relay {
   void begin_response(Passage& passage, bool end) {
     if (std::exchange(passage.response_begun, true)) return;
     if (passage.mask && passage.mask->decodes()) http::EchoMask::strip_coding(passage.head);
-    if (!guest_.session.submit_response(passage.guest, std::exchange(passage.head, {}), end)) {
-      end_later(upstream_, passage.upstream, Http2Error::cancel);
+    if (!guest_.session().submit_response(passage.guest, std::exchange(passage.head, {}), end)) {
+      upstream_.end_later(passage.upstream, Http2Error::cancel);
     }
   }
 
@@ -389,18 +313,18 @@ class Http2Relay {
     const Passage* passage = find_upstream(stream);
     if (passage == nullptr) return;
     if (const auto secrets = gate_.secrets()) mask_headers(secrets, fields);
-    if (!guest_.session.submit_informational(passage->guest, fields)) {
-      end_later(upstream_, stream, Http2Error::cancel);
+    if (!guest_.session().submit_informational(passage->guest, fields)) {
+      upstream_.end_later(stream, Http2Error::cancel);
     }
   }
 
   void on_response_data(StreamId stream, ByteView bytes, bool end) {
     Passage* passage = find_upstream(stream);
-    if (passage == nullptr) return upstream_.session.consume(stream, bytes.size());
+    if (passage == nullptr) return upstream_.session().consume(stream, bytes.size());
     passage->story.bytes_in += bytes.size();
     passage->response_ended = passage->response_ended || end;
     if (passage->mask) return static_cast<void>(pass_masked(*passage, bytes, end, end));
-    if (!guest_.session.send_data(passage->guest, bytes, end)) upstream_.session.consume(stream, bytes.size());
+    if (!guest_.session().send_data(passage->guest, bytes, end)) upstream_.session().consume(stream, bytes.size());
   }
 
   void on_response_trailers(StreamId stream, http::HeaderList fields) {
@@ -409,27 +333,27 @@ class Http2Relay {
     passage->response_ended = true;
     if (const auto secrets = gate_.secrets()) mask_headers(secrets, fields);
     if (passage->mask && !pass_masked(*passage, {}, true, false)) return;
-    if (!guest_.session.send_trailers(passage->guest, fields)) end_both(*passage, Http2Error::internal_error);
+    if (!guest_.session().send_trailers(passage->guest, fields)) end_both(*passage, Http2Error::internal_error);
   }
 
   // `last`: of the body; `end`: and of the response.
   bool pass_masked(Passage& passage, ByteView bytes, bool last, bool end) {
     std::vector<std::uint8_t> out;
     if (!passage.mask->feed(bytes, last, out)) {
-      end_later(upstream_, passage.upstream, Http2Error::cancel);
+      upstream_.end_later(passage.upstream, Http2Error::cancel);
       if (passage.story.error.empty()) fail(passage, std::string(passage.mask->error()));
       return false;
     }
     if (passage.mask->undecided()) return true;
     begin_response(passage, false);
-    const bool sent = (out.empty() && !end) || guest_.session.send_data(passage.guest, out, end);
-    upstream_.session.consume(passage.upstream, passage.mask->consumed(sent ? 0 : out.size()));
+    const bool sent = (out.empty() && !end) || guest_.session().send_data(passage.guest, out, end);
+    upstream_.session().consume(passage.upstream, passage.mask->consumed(sent ? 0 : out.size()));
     return true;
   }
 
   void on_request_sent(StreamId stream, std::size_t bytes) {
     Passage* passage = find_upstream(stream);
-    if (passage != nullptr) guest_.session.consume(passage->guest, bytes_to_consume(*passage, bytes));
+    if (passage != nullptr) guest_.session().consume(passage->guest, bytes_to_consume(*passage, bytes));
   }
 
   // A server that has answered may tell the client to keep the rest of its request (RFC 9113, 8.1): the answer must
@@ -437,10 +361,10 @@ class Http2Relay {
   void on_upstream_reset(StreamId stream, Http2Error error) {
     Passage* passage = find_upstream(stream);
     if (passage == nullptr) return;
-    if (passage->response_ended) return guest_.session.stop_request(passage->guest, error);
+    if (passage->response_ended) return guest_.session().stop_request(passage->guest, error);
     passage->story.error = "the upstream reset the stream";
     if (passage->guest_closed) return;
-    end_later(guest_, passage->guest, error == Http2Error::no_error ? Http2Error::internal_error : error);
+    guest_.end_later(passage->guest, error == Http2Error::no_error ? Http2Error::internal_error : error);
   }
 
   void on_upstream_closed(StreamId stream) {
@@ -454,17 +378,17 @@ class Http2Relay {
   // What it did not look at may be tried again, by the guest and on another connection.
   void on_upstream_goaway(StreamId last) {
     upstream_gone_ = true;
-    guest_.session.announce_shutdown();
+    guest_.session().announce_shutdown();
     for (auto& [id, passage] : passages_) {
       const bool is_taken = passage.upstream != 0 && passage.upstream <= last;
       if (!is_taken && !passage.response_begun) refuse_retryable(passage);
     }
     queue_.clear();
-    guest_.session.goaway(Http2Error::no_error);
+    guest_.session().goaway(Http2Error::no_error);
   }
 
   void on_upstream_settings() {
-    if (upstream_.session.peer_takes_connect_protocol()) guest_.session.offer_connect_protocol();
+    if (upstream_.session().peer_takes_connect_protocol()) guest_.session().offer_connect_protocol();
     open_waiting();
   }
 
@@ -483,8 +407,8 @@ class Http2Relay {
   }
 
   void end_both(Passage& passage, Http2Error error) {
-    if (!passage.guest_closed) end_later(guest_, passage.guest, error);
-    if (passage.upstream != 0 && !passage.upstream_closed) end_later(upstream_, passage.upstream, Http2Error::cancel);
+    if (!passage.guest_closed) guest_.end_later(passage.guest, error);
+    if (passage.upstream != 0 && !passage.upstream_closed) upstream_.end_later(passage.upstream, Http2Error::cancel);
   }
 
   void fail(Passage& passage, const std::string& why) {
@@ -502,6 +426,10 @@ class Http2Relay {
     answer(passage, refused);
   }
 
+  void answer(StreamId stream, const http::RequestMessage& request, const Refused& refused, bool json) {
+    mediator::answer(guest_.session(), stream, request, refused, json);
+  }
+
   void answer(Passage& passage, const Refused& refused) {
     passage.response_begun = passage.response_ended = true;
     answer(passage.guest, passage.request, refused, passage.json);
@@ -511,41 +439,22 @@ class Http2Relay {
   void end_upstream() {
     if (std::exchange(upstream_ended_, true)) return;
     upstream_gone_ = true;
-    const http::Http2Limit limit = upstream_.session.hit_limit();
+    const http::Http2Limit limit = upstream_.session().hit_limit();
     const std::string why = limit == http::Http2Limit::none ? "the upstream ended the connection"
                                                             : "the upstream's HTTP/2: " + std::string(to_string(limit));
     for (auto& [id, passage] : passages_) end_early(passage, why);
     queue_.clear();
-    end_streams();
-    guest_.session.goaway(Http2Error::no_error);
-    wake_writers();
+    guest_.session().goaway(Http2Error::no_error);
+    on_turn();
   }
 
   void end_early(Passage& passage, const std::string& why) {
     passage.upstream_closed = true;
     if (passage.guest_closed) return;
-    if (passage.response_ended) return guest_.session.stop_request(passage.guest, Http2Error::no_error);
+    if (passage.response_ended) return guest_.session().stop_request(passage.guest, Http2Error::no_error);
     if (!passage.response_begun) return fail(passage, why);
     passage.story.error = why;
     end_both(passage, Http2Error::internal_error);
-  }
-
-  // Answers and takes no more of the request: "everything is said", as RFC 9113, 8.1 has it.
-  void answer(StreamId stream, const http::RequestMessage& request, const Refused& refused, bool json) {
-    if (http::is_grpc(request.headers)) {
-      const auto status = refused.status == 403   ? http::GrpcStatus::permission_denied
-                          : refused.status == 502 ? http::GrpcStatus::unavailable
-                                                  : http::GrpcStatus::invalid_argument;
-      if (!guest_.session.submit_response(stream, http::grpc_refusal(status, refused.words), true)) return;
-    } else {
-      http::RequestMessage asked = request;
-      asked.version = http::Version::http_2;
-      const http::OwnResponse own = own_response(asked, refused.status, json, refused.body);
-      const bool empty = own.body.empty();
-      if (!guest_.session.submit_response(stream, http2_fields(own.head), empty)) return;
-      if (!empty && !guest_.session.send_data(stream, text_bytes(own.body), true)) return;
-    }
-    guest_.session.stop_request(stream, Http2Error::no_error);
   }
 
   // Both of its streams are over.
@@ -555,8 +464,8 @@ class Http2Relay {
     record(passage);
     if (passage.gathers) gathered_ -= passage.taken;
     // What will never leave the partner's queue is nobody's any more: the rest of the connection needs its window.
-    guest_.session.consume(passage.guest, kAll);
-    upstream_.session.consume(passage.upstream, kAll);
+    guest_.session().consume(passage.guest, kAll);
+    upstream_.session().consume(passage.upstream, kAll);
     by_upstream_.erase(passage.upstream);
     passages_.erase(passage.guest);
   }
@@ -576,14 +485,13 @@ class Http2Relay {
   http::Scheme scheme_;
   GuestEvents guest_events_{*this};
   UpstreamEvents upstream_events_{*this};
-  Side guest_, upstream_;
+  Http2Link guest_, upstream_;
   std::unordered_map<StreamId, Passage> passages_;      // by the guest's stream
   std::unordered_map<StreamId, StreamId> by_upstream_;  // the guest's stream
   std::deque<StreamId> queue_;                          // wait for a slot
   std::vector<StreamId> unequipped_;                    // wait for a credential
   asio::steady_timer equip_wake_;
-  std::size_t gathered_ = 0;  // by all passages that gather
-  std::vector<Reset> to_reset_;
+  std::size_t gathered_ = 0;    // by all passages that gather
   bool upstream_gone_ = false;  // it takes no more requests
   bool upstream_ended_ = false;
 };

@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -67,6 +68,11 @@ class RequestGate {
   virtual asio::awaitable<Stream*> replace_upstream() { co_return nullptr; }
   // It was cut off within a response: what the guest has got of that must not look like the whole.
   virtual void break_off() {}
+  // For requests that go side by side where the upstream takes one at a time on a connection: a gate for one of them,
+  // with a connection of its own; null where there may be no more. Must not be called for what a lane has given.
+  virtual std::unique_ptr<RequestGate> open_lane() { return nullptr; }
+  // The lane's, where there is one at hand.
+  virtual Stream* upstream() { return nullptr; }
   // The relay is over, and the connection stands between two requests.
   virtual void leave_upstream_clean() {}
 

@@ -20,6 +20,7 @@ enum class Alert : std::uint8_t {
   internal_error = 80,
   bad_certificate_status_response = 113,
   certificate_required = 116,
+  no_application_protocol = 120,
 };
 
 // A fatal alert as a server sends it before its first message, when it has read nothing but the ClientHello.

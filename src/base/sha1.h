@@ -1,6 +1,6 @@
 #pragma once
 
-// SHA-1 (RFC 3174), for a file format that ends in one. It protects nothing.
+// SHA-1 (RFC 3174), for formats that want it: Java's key stores and the handshake of WebSocket. It protects nothing.
 
 #include <array>
 #include <bit>
@@ -8,7 +8,7 @@
 #include <cstring>
 #include <string_view>
 
-namespace microagent::init {
+namespace microagent {
 
 using Sha1Digest = std::array<std::uint8_t, 20>;
 
@@ -63,4 +63,4 @@ class Sha1 {
   std::uint64_t size_ = 0;
 };
 
-}  // namespace microagent::init
+}  // namespace microagent

@@ -1,0 +1,82 @@
+// The connections to the upstreams of flows whose TLS is opened: made, kept for the next flow, and replaced.
+
+#include <utility>
+
+#include "mediator/endpoint.h"
+#include "mediator/mediator.h"
+
+namespace microagent::mediator {
+
+UpstreamKey Mediator::upstream_key(const LiveFlow& flow) const {
+  return {flow.leaf, endpoint_text(flow.open.destination, flow.open.protocol), flow.offered};
+}
+
+// One that is the flow's already, or was another's before; none where there is none.
+UpstreamLease Mediator::take_upstream(LiveFlow& flow) {
+  if (flow.upstream.stream) return std::exchange(flow.upstream, {});
+  auto kept = pool_.take(upstream_key(flow));
+  const bool reused = kept != nullptr;
+  return {std::move(kept), reused};
+}
+
+// For the next flow, where this one leaves it as if it were new. One that asks for a certificate may answer some
+// requests only after another handshake, which there will never be.
+void Mediator::keep_upstream(const LiveFlow& flow, UpstreamLease lease) {
+  if (!lease.stream || !lease.clean || flow.asks_certificate || quarantined_ || is_forbidden(flow)) return;
+  if (is_http2(lease.stream->connection().alpn())) return;  // its streams and tables are the relay's
+  pool_.put(upstream_key(flow), std::move(lease.stream));
+}
+
+asio::awaitable<Interceptor::Connected> Mediator::connect_upstream(FlowPtr flow, Fd upstream,
+                                                                   std::vector<std::string> offer) {
+  auto watched = watch(io_.get_executor(), std::move(upstream));
+  if (!watched) co_return tl::unexpected(UpstreamFailure{{}, watched.error().message});
+  const UpstreamKey key = upstream_key(*flow);
+  co_return co_await interceptor_->connect(std::move(*watched), key.name, key.address, std::move(offer));
+}
+
+// What the guest offers, so that nothing need be translated; the other version of HTTP where the upstream knows none of
+// that.
+asio::awaitable<Interceptor::Connected> Mediator::connect_in_any_version(FlowPtr flow, Fd upstream) {
+  auto connected = co_await connect_upstream(flow, std::move(upstream), flow->offered);
+  auto other = other_version(flow->offered);
+  if (connected || !connected.error().refuses_protocols || other.empty() || flow->phase == LiveFlow::Phase::gone) {
+    co_return connected;
+  }
+  auto dialled = co_await dial_again(*flow);
+  if (!dialled) co_return tl::unexpected(UpstreamFailure{{}, dialled.error().text});
+  co_return co_await connect_upstream(flow, std::move(*dialled), std::move(other));
+}
+
+asio::awaitable<tl::expected<Fd, DialError>> Mediator::dial_again(const LiveFlow& flow) {
+  return dial({flow.open.protocol, flow.facts.destination, flow.facts.port.value_or(0)}, in(kDialTimeout));
+}
+
+// It is verified like the first one, and must be the same to the guest.
+asio::awaitable<Stream*> Mediator::replace_upstream(FlowPtr flow, UpstreamLease& lease) {
+  lease = {};
+  auto dialled = co_await dial_again(*flow);
+  if (!dialled) {
+    recorder_.write(flow->audit_flow, upstream_error_record(flow->open, flow->host, dialled.error().text));
+    co_return nullptr;
+  }
+  auto connected = co_await connect_in_any_version(flow, std::move(*dialled));
+  if (connected && !is_as_before(*flow, (*connected)->connection().alpn())) {
+    connected = tl::unexpected(UpstreamFailure{{}, "it speaks another protocol than before"});
+  }
+  if (!connected) {
+    const UpstreamFailure& failure = connected.error();
+    recorder_.write(flow->audit_flow, upstream_error_record(flow->open, flow->host, failure.text, failure.fault));
+    co_return nullptr;
+  }
+  flow->asks_certificate = (*connected)->connection().asked_for_certificate();
+  lease.stream = std::move(*connected);
+  co_return lease.stream.get();
+}
+
+bool Mediator::is_as_before(const LiveFlow& flow, std::string_view alpn) {
+  const ProtocolChoice choice = choose_protocol(flow.offered, alpn);
+  return choice.shown == flow.protocol.shown && choice.translation == flow.protocol.translation;
+}
+
+}  // namespace microagent::mediator
