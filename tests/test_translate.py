@@ -16,6 +16,7 @@ PACKAGES = ("ca-certificates", "curl", "nghttp2-client", "python3-h2")
 HERE = pathlib.Path(__file__).parent
 ONE = "one.test"
 HTTP2_ONLY = 8460
+INTERNAL_ERROR = 2
 POLICY = """
 deny:
   - {host: one.test, paths: ["/private/*"]}
@@ -55,10 +56,9 @@ def curl1(guest, *words, code=0, timeout=60):
     return guest.exec("curl", "--silent", "--show-error", "--http1.1", *words, code=code, timeout=timeout).text
 
 
-def curl2(guest, *words, code=0, timeout=60):
+def nghttp(guest, *words, timeout=60):
     """A client that speaks HTTP/2 alone, and offers nothing else."""
-    return guest.exec("curl", "--silent", "--show-error", "--http2-prior-knowledge", *words, code=code,
-                      timeout=timeout).text
+    return guest.exec("nghttp", *words, timeout=timeout).text
 
 
 def ask2(guest, port, *words):
@@ -68,12 +68,10 @@ def ask2(guest, port, *words):
 
 def test_neither_side_speaks_the_others_version(upstream, world):
     """What the tests below stand on: without the mediator, these do not come together."""
-    client = subprocess.run(world.inside("openssl", "s_client", "-connect", f"127.0.0.1:{HTTP2_ONLY}", "-alpn", "http/1.1"),
-                            stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
-    assert "alert no application protocol" in client.stderr, client
-    client = subprocess.run(world.inside("openssl", "s_client", "-connect", f"127.0.0.1:{secure.HTTP1_ONLY}", "-alpn", "h2"),
-                            stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
-    assert "alert no application protocol" in client.stderr, client
+    for port, offer in ((HTTP2_ONLY, "http/1.1"), (secure.HTTP1_ONLY, "h2")):
+        words = world.inside("openssl", "s_client", "-connect", f"127.0.0.1:{port}", "-alpn", offer)
+        client = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+        assert "alert no application protocol" in client.stderr, client
 
 
 # A client of HTTP/1.1, a server of HTTP/2
@@ -92,7 +90,6 @@ def test_http1_reaches_a_server_of_http2(guest):
 
 def test_one_connection_of_each_serves_many_requests(guest):
     said = curl1(guest, *[url(HTTP2_ONLY, "/head")] * 5)
-    assert len({line.partition("}")[2] for line in said.replace("}{", "}\n{").splitlines()}) <= 5
     decoder, numbers = json.JSONDecoder(), set()
     while said:
         answer, end = decoder.raw_decode(said)
@@ -177,13 +174,12 @@ def test_a_websocket_of_http1_reaches_a_server_of_http2(guest):
 # A client of HTTP/2, a server of HTTP/1.1
 
 def test_http2_reaches_a_server_of_http1(guest):
-    said = curl2(guest, "--write-out", "%{http_version}", url(secure.HTTP1_ONLY))
-    assert said == "hello from nginx\n2"
-    allow = guest.wait_for_record(event="egress_allow", dst=f"203.0.113.1:{secure.HTTP1_ONLY}")
+    assert nghttp(guest, url(secure.HTTP1_ONLY)) == "hello from nginx\n"
+    allow = guest.wait_for_record(event="egress_allow", dst=f"203.0.113.1:{secure.HTTP1_ONLY}", mitm=True)
     assert allow["translated"] == "h2 to http/1.1"
-    head = curl2(guest, "-H", "X-Odd: two", url(secure.PLAIN, "/head?query=yes"))
-    assert head.split("\r\n")[:2] == ["GET /head?query=yes HTTP/1.1", f"host: {ONE}:{secure.PLAIN}"], head
-    assert "x-odd: two" in head.split("\r\n")
+    head = nghttp(guest, "--header=x-odd: two", url(secure.PLAIN, "/head?query=yes")).split("\r\n")
+    assert head[:2] == ["GET /head?query=yes HTTP/1.1", f"host: {ONE}:{secure.PLAIN}"], head
+    assert "x-odd: two" in head and not [line for line in head if line.startswith(":")], head
 
 
 def test_many_streams_reach_a_server_of_http1(guest):
@@ -198,20 +194,23 @@ def test_many_streams_reach_a_server_of_http1(guest):
 def test_bodies_of_http2_go_up_and_down(guest, upstream):
     size = 8 * 1024 * 1024
     guest.shell(f"head -c {size} /dev/zero >/tmp/up")
-    said = curl2(guest, "--data-binary", "@/tmp/up", url(secure.PLAIN, "/up"), timeout=120)
+    said = nghttp(guest, "--data=/tmp/up", url(secure.PLAIN, "/up"), timeout=120)
     assert said.split() == [str(size), hashlib.sha256(bytes(size)).hexdigest()]
-    said = guest.shell(f"curl -s --http2-prior-knowledge {url(secure.HTTP1_ONLY, '/big')} | sha256sum", timeout=120)
+    said = guest.shell(f"nghttp {url(secure.HTTP1_ONLY, '/big')} | sha256sum", timeout=120)
     assert said.split()[0] == upstream.digest.hexdigest()
 
 
 def test_half_an_answer_of_http1_is_no_whole_one(guest):
-    guest.exec("curl", "-sS", "--http2-prior-knowledge", url(secure.PLAIN, "/cut"), code=92)
+    said = ask2(guest, secure.PLAIN, "get", "/cut")
+    assert said == {"status": "200", "body": "half", "reset": INTERNAL_ERROR}
     assert guest.wait_for_record(event="egress_request", path="/cut", host=ONE)["error"]
 
 
 def test_rules_hold_for_what_is_translated_down(guest):
-    said = curl2(guest, "--path-as-is", "--write-out", "%{http_code}", url(secure.HTTP1_ONLY, "/%70rivate/y"))
-    assert said.endswith("403") and "one.test" in said, said
+    said = ask2(guest, secure.HTTP1_ONLY, "get", "/%70rivate/y")
+    assert said["status"] == "403" and ONE in said["body"], said
+    call = ask2(guest, secure.HTTP1_ONLY, "get", "/private/z", "content-type", "application/grpc")
+    assert call["status"] == "200" and guest.wait_for_record(event="egress_deny", path="/private/z"), call
     assert guest.wait_for_record(event="egress_deny", path="/%70rivate/y")
 
 

@@ -185,6 +185,21 @@ TEST_F(TranslateUpstreamTest, LeavesAConnectionThatIsGoingAway) {
   expect_guest("HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\nyes");
 }
 
+// Before the answer has ended; and the connection stays, as if more could come.
+TEST_F(TranslateUpstreamTest, LeavesAConnectionThatGoesAwayWithinAnAnswer) {
+  offer_another();
+  say(guest_, kGet);
+  const StreamId served = next_request();
+  ASSERT_TRUE(server_->session.submit_response(served, {{":status", "200"}, {"content-length", "2"}}, false));
+  server_->session.goaway(Http2Error::no_error);
+  ASSERT_TRUE(server_->session.send_data(served, text_bytes("ok"), true));
+  expect_guest("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok");
+  say(guest_, kGet);
+  take_another();
+  answer(next_request(), {{":status", "200"}, {"content-length", "3"}}, "yes");
+  expect_guest("HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\nyes");
+}
+
 TEST_F(TranslateUpstreamTest, SaysThatThereIsNoOtherConnection) {
   say(guest_, kGet);
   server_->session.reset(next_request(), Http2Error::refused_stream);

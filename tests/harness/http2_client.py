@@ -1,6 +1,7 @@
 """A client of HTTP/2 within a guest, for what curl cannot do: a program that prints what it has seen as JSON.
 
-    http2_client.py HOST PORT chat WORD...     a WebSocket (RFC 8441) at /chat that says each word and hears its echo
+    http2_client.py HOST PORT get PATH [NAME VALUE]...  one request, whatever comes of it
+    http2_client.py HOST PORT chat WORD...              a WebSocket (RFC 8441) at /chat: says each word, hears its echo
 """
 
 import json
@@ -33,10 +34,32 @@ class Client:
         self.flush()
         return events
 
+    def get(self, path, *fields):
+        stream = self.http.get_next_available_stream_id()
+        self.http.send_headers(stream, [(":method", "GET"), (":scheme", "https"), (":authority", self.authority),
+                                        (":path", path), *zip(fields[::2], fields[1::2])], end_stream=True)
+        self.flush()
+        said = {"body": ""}
+        while True:
+            for event in self.events():
+                if isinstance(event, h2.events.ResponseReceived):
+                    said["status"] = dict(event.headers)[":status"]
+                elif isinstance(event, h2.events.DataReceived):
+                    said["body"] += event.data.decode()
+                    self.http.acknowledge_received_data(event.flow_controlled_length, stream)
+                elif isinstance(event, h2.events.TrailersReceived):
+                    said["trailers"] = dict(event.headers)
+                elif isinstance(event, h2.events.StreamReset):
+                    return {**said, "reset": int(event.error_code)}
+                elif isinstance(event, h2.events.ConnectionTerminated):
+                    said["goaway"] = int(event.error_code)
+                elif isinstance(event, h2.events.StreamEnded):
+                    return said
+            self.flush()
+
     def chat(self, *words):
-        while not any(isinstance(event, h2.events.RemoteSettingsChanged) for event in self.events()):
-            pass
-        assert self.http.remote_settings.enable_connect_protocol == 1
+        while self.http.remote_settings.enable_connect_protocol != 1:  # it may be offered later than at the beginning
+            self.events()
         stream = self.http.get_next_available_stream_id()
         self.http.send_headers(stream, [(":method", "CONNECT"), (":protocol", "websocket"), (":scheme", "https"),
                                         (":authority", self.authority), (":path", "/chat"),

@@ -2,7 +2,7 @@
 that RFC 7301 has for that. A program, given its certificate, key and port.
 
     GET /head         the request's fields as JSON, and the number of the connection since the server began
-    POST /digest      "COUNT SHA256" of the body, and the trailer x-sum with what the request's trailer of that name said
+    POST /digest      "COUNT SHA256" of the body, and in the trailer x-sum what the request's trailer of that name said
     GET /trailers     "hello", with the trailer x-after
     GET /bytes?N      so many bytes
     GET /events       three events, each when somebody has asked for it with GET /next
@@ -176,7 +176,8 @@ class Connection:
 
 class Handler(socketserver.BaseRequestHandler):
     def handle(self):
-        secured = SSL.Connection(self.server.context, self.request)
+        # A context of its own: what the callback raises is told to whoever uses the same one next.
+        secured = SSL.Connection(self.server.new_context(), self.request)
         secured.set_accept_state()
         try:
             secured.do_handshake()
@@ -192,11 +193,16 @@ class Server(socketserver.ThreadingTCPServer):
     request_queue_size = 128
 
     def __init__(self, certificate, key, port):
-        self.context = SSL.Context(SSL.TLS_SERVER_METHOD)
-        self.context.use_certificate_chain_file(certificate)
-        self.context.use_privatekey_file(key)
-        self.context.set_alpn_select_callback(self.select)
+        self.identity = certificate, key
         super().__init__(("", port), Handler)
+
+    def new_context(self):
+        certificate, key = self.identity
+        context = SSL.Context(SSL.TLS_SERVER_METHOD)
+        context.use_certificate_chain_file(certificate)
+        context.use_privatekey_file(key)
+        context.set_alpn_select_callback(self.select)
+        return context
 
     @staticmethod
     def select(_connection, offered):
