@@ -11,7 +11,7 @@ from harness import swap_internet as internet
 from harness.processes import processes_of
 from harness.swap_servers import CLIENT_SECRET, TOKEN
 
-PACKAGES = ("ca-certificates", "curl")
+PACKAGES = ("ca-certificates", "curl", "python3-h2")
 HANDSHAKE_FAILED = (35, 55)  # of curl's exit codes
 KEY, BEARER = "sk-file-63f1b0a7c2e94d58", "sk-env-0b7d5e2a91c84f63"
 PASSWORD, PARAMETER = "pw-1c9e7a3f5b2d", "qk-7e4/9+d2=a6"
@@ -259,6 +259,56 @@ def test_a_reference_is_read_again_when_it_is_refused(guest, upstream, secrets):
     assert answers[-1] == "welcome\n200" and answers[0] in ("no\n401", "welcome\n200"), answers
     answer = curl(guest, "--include", url("key", "/echo"))
     assert ROTATED not in answer and KEY not in answer
+
+
+CROWD, STREAMS = 5, 100
+CROWDED = f"""
+import socket, ssl, urllib.request
+import h2.connection, h2.events
+
+class Connection:
+    def __init__(self):
+        context = ssl.create_default_context()
+        context.set_alpn_protocols(["h2"])
+        raw = socket.create_connection(("oauth.many.test", {internet.HTTP2}), 60)
+        self.socket = context.wrap_socket(raw, server_hostname="oauth.many.test")
+        self.http2 = h2.connection.H2Connection()
+        self.http2.initiate_connection()
+        self.statuses, self.ended = [], 0
+
+    def ask(self):
+        for _ in range({STREAMS}):
+            self.http2.send_headers(self.http2.get_next_available_stream_id(), [
+                (":method", "GET"), (":scheme", "https"), (":path", "/crowd"),
+                (":authority", "oauth.many.test:{internet.HTTP2}")], end_stream=True)
+        self.socket.sendall(self.http2.data_to_send())
+
+    def read(self):
+        while self.ended < {STREAMS}:
+            for event in self.http2.receive_data(self.socket.recv(65536)):
+                if isinstance(event, h2.events.ResponseReceived):
+                    self.statuses.append(dict(event.headers)[b":status"].decode())
+                self.ended += isinstance(event, (h2.events.StreamEnded, h2.events.StreamReset))
+            self.socket.sendall(self.http2.data_to_send())
+        return self.statuses
+
+connections = [Connection() for _ in range({CROWD})]
+for connection in connections:
+    connection.ask()
+urllib.request.urlopen("http://other.many.test:{internet.CLEAR}/issue").read()
+print(*[status for connection in connections for status in connection.read()])
+"""
+
+
+def test_a_crowd_waits_for_one_token(guest, upstream):
+    """The token is issued when all the requests are on their way: whoever asked for one more would be counted, and
+    would wait for ever."""
+    statuses = guest.exec("python3", "-c", CROWDED, timeout=180).text.split()
+    assert statuses == ["200"] * CROWD * STREAMS
+    assert len(upstream.heard("/token")) == 1
+    heard = upstream.heard("/crowd")
+    assert {request["headers"]["Authorization"] for request in heard} == {f"Bearer {TOKEN.format(1)}"}
+    assert len(heard) == CROWD * STREAMS
 
 
 # When it cannot be had.

@@ -11,7 +11,8 @@ Both ports serve the same, HTTP/1.1; every request is a line of the record: meth
     /guarded    401 unless the credential is what the file "accepted" beside the record holds
     /redirect   302 to the host that the query names
     /chat       101, then what the guest says
-    /token      issues tokens to client "me" with the right secret, after a second, and counts them in their names
+    /token      issues tokens to client "me" with the right secret, each when there was a GET /issue for it, and counts
+                them in their names
 """
 
 import ctypes
@@ -24,13 +25,12 @@ import signal
 import ssl
 import sys
 import threading
-import time
 import urllib.parse
 
 PR_SET_PDEATHSIG = 1
 CLIENT_SECRET = "cs-5e1f0c9ab7d84e63"
 TOKEN = "tok-{}-8d1c6f0e2b9a4753"
-NEXT_EVENT = threading.Semaphore(0)
+NEXT_EVENT, NEXT_TOKEN = threading.Semaphore(0), threading.Semaphore(0)
 LOCK = threading.Lock()
 
 
@@ -128,9 +128,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
         with LOCK:
             Handler.tokens += 1
             token = TOKEN.format(Handler.tokens)
-        time.sleep(1)  # so that all who ask meanwhile have to wait for the same
+        assert NEXT_TOKEN.acquire(timeout=60)
         return self.page(json.dumps({"access_token": token, "token_type": "Bearer", "expires_in": 3600}).encode(),
                          Content_Type="application/json")
+
+    def serve_issue(self):
+        NEXT_TOKEN.release()
+        self.page(b"")
 
 
 class Server(http.server.ThreadingHTTPServer):
