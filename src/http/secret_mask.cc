@@ -5,6 +5,11 @@
 #include <algorithm>
 
 namespace microagent::http {
+namespace {
+
+constexpr std::size_t kMaxWindow = 256;  // a leap is a byte
+
+}  // namespace
 
 SecretForms::SecretForms(std::span<const std::string> secrets) : nodes_(1) {
   std::vector<std::string> all;
@@ -17,17 +22,17 @@ SecretForms::SecretForms(std::span<const std::string> secrets) : nodes_(1) {
     }
   }
   nodes_.reserve(bytes);  // so that growing leaves no copy behind
-  for (std::string& form : all) {
-    add(form);
-    explicit_bzero(form.data(), form.size());
-  }
+  for (const std::string& form : all) add(form);
   link();
   note_pairs();
+  note_leaps(all);
+  for (std::string& form : all) explicit_bzero(form.data(), form.size());
 }
 
 SecretForms::~SecretForms() {
   explicit_bzero(nodes_.data(), nodes_.size() * sizeof(Node));
   explicit_bzero(pairs_.data(), pairs_.size());
+  explicit_bzero(leaps_.data(), leaps_.size());
 }
 
 std::uint32_t SecretForms::child_of(std::uint32_t node, std::uint8_t byte) const {
@@ -85,8 +90,29 @@ void SecretForms::note_pairs() {
   }
 }
 
+// A pair that stands `i` bytes into a form allows a leap that brings it there, and no longer one.
+void SecretForms::note_leaps(std::span<const std::string> forms) {
+  if (forms.empty()) return;
+  window_ = std::min(std::ranges::min(forms, {}, &std::string::size).size(), kMaxWindow);
+  leaps_.assign(256UL * 256, static_cast<std::uint8_t>(window_ - 1));
+  for (const std::string& form : forms) {
+    const ByteView bytes = text_bytes(form);
+    for (std::size_t i = 0; i + 2 <= window_; ++i) {
+      std::uint8_t& leap = leaps_[pair_of(bytes[i], bytes[i + 1])];
+      leap = std::min(leap, static_cast<std::uint8_t>(window_ - 2 - i));
+    }
+  }
+}
+
 std::size_t SecretForms::find_begin(ByteView bytes, std::size_t from) const {
+  if (empty()) return bytes.size();
   std::size_t i = from;
+  while (i + window_ <= bytes.size()) {
+    const std::size_t leap = leaps_[pair_of(bytes[i + window_ - 2], bytes[i + window_ - 1])];
+    if (leap == 0 && pairs_[pair_of(bytes[i], bytes[i + 1])] != 0) return i;
+    i += std::max<std::size_t>(leap, 1);
+  }
+  // What begins here ends in bytes that are still to come.
   while (i + 1 < bytes.size() && pairs_[pair_of(bytes[i], bytes[i + 1])] == 0) ++i;
   return i + 1 == bytes.size() && roots_[bytes[i]] == 0 ? i + 1 : i;
 }

@@ -24,7 +24,8 @@ inline constexpr char kMaskCharacter = '*';
 // it shares with its neighbours are left out, four bits at most on either side.
 std::vector<std::string> secret_forms(std::string_view secret);
 
-// The forms of some secrets, to be looked for at once (Aho and Corasick). Many streams may share one.
+// The forms of some secrets, to be looked for at once: from where one may begin by Aho and Corasick's automaton, and up
+// to there by leaps (Wu and Manber, "A fast algorithm for multi-pattern searching"). Many streams may share one.
 class SecretForms {
  public:
   // Secrets of a length out of bounds are passed over.
@@ -52,15 +53,19 @@ class SecretForms {
   void add(std::string_view form);
   void link();
   void note_pairs();
+  void note_leaps(std::span<const std::string> forms);
   std::uint32_t child_of(std::uint32_t node, std::uint8_t byte) const;
   std::uint32_t next(std::uint32_t node, std::uint8_t byte) const;
-  // The first place from `from` on where a form may begin: almost every byte is told from one by its pair with the
-  // next.
+  // The first place from `from` on where a form may begin.
   std::size_t find_begin(ByteView bytes, std::size_t from) const;
   static std::size_t pair_of(std::uint8_t first, std::uint8_t second) { return first * 256U + second; }
 
   std::vector<Node> nodes_;
   std::vector<std::uint8_t> pairs_;  // whether a form begins with these two bytes
+  // Every form is at least window_ bytes long. Where a window of so many bytes ends with a pair, no form begins at the
+  // next leaps_[pair] places, of which the window's beginning is the first.
+  std::vector<std::uint8_t> leaps_;
+  std::size_t window_ = 0;
   std::uint32_t roots_[256] = {};
   std::size_t longest_ = 0;
 };

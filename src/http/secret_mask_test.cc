@@ -80,6 +80,22 @@ TEST(SecretMask, SeesOtherWaysToWriteIt) {
   }
 }
 
+TEST(SecretMask, SeesLongSecretsAtEveryPlace) {
+  for (const std::size_t size : {255, 256, 257, 300}) {
+    std::string secret(size, 'a');
+    for (std::size_t i = 0; i < size; ++i) secret[i] = static_cast<char>('a' + i * i % 7);
+    const auto forms = forms_of({secret, "sk-12345678"});
+    const auto long_forms = forms_of({secret});
+    for (std::size_t before = 0; before < 600; before += 7) {
+      const std::string around(before, 'a');
+      const std::string expected = around + stars(size) + around;
+      ASSERT_EQ(masked(forms, around + secret + around, 1000), expected) << size << " behind " << before;
+      ASSERT_EQ(masked(long_forms, around + secret + around, 1000), expected) << size << " behind " << before;
+      ASSERT_EQ(masked(long_forms, around + secret + around, 64), expected) << size << " behind " << before;
+    }
+  }
+}
+
 TEST(SecretMask, ShortSecretsAreLeftAlone) {
   EXPECT_TRUE(forms_of({"1234567", ""})->empty());
   EXPECT_EQ(mask_secrets(forms_of({"1234567"}), "1234567"), "1234567");

@@ -7,6 +7,8 @@
 namespace microagent::mediator {
 namespace {
 
+constexpr std::size_t kFullPiece = 16 * 1024;  // a record of TLS
+
 // A body of another length than the upstream's.
 void reframe(const http::RequestMessage& request, http::ResponseMessage& response) {
   http::EchoMask::strip_coding(response.headers);
@@ -36,13 +38,17 @@ std::string_view MaskedResponse::error() const {
 
 asio::awaitable<bool> MaskedResponse::feed(ByteView payload) {
   for (;;) {
-    const std::size_t taken = mask_.feed(payload, body_);
+    const std::size_t before = body_.size(), taken = mask_.feed(payload, body_);
     payload = payload.subspan(taken);
     if (mask_.fault() != http::EchoMask::Fault::none) co_return false;
-    const bool idle = taken == 0 && body_.empty();
-    if (!mask_.undecided() && !co_await send({})) co_return false;
-    if (idle) co_return true;
+    if (taken == 0 && body_.size() == before) co_return true;
+    if (body_.size() >= kFullPiece && !co_await flush()) co_return false;
   }
+}
+
+asio::awaitable<bool> MaskedResponse::flush() {
+  const bool nothing = head_is_out_ ? body_.empty() : mask_.undecided();
+  co_return nothing || co_await send({});
 }
 
 asio::awaitable<bool> MaskedResponse::finish(http::HeaderList trailers) {

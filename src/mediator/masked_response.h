@@ -18,8 +18,11 @@ class MaskedResponse {
   MaskedResponse(Stream& guest, const http::RequestMessage& request, http::ResponseMessage response,
                  http::SecretFormsPtr secrets);
 
-  // False: the guest takes no more, or error() says why there is no more.
+  // All that follow are false where the guest takes no more, or error() says why there is no more.
+  //
+  // What is fed goes out with what comes next, unless it is much: whoever waits for more flushes first.
   asio::awaitable<bool> feed(ByteView payload);
+  asio::awaitable<bool> flush();
   asio::awaitable<bool> finish(http::HeaderList trailers);
 
   bool head_is_out() const { return head_is_out_; }

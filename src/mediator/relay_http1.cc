@@ -344,8 +344,8 @@ class Http1Relay {
   // Empty when the whole response went out.
   asio::awaitable<std::string_view> pass_masked(http::BodyReader& body, MaskedResponse& masked) {
     constexpr std::string_view kNotTaken = "the guest took no response";
-    if (!co_await masked.feed({})) co_return kNotTaken;
     while (!body.done()) {
+      if (upstream_in_->bytes().empty() && !co_await masked.flush()) co_return kNotTaken;
       if (!co_await upstream_in_->fill(kNever)) {
         if (upstream_in_->end() == StreamEnd::finished && body.on_end()) break;
         co_return "the upstream's response was cut off";
