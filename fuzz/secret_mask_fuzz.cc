@@ -10,6 +10,17 @@
 namespace microagent::http {
 namespace {
 
+// How much of a form stands at the end, cut off.
+std::size_t begun_at_end(const std::vector<std::string>& forms, std::string_view text) {
+  std::size_t longest = 0;
+  for (const std::string& form : forms) {
+    for (std::size_t size = std::min(form.size() - 1, text.size()); size > longest; --size) {
+      if (text.ends_with(std::string_view(form).substr(0, size))) longest = size;
+    }
+  }
+  return longest;
+}
+
 std::string searched(const std::string& secret, const std::string& text) {
   std::string out = text;
   if (secret.size() < kMinMaskedSecret) return out;
@@ -18,6 +29,8 @@ std::string searched(const std::string& secret, const std::string& text) {
       std::fill_n(out.begin() + static_cast<std::ptrdiff_t>(at), form.size(), kMaskCharacter);
     }
   }
+  const std::size_t cut = begun_at_end(secret_forms(secret), text);
+  if (cut >= kMinMaskedSecret) std::fill_n(out.end() - static_cast<std::ptrdiff_t>(cut), cut, kMaskCharacter);
   return out;
 }
 

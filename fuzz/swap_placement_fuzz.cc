@@ -86,12 +86,12 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const policy::Placement placement = placement_of(data[0]);
   static_cast<void>(wants_secret(request, placement));
   RequestMessage equipped = request;
-  ask_readable(equipped.headers);
+  ask_readable(equipped, placement);
   if (place_secret(equipped, placement, kSecret)) check(placement, request, equipped);
   for (const TextKind kind : {TextKind::plain, TextKind::json, TextKind::form}) {
     const auto body = replace_in_body(kind, text, kPlaceholder, kSecret);
-    MICROAGENT_CHECK(body.has_value() == holds(text, kPlaceholder));
-    MICROAGENT_CHECK(!body || !holds(*body, kPlaceholder));
+    MICROAGENT_CHECK(holds_placeholder(kind, text, kPlaceholder) == holds(text, kPlaceholder));
+    MICROAGENT_CHECK(!body || (!holds(*body, kPlaceholder) && body->size() <= kMaxGrownBody));
   }
   return 0;
 }

@@ -145,7 +145,7 @@ def test_many_streams_at_once(guest):
     assert "Application protocol: h2" in said, said
 
 
-def test_nghttp_sees_trailers_of_the_protocol_alone(guest):
+def test_nghttp_reuses_a_connection(guest):
     said = guest.exec("nghttp", "--null-out", "--stat", "--multiply=10", url(secure.NGINX)).text
     assert said.count(" 200 ") == 10, said
 

@@ -1,25 +1,16 @@
 #include "credentials/client.h"
 
-#include <boost/asio/co_spawn.hpp>
 #include <utility>
 
 #include "credentials/protocol.h"
 
 namespace microagent::credentials {
-namespace {
 
-void spawn(const asio::any_io_executor& executor, asio::awaitable<void> coroutine) {
-  asio::co_spawn(executor, std::move(coroutine), [](const std::exception_ptr& thrown) {
-    if (thrown) std::rethrow_exception(thrown);
-  });
-}
-
-}  // namespace
-
-Result<std::unique_ptr<Client>> Client::open(const asio::any_io_executor& executor, Fd socket, std::size_t swaps) {
+Result<std::unique_ptr<Client>> Client::open(const asio::any_io_executor& executor, Fd socket, std::size_t swaps,
+                                             std::chrono::milliseconds patience) {
   auto watched = watch(executor, std::move(socket));
   if (!watched) return fail(watched.error());
-  auto state = std::make_shared<State>(std::move(*watched), swaps);
+  auto state = std::make_shared<State>(std::move(*watched), swaps, patience);
   spawn(executor, receive(state));
   return std::unique_ptr<Client>(new Client(std::move(state)));
 }
@@ -42,11 +33,12 @@ asio::awaitable<Result<Credential>> Client::obtain(std::size_t swap) {
   if (!state->fault.empty()) co_return fail(ErrorKind::transient, state->fault);
   std::shared_ptr<Flight> flight = entry.flight;
   if (!flight) {
-    flight = entry.flight = std::make_shared<Flight>(state->socket.get_executor());
+    flight = entry.flight = std::make_shared<Flight>(asio::steady_timer(state->socket.get_executor(), state->patience));
     spawn(state->socket.get_executor(), ask(state, swap, std::exchange(entry.refused, 0)));
   }
   while (!flight->result && Clock::now() < flight->landed.expiry()) co_await flight->landed.async_wait(kAsTuple);
-  if (!flight->result) give_up(*state, "the process that holds the credentials does not answer");
+  // Others' answers do not wait for this one: a vault, or whoever knows its address, may be slow.
+  if (!flight->result) land(entry, fail(ErrorKind::transient, "it took too long to obtain"));
   co_return *flight->result;
 }
 

@@ -16,7 +16,8 @@ class Client {
   // Longer than any answer takes: references, then a token, at ten seconds each.
   static constexpr std::chrono::seconds kPatience{45};
 
-  static Result<std::unique_ptr<Client>> open(const asio::any_io_executor& executor, Fd socket, std::size_t swaps);
+  static Result<std::unique_ptr<Client>> open(const asio::any_io_executor& executor, Fd socket, std::size_t swaps,
+                                              std::chrono::milliseconds patience = kPatience);
 
   ~Client();  // the process ends with it
 
@@ -28,7 +29,7 @@ class Client {
 
  private:
   struct Flight {
-    explicit Flight(const asio::any_io_executor& executor) : landed(executor, kPatience) {}
+    explicit Flight(asio::steady_timer deadline) : landed(std::move(deadline)) {}
     asio::steady_timer landed;
     std::optional<Result<Credential>> result;
   };
@@ -40,8 +41,10 @@ class Client {
   };
   // Outlives the client, for the coroutines that hold on to it.
   struct State {
-    State(Descriptor descriptor, std::size_t swaps) : socket(std::move(descriptor)), entries(swaps) {}
+    State(Descriptor descriptor, std::size_t swaps, std::chrono::milliseconds how_long)
+        : socket(std::move(descriptor)), patience(how_long), entries(swaps) {}
     Descriptor socket;
+    std::chrono::milliseconds patience;
     std::vector<Entry> entries;
     std::string fault;  // why nothing will come any more
   };

@@ -15,6 +15,9 @@ namespace {
 
 using asio::ip::tcp;
 
+// One address that says nothing takes no more of the time than this part, so that the next may be tried.
+constexpr int kShares = 3;
+
 // One connection, with TLS or without.
 class Line {
  public:
@@ -126,6 +129,7 @@ class NetFetcher final : public Fetcher {
   }
 
   asio::awaitable<Result<std::unique_ptr<Line>>> dial(const policy::TokenUrl& url) const {
+    using namespace asio::experimental::awaitable_operators;
     const auto executor = co_await asio::this_coro::executor;
     tcp::resolver resolver(executor);
     const auto [lookup, found] = co_await resolver.async_resolve(url.name, fmt::format("{}", url.port), kAsTuple);
@@ -135,7 +139,9 @@ class NetFetcher final : public Fetcher {
       const tcp::endpoint end = entry.endpoint();
       if (!url.tls && !end.address().is_loopback()) co_return failed("without TLS only the loopback is asked");
       tcp::socket socket(executor);
-      const auto [refused] = co_await socket.async_connect(end, kAsTuple);
+      asio::steady_timer share(executor, patience_ / kShares);
+      const auto first = co_await (socket.async_connect(end, kAsTuple) || share.async_wait(kAsTuple));
+      const auto refused = first.index() == 0 ? std::get<0>(std::get<0>(first)) : asio::error::timed_out;
       if (refused) {
         why = "cannot be reached: " + refused.message();
         continue;

@@ -28,15 +28,14 @@ class Running {
   Running(const Running&) = delete;
   Running& operator=(const Running&) = delete;
   ~Running() {
-    if (pid_ < 0) return;
-    ::kill(-pid_, SIGKILL);
-    bury();
+    if (pid_ >= 0) bury();
   }
 
   Fd take_pidfd() { return std::move(pidfd_); }
 
-  // Only after it has ended, or was killed.
+  // How it ended, if need be now. Until it is waited for, its number stays that of its group.
   int bury() {
+    ::kill(-pid_, SIGKILL);
     int status = 0;
     while (::waitpid(pid_, &status, 0) < 0 && errno == EINTR) {
     }

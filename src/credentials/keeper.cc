@@ -33,7 +33,8 @@ Keeper::Keeper(asio::any_io_executor executor, policy::SwapSet swaps, Make make,
 asio::awaitable<Result<Credential>> Keeper::obtain(std::size_t swap, std::uint64_t refused) {
   if (swap >= entries_.size()) co_return fail(ErrorKind::not_found, "there is no such swap");
   Entry& entry = entries_[swap];
-  if (is_usable(entry) && !take_refusal(entry, refused)) {
+  // Where nothing else is to be had for now, one that the upstream refused is as good as any.
+  if (is_usable(entry) && (must_pause(entry) || !take_refusal(entry, refused))) {
     if (now_() >= entry.refresh_at && !entry.flight && !must_pause(entry)) begin(entry);
     co_return credential(entry);
   }
@@ -86,7 +87,6 @@ Result<Credential> Keeper::land(Entry& entry, Result<Minted> made) {
     const std::chrono::seconds pause(std::int64_t{1} << std::min(entry.failures, 6U));
     entry.retry_at = now + std::min(pause, kLongestPause);
     ++entry.failures;
-    // Whoever waits has nothing else; but one that the upstream refused may be as good as any.
     if (is_usable(entry)) return credential(entry);
     return fail(entry.error);
   }

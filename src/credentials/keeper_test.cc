@@ -121,6 +121,18 @@ TEST_F(KeeperTest, WaitsLongerAfterEachFailure) {
   EXPECT_EQ(made_, 3);
 }
 
+TEST_F(KeeperTest, KeepsWhatIsGoodWhileItMayNotAskAgain) {
+  EXPECT_EQ(obtain(), "first");
+  error_ = "no";
+  EXPECT_EQ(obtain(1), "first");  // refused, and nothing else is to be had
+  EXPECT_EQ(made_, 2);
+  now_ += Keeper::kBetweenForced;
+  EXPECT_EQ(obtain(1), "first");
+  EXPECT_EQ(made_, 3);
+  EXPECT_EQ(obtain(1), "first");  // within the pause
+  EXPECT_EQ(made_, 3);
+}
+
 TEST_F(KeeperTest, NeverWaitsLongerThanAMinute) {
   error_ = "no";
   for (int i = 0; i < 40; ++i) {

@@ -12,6 +12,7 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
 #include <cerrno>
+#include <cstdlib>
 
 #include "base/log.h"
 #include "credentials/keeper.h"
@@ -57,6 +58,8 @@ class Server {
   set_log_name("credentials");
   ::prctl(PR_SET_NAME, "credentials");
   ::signal(SIGPIPE, SIG_IGN);
+  // resolv.conf(5): a lookup cannot be given up, and the next waits for it.
+  ::setenv("RES_OPTIONS", "timeout:2 attempts:2", 0);
   const bool bound = ::prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 && ::getppid() == parent;
   const bool hidden = ::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == 0;
   // What the mediator holds beside these is no business of ours, and would not end with it.

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "credentials/jwt.h"
@@ -22,10 +23,17 @@ constexpr std::chrono::hours kForever{24 * 365};
 // How long what was read is believed: a file is looked at again in no time, a vault or a helper takes its time.
 constexpr std::chrono::milliseconds kFileGlance{250};
 constexpr std::chrono::minutes kGlance{5};
+// And how long it is used where those two have nothing newer to say.
+constexpr std::chrono::hours kHeldOn{1};
 
-std::chrono::milliseconds glance(SecretRef::Scheme scheme) {
-  if (scheme == SecretRef::Scheme::env) return kForever;
-  return scheme == SecretRef::Scheme::file ? kFileGlance : std::chrono::milliseconds(kGlance);
+Minted minted_from(SecretRef::Scheme scheme, Secret key) {
+  switch (scheme) {
+    case SecretRef::Scheme::env: return {std::move(key), kForever, kForever};
+    case SecretRef::Scheme::file: return {std::move(key), kFileGlance, kFileGlance};
+    case SecretRef::Scheme::vault:
+    case SecretRef::Scheme::helper: break;
+  }
+  return {std::move(key), kHeldOn, kGlance};
 }
 
 std::string join(const std::vector<std::string>& words) {
@@ -72,14 +80,15 @@ std::optional<std::chrono::seconds> lifetime_of(const nlohmann::json& answer) {
   constexpr std::int64_t kLongest = 365 * 24 * 3600;
   const auto value = answer.find("expires_in");
   if (value == answer.end()) return std::nullopt;
-  double seconds = 0;
+  std::optional<double> seconds;
   if (value->is_number()) seconds = value->get<double>();
   if (value->is_string()) {  // some write it so
     const std::string& text = value->get_ref<const std::string&>();
-    std::from_chars(text.data(), text.data() + text.size(), seconds);
+    double number = 0;
+    if (std::from_chars(text.data(), text.data() + text.size(), number).ec == std::errc()) seconds = number;
   }
-  if (!(seconds >= 1)) return std::nullopt;
-  return std::chrono::seconds(static_cast<std::int64_t>(std::min(seconds, static_cast<double>(kLongest))));
+  if (!seconds || std::isnan(*seconds)) return std::nullopt;
+  return std::chrono::seconds(static_cast<std::int64_t>(std::clamp(*seconds, 0.0, static_cast<double>(kLongest))));
 }
 
 // The strings of an answer hold secrets.
@@ -145,8 +154,7 @@ asio::awaitable<Result<Minted>> Mint::make(const Swap& swap) const {
 asio::awaitable<Result<Minted>> Mint::read_key(const Swap& swap) const {
   auto key = co_await sources_->read(*swap.key);
   if (!key) co_return fail(key.error());
-  const auto believed = glance(swap.key->scheme);
-  co_return Minted{std::move(*key), believed, believed};
+  co_return minted_from(swap.key->scheme, std::move(*key));
 }
 
 asio::awaitable<Result<Minted>> Mint::ask_for_token(const Swap& swap) const {

@@ -82,7 +82,12 @@ TEST_F(MintTest, KnowsHowLongATokenLives) {
   EXPECT_EQ(usable(R"({"access_token":"t"})", {{"token_ttl_seconds", "160"}}), seconds(100));
   EXPECT_EQ(usable(R"({"access_token":"t","expires_in":"160"})"), seconds(100));
   EXPECT_EQ(usable(R"({"access_token":"t","expires_in":60})"), seconds(6));
-  EXPECT_EQ(usable(R"({"access_token":"t","expires_in":-5})"), seconds(3540));
+  for (const char* used_up : {"-5", "0", "\"0\""}) {
+    EXPECT_EQ(usable(fmt::format(R"({{"access_token":"t","expires_in":{}}})", used_up).c_str()), seconds(0));
+  }
+  for (const char* no_number : {"null", "\"soon\""}) {
+    EXPECT_EQ(usable(fmt::format(R"({{"access_token":"t","expires_in":{}}})", no_number).c_str()), seconds(3540));
+  }
   EXPECT_EQ(usable(R"({"access_token":"t","expires_in":1e300})"), seconds(365 * 24 * 3600 - 60));
   EXPECT_EQ(usable(R"({"id_token":"t"})", {{"token_response_field", "id_token"}}), seconds(3540));
 }

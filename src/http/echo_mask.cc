@@ -1,7 +1,10 @@
 #include "http/echo_mask.h"
 
 #include <algorithm>
+#include <array>
 #include <utility>
+
+#include "http/grammar.h"
 
 namespace microagent::http {
 namespace {
@@ -15,20 +18,34 @@ ContentCoding coding_of(const HeaderList& headers) {
   return parse_content_coding(header_value(headers, "content-encoding"));
 }
 
+// What is packed in a way that is not undone here: a coding that is registered (RFC 9110, 16.6.1), or several. Other
+// words stand there by mistake ("utf-8", "none"), and nothing is packed.
+bool is_beyond_us(const HeaderList& headers) {
+  constexpr std::array<std::string_view, 7> kRegistered{"compress", "x-compress", "exi",      "pack200-gzip",
+                                                        "dcb",      "dcz",        "aes128gcm"};
+  const std::string_view value = header_value(headers, "content-encoding");
+  return count_headers(headers, "content-encoding") > 1 || value.find(',') != value.npos ||
+         std::ranges::any_of(kRegistered, [&](std::string_view name) { return same_word(value, name); });
+}
+
 }  // namespace
 
 std::size_t mask_headers(const SecretFormsPtr& forms, HeaderList& headers) {
   std::size_t count = 0;
   for (Header& header : headers) {
-    if (!forms->stand_in(header.value)) continue;
-    header.value = mask_secrets(forms, header.value);
-    ++count;
+    const std::size_t before = count;
+    for (std::string* text : {&header.name, &header.value}) {
+      if (!forms->stand_in(*text)) continue;
+      *text = mask_secrets(forms, *text);
+      count = before + 1;
+    }
   }
   return count;
 }
 
 EchoMask::EchoMask(SecretFormsPtr forms, const HeaderList& headers)
     : forms_(std::move(forms)), mask_(forms_, kHeldFrom), coding_(coding_of(headers)) {
+  if (coding_ == ContentCoding::unknown && is_beyond_us(headers)) fault_ = Fault::undecodable;
   if (coding_ == ContentCoding::identity || coding_ == ContentCoding::unknown) return;
   decoder_ = std::make_unique<ContentDecoder>(coding_);
   way_ = Way::undecided;

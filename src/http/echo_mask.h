@@ -27,7 +27,8 @@ class EchoMask {
  public:
   enum class Fault : std::uint8_t { none, undecodable, late_echo };
 
-  // For the body of a response with these headers. One in a coding that nobody asked for is looked through as it is.
+  // For the body of a response with these headers. One in a coding that nobody asked for is at fault from the start;
+  // one that calls a coding what is none is looked through as it is.
   EchoMask(SecretFormsPtr forms, const HeaderList& headers);
 
   // Takes from `in` and appends to `out` what may go on, about kPiece at a time; returns how much it took. Call it
@@ -36,8 +37,9 @@ class EchoMask {
   // The body is over, and feed() took all of it. Appends what is left.
   void finish(std::vector<std::uint8_t>& out);
 
-  // Nothing has gone on, and the head must wait: it is not known yet whether the body goes on decoded.
-  bool undecided() const { return way_ == Way::undecided; }
+  // Nothing has gone on, and the head must wait: it is not known yet whether the body goes on decoded, or will never go
+  // on.
+  bool undecided() const { return way_ == Way::undecided || fault_ != Fault::none; }
   // The body goes on decoded; its head is to say so.
   bool decodes() const { return way_ == Way::decoded; }
   Fault fault() const { return fault_; }

@@ -106,9 +106,21 @@ TEST(EchoMask, KeepsNobodyWaitingForAnEndThatLooksLikeABeginning) {
   EXPECT_EQ(out.size(), 5u);
 }
 
-TEST(EchoMask, LooksThroughACodingThatNobodyAskedForAsItIs) {
+TEST(EchoMask, LooksThroughWhatIsCalledACodingAndIsNone) {
   EXPECT_EQ(pass({{"content-encoding", "utf-8"}}, kSecret, 100).text, kStars);
-  EXPECT_EQ(pass({{"content-encoding", "gzip"}, {"content-encoding", "br"}}, kSecret, 100).text, kStars);
+}
+
+TEST(EchoMask, LetsNothingThroughThatItCannotLookThrough) {
+  for (const HeaderList& headers :
+       {HeaderList{{"content-encoding", "gzip"}, {"content-encoding", "br"}},
+        HeaderList{{"content-encoding", "gzip, br"}}, HeaderList{{"content-encoding", "Compress"}}}) {
+    EchoMask mask(forms(), headers);
+    EXPECT_TRUE(mask.undecided());
+    std::vector<std::uint8_t> out;
+    EXPECT_EQ(mask.feed(bytes_of_text("hello"), out), 0u);
+    EXPECT_EQ(mask.fault(), EchoMask::Fault::undecodable);
+    EXPECT_TRUE(out.empty());
+  }
 }
 
 TEST(EchoMask, MasksHeaders) {

@@ -152,6 +152,7 @@ void SecretMask::feed(ByteView bytes, std::vector<std::uint8_t>& out) {
 }
 
 void SecretMask::finish(std::vector<std::uint8_t>& out) {
+  if (held_.size() >= kMinMaskedSecret) std::ranges::fill(held_, kMaskCharacter);
   out.insert(out.end(), held_.begin(), held_.end());
   held_.clear();
   node_ = 0;

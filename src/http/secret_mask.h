@@ -1,8 +1,8 @@
 #pragma once
 
 // Blots a secret out of bytes that stream by, whatever pieces they come in: as it is, in base64 of either alphabet and
-// within longer base64 (Basic credentials), percent-encoded, and as JSON strings write it. A mask is as long as what it
-// covers, so that no length changes.
+// within longer base64 (Basic credentials), percent-encoded, and as writers of JSON and HTML have it. A mask is as long
+// as what it covers, so that no length changes.
 
 #include <cstdint>
 #include <memory>
@@ -21,7 +21,8 @@ inline constexpr std::size_t kMaxMaskedSecret = 16 * 1024;
 inline constexpr char kMaskCharacter = '*';
 
 // How a secret may be written: the forms to look for, each once. Within longer base64 the characters at both ends that
-// it shares with its neighbours are left out, four bits at most on either side.
+// it shares with its neighbours are left out, four bits at most on either side; base64, too, may be written in the ways
+// of URLs, JSON and HTML.
 std::vector<std::string> secret_forms(std::string_view secret);
 
 // The forms of some secrets, to be looked for at once: from where one may begin by Aho and Corasick's automaton, and up
@@ -80,7 +81,8 @@ class SecretMask {
   // Appends what can be no part of a secret any more, masked. What may be the beginning of one is held back, less than
   // the longest form.
   void feed(ByteView bytes, std::vector<std::uint8_t>& out);
-  // Appends what is held back: nothing follows.
+  // Appends what is held back: nothing follows. As much of a secret as would be masked for itself is masked: whoever
+  // cuts texts off would else show it but for its end.
   void finish(std::vector<std::uint8_t>& out);
 
   std::size_t held_back() const { return held_.size(); }

@@ -14,6 +14,19 @@ std::shared_ptr<const SecretForms> forms_of(std::vector<std::string> secrets) {
   return std::make_shared<const SecretForms>(secrets);
 }
 
+// How much of any form of any secret stands at the end of a text, cut off.
+std::size_t begun_at_end(const std::vector<std::string>& secrets, std::string_view text) {
+  std::size_t longest = 0;
+  for (const std::string& secret : secrets) {
+    for (const std::string& form : secret_forms(secret)) {
+      for (std::size_t size = std::min(form.size() - 1, text.size()); size > longest; --size) {
+        if (text.ends_with(std::string_view(form).substr(0, size))) longest = size;
+      }
+    }
+  }
+  return longest;
+}
+
 std::string stars(std::size_t count) { return std::string(count, kMaskCharacter); }
 
 std::string masked(const std::shared_ptr<const SecretForms>& forms, std::string_view text, std::size_t piece) {
@@ -32,7 +45,8 @@ TEST(SecretMask, CoversASecretInAnyPieces) {
   const auto forms = forms_of({"sk-12345678"});
   const std::string text = "a sk-1 sk-sk-12345678 sk-1234567";
   for (std::size_t piece = 1; piece <= text.size(); ++piece) {
-    EXPECT_EQ(masked(forms, text, piece), "a sk-1 sk-" + stars(11) + " sk-1234567") << piece;
+    EXPECT_EQ(masked(forms, text + " sk-1234", piece), "a sk-1 sk-" + stars(11) + " sk-1234567 sk-1234") << piece;
+    EXPECT_EQ(masked(forms, text, piece), "a sk-1 sk-" + stars(11) + " " + stars(10)) << piece;  // cut off
   }
 }
 
@@ -96,6 +110,36 @@ TEST(SecretMask, SeesLongSecretsAtEveryPlace) {
   }
 }
 
+// Of a secret with all that is special: what writers are known for.
+TEST(SecretMask, KnowsWhoWritesIt) {
+  const auto masks = [](const std::string& secret, const std::string& text) {
+    return mask_secrets(forms_of({secret}), "<" + text + ">") == "<" + stars(text.size()) + ">";
+  };
+  EXPECT_TRUE(masks("ab/c+d=ef", "ab/c%2Bd%3Def"));                         // Python, quote()
+  EXPECT_TRUE(masks("ab c~d(e)f", "ab+c%7Ed%28e%29f"));                     // PHP, urlencode()
+  EXPECT_TRUE(masks("ab-c_d.e~f", "ab%2Dc%5Fd%2Ee%7Ef"));                   // Rust, NON_ALPHANUMERIC
+  EXPECT_TRUE(masks("a&b+c<d>ef", "a\\u0026b+c\\u003cd\\u003eef"));         // Go
+  EXPECT_TRUE(masks("a\"b+c'def", "a\\u0022b\\u002Bc\\u0027def"));          // .NET
+  EXPECT_TRUE(masks("\xc3\xa9t\xc3\xa9-3456", "\\u00e9t\\u00e9-3456"));     // Python, json.dumps()
+  EXPECT_TRUE(masks("\xf0\x9f\x94\x91-34567", "\\ud83d\\udd11-34567"));     // the same, beyond 16 bits
+  EXPECT_TRUE(masks("a<b>&\"'c-345", "a&lt;b&gt;&amp;&quot;&#x27;c-345"));  // HTML
+}
+
+TEST(SecretMask, SeesBase64AsUrlsAndJsonWriteIt) {
+  const std::string secret = "\xff\xfe?>~robot\xff\xff\xff";
+  const std::string encoded = base64(secret);  // has both "+" and "/"
+  std::string url, json;
+  for (const char c : encoded) {
+    url += c == '+' ? "%2B" : c == '/' ? "%2F" : std::string(1, c);
+    json += c == '/' ? "\\/" : std::string(1, c);
+  }
+  ASSERT_NE(url, encoded);
+  ASSERT_NE(json, encoded);
+  for (const std::string& text : {url, json}) {
+    EXPECT_GE(std::ranges::count(mask_secrets(forms_of({secret}), text), '*'), static_cast<int>(text.size()) - 4);
+  }
+}
+
 TEST(SecretMask, ShortSecretsAreLeftAlone) {
   EXPECT_TRUE(forms_of({"1234567", ""})->empty());
   EXPECT_EQ(mask_secrets(forms_of({"1234567"}), "1234567"), "1234567");
@@ -120,6 +164,8 @@ TEST(SecretMask, AgreesWithASearch) {
         expected.replace(at, secret.size(), stars(secret.size()));
       }
     }
+    const std::size_t cut = begun_at_end(secrets, text);
+    if (cut >= kMinMaskedSecret) expected.replace(text.size() - cut, cut, stars(cut));
     ASSERT_EQ(masked(forms_of(secrets), text, 1 + random() % 50), expected);
   }
 }

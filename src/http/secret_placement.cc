@@ -59,6 +59,12 @@ std::string json_escaped(std::string_view text) {
   return out;
 }
 
+std::size_t count_of(std::string_view text, std::string_view what) {
+  std::size_t count = 0;
+  for (std::size_t at = 0; (at = text.find(what, at)) != text.npos; at += what.size()) ++count;
+  return count;
+}
+
 std::string replaced(std::string_view text, std::string_view what, std::string_view by) {
   std::string out;
   for (;;) {
@@ -68,6 +74,11 @@ std::string replaced(std::string_view text, std::string_view what, std::string_v
     out.append(by);
     text.remove_prefix(at + what.size());
   }
+}
+
+// A form writes what it holds in its own way, and so may have written the placeholder.
+std::string as_written(TextKind kind, std::string_view placeholder) {
+  return kind == TextKind::form ? percent_encoded(placeholder) : std::string(placeholder);
 }
 
 bool holds(std::string_view text, std::string_view what) { return text.find(what) != text.npos; }
@@ -160,8 +171,12 @@ bool place_secret(RequestMessage& request, const policy::Placement& placement, s
   return head_size(request) <= kMaxMessageHead;
 }
 
-void ask_readable(HeaderList& headers) {
-  for (Header& header : headers) {
+void ask_readable(RequestMessage& request, const policy::Placement& placement) {
+  remove_header(request.headers, "grpc-accept-encoding");
+  if (placement.in_body) {
+    for (const char* name : {"range", "if-range"}) remove_header(request.headers, name);
+  }
+  for (Header& header : request.headers) {
     if (!same_word(header.name, "accept-encoding")) continue;
     std::string kept;
     bool all = true;
@@ -191,15 +206,19 @@ std::optional<TextKind> text_kind(const HeaderList& headers) {
   return std::nullopt;
 }
 
+bool holds_placeholder(TextKind kind, std::string_view body, std::string_view placeholder) {
+  return holds(body, placeholder) || holds(body, as_written(kind, placeholder));
+}
+
 std::optional<std::string> replace_in_body(TextKind kind, std::string_view body, std::string_view placeholder,
                                            std::string_view secret) {
-  // A form writes what it holds in its own way, and so may have written the placeholder.
-  const std::string encoded = kind == TextKind::form ? percent_encoded(placeholder) : std::string(placeholder);
-  if (!holds(body, placeholder) && !holds(body, encoded)) return std::nullopt;
+  const std::string encoded = as_written(kind, placeholder);
   std::string value = kind == TextKind::json   ? json_escaped(secret)
                       : kind == TextKind::form ? percent_encoded(secret)
                                                : std::string(secret);
   const Wiped wiped(value);
+  const std::size_t places = count_of(body, encoded) + (encoded == placeholder ? 0 : count_of(body, placeholder));
+  if (body.size() + places * value.size() > kMaxGrownBody) return std::nullopt;
   std::string out = replaced(body, encoded, value);
   return encoded == placeholder ? out : replaced(out, placeholder, value);
 }

@@ -19,8 +19,10 @@ bool wants_secret(const RequestMessage& request, const policy::Placement& placem
 // header may hold; the request is not to be sent then.
 [[nodiscard]] bool place_secret(RequestMessage& request, const policy::Placement& placement, std::string_view secret);
 
-// Leaves of Accept-Encoding what can be looked through for the secret when it comes back (content_decoder.h).
-void ask_readable(HeaderList& headers);
+// Leaves of what the guest would accept that which can be looked through for the secret when it comes back: codings
+// (content_decoder.h), gRPC messages that are not compressed, and where bodies may bring the secret to be kept there,
+// wholes instead of ranges.
+void ask_readable(RequestMessage& request, const policy::Placement& placement);
 
 // How a body writes what is put into it; nothing for one that is left alone: neither text nor JSON nor a form, or in a
 // Content-Encoding.
@@ -29,7 +31,12 @@ std::optional<TextKind> text_kind(const HeaderList& headers);
 
 inline constexpr std::size_t kMaxSwappedBody = 1024 * 1024;
 
-// The body with the secret in the placeholder's stead; nothing where it holds none.
+inline constexpr std::size_t kMaxGrownBody = 2 * kMaxSwappedBody;
+
+bool holds_placeholder(TextKind kind, std::string_view body, std::string_view placeholder);
+
+// The body with the secret in the placeholder's stead; nothing where that would be longer than kMaxGrownBody: the guest
+// may have written the placeholder as often as it likes.
 std::optional<std::string> replace_in_body(TextKind kind, std::string_view body, std::string_view placeholder,
                                            std::string_view secret);
 

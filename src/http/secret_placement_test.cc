@@ -8,7 +8,7 @@ namespace microagent::http {
 namespace {
 
 constexpr std::string_view kSecret = "s3cr+t/\"x";
-constexpr const char* kPlaceholder = "PLACEHOLDER";
+constexpr std::string_view kPlaceholder = "PLACEHOLDER";
 
 RequestMessage request(std::string target, HeaderList headers, Version version = Version::http_1_1) {
   RequestMessage message;
@@ -109,7 +109,7 @@ TEST(SecretPlacement, ReplacesAPlaceholderWithinABasicCredential) {
 
 TEST(SecretPlacement, NeverTouchesHeadersThatFrameARequest) {
   for (const char* name : {"Host", "Connection", "Transfer-Encoding", "content-length", "Upgrade"}) {
-    RequestMessage message = request("/", {{name, kPlaceholder}});
+    RequestMessage message = request("/", {{name, std::string(kPlaceholder)}});
     EXPECT_FALSE(wants_secret(message, of_placeholder())) << name;
     ASSERT_TRUE(place_secret(message, of_placeholder(), kSecret));
     EXPECT_EQ(message.headers[0].value, kPlaceholder) << name;
@@ -136,15 +136,27 @@ TEST(SecretPlacement, RefusesASecretThatNoHeaderMayHold) {
 
 TEST(AskReadable, LeavesWhatCanBeLookedThrough) {
   const auto asked = [](std::string value) {
-    HeaderList headers{{"Accept-Encoding", std::move(value)}};
-    ask_readable(headers);
-    return headers[0].value;
+    RequestMessage message = request("/", {{"Accept-Encoding", std::move(value)}});
+    ask_readable(message, {});
+    return std::string(header_value(message.headers, "accept-encoding"));
   };
   EXPECT_EQ(asked("gzip, deflate, br,zstd"), "gzip, deflate, br,zstd");
   EXPECT_EQ(asked("gzip;q=0.5,dcb, br;q=1"), "gzip;q=0.5, br;q=1");
   EXPECT_EQ(asked("*"), "identity");
   EXPECT_EQ(asked("compress"), "identity");
   EXPECT_EQ(asked(""), "");
+}
+
+TEST(AskReadable, LetsNobodyCollectASecretInParts) {
+  const HeaderList headers{{"Range", "bytes=0-6"}, {"If-Range", "\"a\""}, {"grpc-accept-encoding", "gzip"}};
+  RequestMessage message = request("/", headers);
+  ask_readable(message, in_header());
+  EXPECT_EQ(message.headers.size(), 2u);
+  policy::Placement in_body;
+  in_body.placeholder = kPlaceholder;
+  in_body.in_body = true;
+  ask_readable(message, in_body);
+  EXPECT_TRUE(message.headers.empty());
 }
 
 TEST(TextKind, IsOfTextJsonAndForms) {
@@ -169,8 +181,18 @@ TEST(ReplaceInBody, WritesTheSecretAsTheBodyWouldHave) {
   EXPECT_EQ(body(TextKind::plain, "a PLACEHOLDER b"), "a " + std::string(kSecret) + " b");
   EXPECT_EQ(body(TextKind::json, "{\"k\":\"PLACEHOLDER\"}"), "{\"k\":\"s3cr+t/\\\"x\"}");
   EXPECT_EQ(body(TextKind::form, "k=PLACEHOLDER&l=PLACEHOLDER"), "k=s3cr%2Bt%2F%22x&l=s3cr%2Bt%2F%22x");
-  EXPECT_EQ(body(TextKind::json, "{}"), std::nullopt);
+  EXPECT_FALSE(holds_placeholder(TextKind::json, "{}", kPlaceholder));
+  EXPECT_TRUE(holds_placeholder(TextKind::form, "k=%7B%7BKEY%7D%7D", "{{KEY}}"));
   EXPECT_EQ(replace_in_body(TextKind::form, "k=%7B%7BKEY%7D%7D", "{{KEY}}", "abc"), "k=abc");
+}
+
+TEST(ReplaceInBody, LetsNoBodyGrowWithoutBound) {
+  const std::string secret(1024, 's');
+  std::string text;
+  while (text.size() + kPlaceholder.size() <= kMaxSwappedBody) text += kPlaceholder;
+  EXPECT_EQ(replace_in_body(TextKind::plain, text, kPlaceholder, secret), std::nullopt);
+  const std::string some = text.substr(0, kPlaceholder.size() * 1024);
+  EXPECT_EQ(replace_in_body(TextKind::plain, some, kPlaceholder, secret), std::string(1024 * 1024, 's'));
 }
 
 }  // namespace

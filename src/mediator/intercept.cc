@@ -154,23 +154,24 @@ class Mediator::Gate final : public RequestGate {
   }
 
   bool lacks_credential(const http::RequestMessage& request) override {
-    return swaps() && wants_credential(request) && !mediator_.swapper_->at_hand(*flow_->swap);
+    if (!swaps() || !wants_credential(request)) return false;
+    const auto known = mediator_.swapper_->at_hand(*flow_->swap);
+    if (known) obtained_ = *known;
+    return !known;
   }
 
   asio::awaitable<void> obtain_credential() override { obtained_ = co_await mediator_.swapper_->obtain(flow_->swap); }
 
   std::optional<Refused> equip(http::RequestMessage& request, RequestStory& story) override {
     if (!swaps()) return std::nullopt;
-    http::ask_readable(request.headers);
+    http::ask_readable(request, flow_->swap->placement);
     if (!wants_credential(request)) return std::nullopt;
     const bool json = http::wants_json(request);
-    // One that is used up as it comes is at hand to those only who waited for it.
-    auto credential = mediator_.swapper_->at_hand(*flow_->swap);
-    if (!credential && obtained_ && *obtained_) credential = **obtained_;
-    if (!credential) return swap_failed(obtained_ ? obtained_->error().message : "there is no credential", json);
-    credential_ = *credential;
+    if (!obtained_) return credential_failed(obtained_.error().message, json);
+    credential_ = *obtained_;
+    mediator_.swapper_->send(*flow_->swap, credential_);
     if (!http::wants_secret(request, flow_->swap->placement)) return std::nullopt;  // its body may
-    if (!http::place_secret(request, flow_->swap->placement, credential->secret->view())) {
+    if (!http::place_secret(request, flow_->swap->placement, credential_.secret->view())) {
       return swap_failed("the request's head would become too long", json);
     }
     note_swap(story);
@@ -183,15 +184,15 @@ class Mediator::Gate final : public RequestGate {
                            RequestStory& story) override {
     const std::string& placeholder = flow_->swap->placement.placeholder;
     const auto kind = http::text_kind(request.headers).value_or(http::TextKind::plain);
-    auto replaced = http::replace_in_body(kind, body, placeholder, credential_.secret->view());
-    if (!replaced) return {};
-    if (!whole) return {{}, refuse_long_body(http::wants_json(request))};
+    if (!http::holds_placeholder(kind, body, placeholder)) return {};
+    auto replaced = whole ? http::replace_in_body(kind, body, placeholder, credential_.secret->view()) : std::nullopt;
+    if (!replaced) return {{}, refuse_long_body(http::wants_json(request))};
     note_swap(story);
     return {std::move(replaced), {}};
   }
 
-  http::SecretFormsPtr secrets() override {
-    return swaps() ? mediator_.swapper_->secrets(*flow_->swap) : http::SecretFormsPtr();
+  http::SecretFormsPtr secrets(const RequestStory& story) override {
+    return swaps() ? mediator_.swapper_->secrets(*flow_->swap, story.carried) : http::SecretFormsPtr();
   }
 
   bool upstream_is_reused() const override { return lease().reused; }
@@ -223,6 +224,7 @@ class Mediator::Gate final : public RequestGate {
   void note_swap(RequestStory& story) {
     story.swap = flow_->swap->name;
     story.credential = credential_.version;
+    story.carried = credential_.secret;
     if (std::exchange(swapped_, true)) return;
     mediator_.recorder_.write(flow_->audit_flow, swap_record(audit::Event::swap, *flow_));
   }
@@ -230,15 +232,22 @@ class Mediator::Gate final : public RequestGate {
   Refused refuse_long_body(bool json) {
     constexpr std::uint16_t kContentTooLarge = 413;  // RFC 9110, 15.5.14
     const std::string error =
-        fmt::format("the placeholder is replaced in bodies of up to {} bytes", http::kMaxSwappedBody);
+        fmt::format("the placeholder is replaced in bodies of up to {} bytes, which may grow to {}",
+                    http::kMaxSwappedBody, http::kMaxGrownBody);
     Refused refused = swap_failed(error, json);
     refused.status = kContentTooLarge;
     return refused;
   }
 
-  Refused swap_failed(const std::string& error, bool json) {
-    const std::string why = fmt::format("credential swap {}: {}", flow_->swap->name, error);
-    mediator_.recorder_.write_or_count(why, flow_->audit_flow, [&] { return swap_error_record(*flow_, error); });
+  // Files, variables and token servers of the user's are none of the guest's business.
+  Refused credential_failed(const std::string& error, bool json) {
+    return swap_failed(error, "its credential cannot be had; the workspace's audit log says why", json);
+  }
+  Refused swap_failed(const std::string& error, bool json) { return swap_failed(error, error, json); }
+  Refused swap_failed(const std::string& error, std::string_view told, bool json) {
+    const std::string key = fmt::format("credential swap {}: {}", flow_->swap->name, error);
+    mediator_.recorder_.write_or_count(key, flow_->audit_flow, [&] { return swap_error_record(*flow_, error); });
+    const std::string why = fmt::format("credential swap {}: {}", flow_->swap->name, told);
     return {502, "microagent: " + why, failure_body(flow_->host, destination(), why, json)};
   }
 
@@ -275,8 +284,9 @@ class Mediator::Gate final : public RequestGate {
   Failure failure_;                    // of the upstream
   std::optional<UpstreamLease> lane_;  // instead of the flow's
   RelayMemory::Share lane_memory_;
-  std::optional<Result<credentials::Credential>> obtained_;
-  credentials::Credential credential_;  // that the last request got
+  // For the request that is next to be equipped, and that which the last one got.
+  Result<credentials::Credential> obtained_ = fail(ErrorKind::transient, "there is no credential");
+  credentials::Credential credential_;
   bool swapped_ = false;
 };
 

@@ -15,6 +15,7 @@ void reframe(const http::RequestMessage& request, http::ResponseMessage& respons
   http::remove_header(response.headers, "transfer-encoding");
   if (request.version == http::Version::http_1_1) {
     response.headers.push_back({"Transfer-Encoding", "chunked"});
+    response.version = http::Version::http_1_1;  // whatever the upstream's was
   } else {
     http::remove_header(response.headers, "connection");
     response.headers.push_back({"Connection", "close"});

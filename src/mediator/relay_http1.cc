@@ -274,7 +274,7 @@ class Http1Relay {
       for (const std::string_view scheme : {"ntlm", "negotiate"}) {
         binds_guest_ = binds_guest_ || http::lists_word(response.headers, "www-authenticate", scheme);
       }
-      const http::SecretFormsPtr secrets = gate_.secrets();
+      const http::SecretFormsPtr secrets = gate_.secrets(story_);
       final_answer_ = !is_interim(response);
       if (secrets && has_body(request, response)) {
         story_.status = response.status;

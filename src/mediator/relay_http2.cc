@@ -277,7 +277,9 @@ class Http2Relay final : public Http2Link::Owner {
     const bool sent = (passage.waiting.empty() && !end) || upstream_.session().send_data(*stream, passage.waiting, end);
     const bool closed = passage.trailers.empty() || upstream_.session().send_trailers(*stream, passage.trailers);
     passage.waiting = {};
-    if (!sent || !closed) upstream_.end_later(*stream, Http2Error::internal_error);
+    if (sent && closed) return;
+    upstream_.end_later(*stream, Http2Error::internal_error);
+    fail(passage, "the request cannot be sent on");
   }
 
   // ---- from the upstream
@@ -293,7 +295,7 @@ class Http2Relay final : public Http2Link::Owner {
     passage->response_ended = end;
     passage->story.status = response.status;
     passage->head = std::move(fields);
-    if (const auto secrets = gate_.secrets()) {
+    if (const auto secrets = gate_.secrets(passage->story)) {
       mask_headers(secrets, passage->head);
       // What a CONNECT opens is another protocol.
       if (!end && passage->request.protocol.empty()) passage->mask.emplace(secrets, passage->head);
@@ -312,7 +314,7 @@ class Http2Relay final : public Http2Link::Owner {
   void on_interim_response(StreamId stream, http::HeaderList fields) {
     const Passage* passage = find_upstream(stream);
     if (passage == nullptr) return;
-    if (const auto secrets = gate_.secrets()) mask_headers(secrets, fields);
+    if (const auto secrets = gate_.secrets(passage->story)) mask_headers(secrets, fields);
     if (!guest_.session().submit_informational(passage->guest, fields)) {
       upstream_.end_later(stream, Http2Error::cancel);
     }
@@ -331,7 +333,7 @@ class Http2Relay final : public Http2Link::Owner {
     Passage* passage = find_upstream(stream);
     if (passage == nullptr) return;
     passage->response_ended = true;
-    if (const auto secrets = gate_.secrets()) mask_headers(secrets, fields);
+    if (const auto secrets = gate_.secrets(passage->story)) mask_headers(secrets, fields);
     if (passage->mask && !pass_masked(*passage, {}, true, false)) return;
     if (!guest_.session().send_trailers(passage->guest, fields)) end_both(*passage, Http2Error::internal_error);
   }

@@ -28,13 +28,13 @@ class SwapGate final : public TestGate {
     story.swap = "test";
     return std::nullopt;
   }
-  http::SecretFormsPtr secrets() override { return forms_; }
+  http::SecretFormsPtr secrets(const RequestStory&) override { return forms_; }
 
   bool rewrites_body(const http::RequestMessage&) override { return rewrites; }
   BodyVerdict rewrite_body(const http::RequestMessage&, std::string_view body, bool whole, RequestStory&) override {
     auto replaced = http::replace_in_body(http::TextKind::plain, body, "PLACEHOLDER", kSecret);
-    if (!replaced) return {};
-    if (!whole) return {{}, Refused{413, "too long", "too long\n"}};
+    if (body.find("PLACEHOLDER") == body.npos) return {};
+    if (!whole || !replaced) return {{}, Refused{413, "too long", "too long\n"}};
     return {std::move(replaced), {}};
   }
 

@@ -9,6 +9,7 @@
 #include <string>
 #include <string_view>
 
+#include "base/secret.h"
 #include "http/echo_mask.h"
 #include "http/http2_limits.h"
 #include "http/message.h"
@@ -33,9 +34,10 @@ struct RequestStory {
   std::uint16_t status = 0;                   // 0: none was sent
   std::uint64_t bytes_out = 0, bytes_in = 0;  // of the bodies
   std::chrono::steady_clock::time_point began = std::chrono::steady_clock::now();
-  std::string error;             // why it did not come to its end; empty where it did
-  std::string swap;              // whose credential it carried; empty: none
-  std::uint64_t credential = 0;  // its version
+  std::string error;                      // why it did not come to its end; empty where it did
+  std::string swap;                       // whose credential it carried; empty: none
+  std::uint64_t credential = 0;           // its version
+  std::shared_ptr<const Secret> carried;  // and the credential itself, for secrets()
 };
 
 // What becomes of a request's body: it goes on as it is, unless another does in its stead or the request is refused.
@@ -87,8 +89,8 @@ class RequestGate {
   // gathered first, and then judged, with or without its `whole`.
   virtual bool rewrites_body(const http::RequestMessage&) { return false; }
   virtual BodyVerdict rewrite_body(const http::RequestMessage&, std::string_view, bool, RequestStory&) { return {}; }
-  // What no response may show; null where there is nothing.
-  virtual http::SecretFormsPtr secrets() { return nullptr; }
+  // What no response to this request may show; null where there is nothing.
+  virtual http::SecretFormsPtr secrets(const RequestStory&) { return nullptr; }
 };
 
 }  // namespace microagent::mediator

@@ -125,9 +125,9 @@ TEST_F(SwapTest, SaysWhatKeepsTheCredential) {
   write(*guest_, kRequest);
   ASSERT_TRUE(next_ask());
   tell(fail(ErrorKind::not_found, "the variable KEY was not set"));
-  const std::string page = page_with("was not set");
+  const std::string page = page_with("credential swap test: its credential cannot be had");
   EXPECT_TRUE(page.starts_with("HTTP/1.1 502 ")) << page;
-  EXPECT_NE(page.find("credential swap test"), std::string::npos) << page;
+  EXPECT_EQ(page.find("KEY"), std::string::npos) << page;  // what the user's things are called
   const auto all = records(4);
   EXPECT_EQ(all[2]["event"], "egress_swap_error");
   EXPECT_EQ(all[2]["swap"], "test");
@@ -161,11 +161,27 @@ TEST_F(SwapTest, HasARefusedCredentialLookedAtAgain) {
   expect(*guest_, "HTTP/1.1 200 OK\r\nX: ******************\r\nContent-Length: 0\r\n\r\n");
 }
 
+// The guest leaves while its request waits, and asks again when the credential has come.
+TEST_F(SwapTest, LooksForWhatAGuestThatLeftWasToGet) {
+  connect({"http/1.1"});
+  write(*guest_, kRequest);
+  ASSERT_TRUE(next_ask());
+  break_off();
+  records(4);
+  tell(credential(kSecret));
+  connect_again({"http/1.1"});
+  write(*guest_, kRequest);
+  expect(*upstream_, kEquipped);
+  write(*upstream_, "HTTP/1.1 200 OK\r\nX-Echo: sk-0123456789abcdef\r\nContent-Length: 0\r\n\r\n");
+  expect(*guest_, "HTTP/1.1 200 OK\r\nX-Echo: *******************\r\nContent-Length: 0\r\n\r\n");
+}
+
 TEST_F(SwapTest, EndsNothingElseWhenTheProcessEnds) {
   connect({"http/1.1"});
   process_.reset();
   write(*guest_, kRequest);
-  EXPECT_TRUE(page_with("has ended").starts_with("HTTP/1.1 502 "));
+  EXPECT_TRUE(page_with("cannot be had").starts_with("HTTP/1.1 502 "));
+  EXPECT_NE(log().find("has ended"), std::string::npos);
   EXPECT_EQ(refusal_of(Protocol::tcp, "192.168.64.1", 9), Refusal::reset);  // others are judged as before
 }
 

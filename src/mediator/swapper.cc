@@ -7,6 +7,19 @@
 #include "base/check.h"
 
 namespace microagent::mediator {
+namespace {
+
+http::SecretFormsPtr forms_of(std::initializer_list<std::shared_ptr<const Secret>> secrets) {
+  std::vector<std::string> texts;
+  for (const auto& secret : secrets) {
+    if (secret) texts.emplace_back(secret->view());
+  }
+  auto forms = std::make_shared<const http::SecretForms>(texts);
+  for (std::string& text : texts) wipe(text);
+  return forms;
+}
+
+}  // namespace
 
 Result<std::unique_ptr<Swapper>> Swapper::open(const asio::any_io_executor& executor, policy::SwapSet swaps,
                                                Fd socket) {
@@ -31,27 +44,23 @@ std::optional<credentials::Credential> Swapper::at_hand(const policy::Swap& swap
 }
 
 asio::awaitable<Result<credentials::Credential>> Swapper::obtain(policy::SwapPtr swap) {
-  const std::size_t index = index_of(*swap);
-  auto credential = co_await client_->obtain(index);
-  if (credential) remember(shown_[index], *credential);
-  co_return credential;
+  return client_->obtain(index_of(*swap));
 }
 
 void Swapper::refuse(const policy::Swap& swap, std::uint64_t version) { client_->refuse(index_of(swap), version); }
 
-http::SecretFormsPtr Swapper::secrets(const policy::Swap& swap) const { return shown_[index_of(swap)].forms; }
-
-// Before it is put into a request: the answer is looked through for it.
-void Swapper::remember(Shown& shown, const credentials::Credential& credential) {
+void Swapper::send(const policy::Swap& swap, const credentials::Credential& credential) {
+  Shown& shown = shown_[index_of(swap)];
   if (shown.version == credential.version) return;
   shown.version = credential.version;
   shown.before = std::exchange(shown.current, credential.secret);
-  std::vector<std::string> secrets;
-  for (const auto& secret : {shown.current, shown.before}) {
-    if (secret) secrets.emplace_back(secret->view());
-  }
-  shown.forms = std::make_shared<const http::SecretForms>(secrets);
-  for (std::string& secret : secrets) wipe(secret);
+  shown.forms = forms_of({shown.current, shown.before});
+}
+
+http::SecretFormsPtr Swapper::secrets(const policy::Swap& swap, const std::shared_ptr<const Secret>& carried) const {
+  const Shown& shown = shown_[index_of(swap)];
+  if (!carried || carried == shown.current || carried == shown.before) return shown.forms;
+  return forms_of({shown.current, shown.before, carried});
 }
 
 }  // namespace microagent::mediator

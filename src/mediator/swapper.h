@@ -28,8 +28,11 @@ class Swapper {
   // The upstream refused it (401): it is looked at again before the next request.
   void refuse(const policy::Swap& swap, std::uint64_t version);
 
-  // What its upstreams may send back, and nobody may see: the credential and the one before it. Null before the first.
-  http::SecretFormsPtr secrets(const policy::Swap& swap) const;
+  // Before it goes into a request: from now on the answers are looked through for it.
+  void send(const policy::Swap& swap, const credentials::Credential& credential);
+  // What an upstream may send back, and nobody may see: the last credential that was sent, the one before it, and that
+  // which the answered request `carried`, however long ago; null: none. Null before the first.
+  http::SecretFormsPtr secrets(const policy::Swap& swap, const std::shared_ptr<const Secret>& carried) const;
 
  private:
   struct Shown {
@@ -40,7 +43,6 @@ class Swapper {
 
   Swapper(policy::SwapSet swaps, std::unique_ptr<credentials::Client> client);
   std::size_t index_of(const policy::Swap& swap) const;
-  void remember(Shown& shown, const credentials::Credential& credential);
 
   policy::SwapSet swaps_;
   std::unique_ptr<credentials::Client> client_;

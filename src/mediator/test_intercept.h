@@ -54,6 +54,10 @@ class InterceptTest : public MediatorTest {
 
   // Up to the point where the mediator knows whom the guest wants, and has the upstream's connection.
   void begin(std::vector<std::string> alpn) {
+    call(std::move(alpn));
+    bind_name();
+  }
+  void call(std::vector<std::string> alpn) {
     alpn_ = std::move(alpn);
     peeked("127.0.0.1", server_.port());
     accepted_ = server_.accept();
@@ -61,7 +65,6 @@ class InterceptTest : public MediatorTest {
     wire::TestHello hello = wire::TestHello::to(kName);
     if (!alpn_.empty()) hello.with(kAlpn, wire::protocol_list({alpn_.begin(), alpn_.end()}));
     say(hello.encode());
-    bind_name();
   }
 
   // The upstream's handshake, until it has its verdict or the mediator has ended it.
@@ -96,10 +99,25 @@ class InterceptTest : public MediatorTest {
   void connect(std::vector<std::string> alpn) {
     start();
     begin(std::move(alpn));
+    agree();
+  }
+  // With a name that is known by now.
+  void connect_again(std::vector<std::string> alpn) {
+    call(std::move(alpn));
+    agree();
+  }
+  void agree() {
     upstream_context_ = tls::testing::make_server(good_);
     serve(upstream_context_.get());
     take_splice();
     ASSERT_TRUE(shake_hands());
+  }
+
+  // The guest's end of it all, in no order.
+  void break_off() {
+    guest_.reset();
+    guests_.reset();
+    close({.end = flow::End::guest_reset});
   }
 
   void write(tls::Connection& connection, std::string_view text) {
