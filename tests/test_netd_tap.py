@@ -136,6 +136,38 @@ def test_both_families(guest, build, server):
     assert "refused" in closed.stderr.lower(), closed
 
 
+# Sends a datagram, and when it is answered many by one system call, as QUIC's senders do (udp(7), UDP_SEGMENT).
+SEND_SEGMENTS = """
+import socket, sys
+def sent():  # packets, by the tenth of the device's numbers
+    return next(int(line.split()[10]) for line in open("/proc/net/dev") if "tap0:" in line)
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.settimeout(20)
+s.connect((sys.argv[1], int(sys.argv[2])))
+s.send(b"first")
+s.recv(100)
+s.setsockopt(socket.IPPROTO_UDP, 103, int(sys.argv[3]))
+before = sent()
+s.send(bytes(range(250)) * int(sys.argv[4]))
+print(sent() - before)
+"""
+
+
+def test_datagrams_that_go_as_one_frame(guest):
+    """They arrive one by one; the frame is one where the kernel has such frames (Linux 6.2)."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
+        server.bind((tap.SERVER, 9500))
+        server.settimeout(20)
+        client = guest.client(SEND_SEGMENTS, tap.SERVER, 9500, 700, 56)
+        data, peer = server.recvfrom(2000)
+        server.sendto(data, peer)
+        pieces = [server.recv(2000) for _ in range(20)]
+        assert b"".join(pieces) == bytes(range(250)) * 56 and {len(piece) for piece in pieces} == {700}
+        frames = int(client.communicate(timeout=20)[0])
+    release = tuple(map(int, os.uname().release.split(".")[:2]))
+    assert frames == (1 if release >= (6, 2) else 20)
+
+
 @pytest.mark.parametrize("host, listener", [(tap.SERVER, tap.GUEST), (tap.SERVER, tap.GUEST6),
                                             (tap.SERVER6, tap.GUEST6), (tap.SERVER6, tap.GUEST)])
 def test_a_published_port_leads_to_either_family(host, listener, build, alone):

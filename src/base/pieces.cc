@@ -38,6 +38,16 @@ std::size_t copy_front(std::span<const iovec> pieces, MutableBytes out) {
   return copied;
 }
 
+std::span<const iovec> view_front(std::span<const iovec> pieces, std::size_t bytes, std::span<iovec> room) {
+  std::size_t count = 0;
+  for (; bytes > 0; ++count) {
+    MICROAGENT_CHECK(count < pieces.size() && count < room.size());
+    room[count] = iovec{pieces[count].iov_base, std::min(pieces[count].iov_len, bytes)};
+    bytes -= room[count].iov_len;
+  }
+  return room.first(count);
+}
+
 std::span<iovec> keep_front(std::span<iovec> pieces, std::size_t bytes) {
   std::size_t count = 0;
   for (; bytes > 0; ++count) {

@@ -25,6 +25,9 @@ std::span<iovec> take_front(std::span<iovec> pieces, std::size_t bytes, std::uin
 // Copies the first bytes of `pieces` to `out`, as many as there are and it holds; returns how many. Cuts nothing.
 std::size_t copy_front(std::span<const iovec> pieces, MutableBytes out);
 
+// The first `bytes` bytes of `pieces`, which stay as they are, as pieces in `room`, which has room for all of them.
+std::span<const iovec> view_front(std::span<const iovec> pieces, std::size_t bytes, std::span<iovec> room);
+
 // Shortens `pieces` to their first `bytes` bytes, in place.
 std::span<iovec> keep_front(std::span<iovec> pieces, std::size_t bytes);
 

@@ -11,6 +11,8 @@
 #include <string>
 
 #include "netd/testing/net_fixture.h"
+#include "virtio/testing/vsock_guest.h"
+#include "virtio/vsock_device.h"
 
 namespace microagent::netd {
 namespace {
@@ -19,7 +21,9 @@ using netstack::testing::Bytes;
 using testing::kGuest;
 using testing::kServer;
 using virtio::testing::DriverQueue;
+using virtio::testing::FrontEnd;
 using virtio::testing::NetGuest;
+using virtio::testing::VsockGuest;
 using wire::RingDescriptor;
 
 constexpr std::uint16_t kNext = wire::kDescriptorNext, kWrite = wire::kDescriptorWrite,
@@ -219,6 +223,39 @@ TEST_P(BrokenReceiveRing, StopsAlone) {
   break_queue(GetParam(), false);
 }
 
+// The other device's rings are as good as these.
+class BrokenVsockRing : public NetdRingsTest, public ::testing::WithParamInterface<RingDescriptor> {};
+
+TEST_P(BrokenVsockRing, StopsAlone) {
+  start();
+  FrontEnd vsock_front = netd.attach(flow::Device::vsock);
+  VsockGuest vsock(testing::NetdProcess::kCid);
+  vsock.start(vsock_front, virtio::VsockDevice::profile(wire::VsockConfig{testing::NetdProcess::kCid}).features, 16);
+  const auto started = netd.next(netd.supervisor());
+  ASSERT_TRUE(started && started->as<flow::DeviceStarted>());
+  const Fd error(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  vsock_front.send_u64(wire::VhostRequest::set_vring_error, wire::encode_vhost_vring_fd({1, true}),
+                       std::array{error.get()});
+  ASSERT_TRUE(vsock_front.ask(wire::VhostRequest::get_features));
+
+  constexpr std::uint16_t kUnused = 100;  // beyond those that the driver uses
+  RingDescriptor bad = GetParam();
+  if (bad.address == 0) bad.address = vsock.ram.allocate(4096);
+  vsock.tx.write_descriptor(kUnused, bad);
+  vsock.tx.offer(kUnused);
+  vsock_front.kick(1);
+  EXPECT_TRUE(comes(error.get())) << "nobody is told";
+  expect_sent();
+  for (int i = 0; i < 50; ++i) vsock_front.kick(1);
+  EXPECT_LE(busy_percent(100), 5U);
+  ASSERT_TRUE(netd.alive());
+}
+
+INSTANTIATE_TEST_SUITE_P(Every, BrokenVsockRing,
+                         ::testing::Values(RingDescriptor{0, 64, kNext, 100}, RingDescriptor{0, 64, kNext, 0xffff},
+                                           RingDescriptor{0, 0, 0, 0}, RingDescriptor{~std::uint64_t{0} - 4, 64, 0, 0},
+                                           RingDescriptor{1ULL << 40, 64, 0, 0}, RingDescriptor{0, 64, kWrite, 0},
+                                           RingDescriptor{0, 17, kIndirect, 0}));
 INSTANTIATE_TEST_SUITE_P(Every, BrokenTransmitRing, ::testing::ValuesIn(attacks(&Attack::on_transmit)), name_of);
 INSTANTIATE_TEST_SUITE_P(Every, BrokenReceiveRing, ::testing::ValuesIn(attacks(&Attack::on_receive)), name_of);
 

@@ -18,6 +18,7 @@ namespace microagent::netd {
 namespace {
 
 constexpr std::size_t kCacheLine = 64;
+constexpr unsigned long kSegmentedDatagrams = 0x60;  // TUN_F_USO4 | TUN_F_USO6, since Linux 6.2
 
 std::size_t align_up(std::size_t bytes) { return (bytes + kCacheLine - 1) / kCacheLine * kCacheLine; }
 
@@ -52,7 +53,8 @@ Status set_up_tap(int tap) {
   const int little_endian = 1;
   if (::ioctl(tap, TUNSETVNETLE, &little_endian) != 0) return fail_errno(errno, "cannot set the tap's byte order");
   // What the kernel may leave to us.
-  if (::ioctl(tap, TUNSETOFFLOAD, TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6) != 0) {
+  constexpr unsigned long kTcp = TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6;
+  if (::ioctl(tap, TUNSETOFFLOAD, kTcp | kSegmentedDatagrams) != 0 && ::ioctl(tap, TUNSETOFFLOAD, kTcp) != 0) {
     return fail_errno(errno, "cannot set the tap's offloads");
   }
   const int flags = ::fcntl(tap, F_GETFL);

@@ -14,6 +14,8 @@ namespace microagent::netstack {
 namespace {
 
 constexpr std::size_t kTcpChecksumOffset = 16;  // RFC 9293, 3.1
+// Of datagrams in one packet: what Linux sends at most (UDP_MAX_SEGMENTS). Each costs what one by itself does.
+constexpr std::size_t kMaxSegments = 128;
 constexpr std::array<std::uint8_t, 4> kNoAddress{};
 constexpr std::array<std::uint8_t, 4> kLoopback{127, 0, 0, 1};
 constexpr std::uint8_t kLoopbackNet = 127;
@@ -66,6 +68,15 @@ std::optional<std::size_t> checksum_offset_of(std::uint8_t protocol) {
   }
 }
 
+// How a packet is segmented that is too large for the wire; 0: none of its kind is.
+std::uint8_t gso_type_of(const Packet& packet) {
+  switch (packet.protocol) {
+    case wire::kProtocolTcp: return packet.source.is_ipv4() ? wire::kNetHeaderGsoTcp4 : wire::kNetHeaderGsoTcp6;
+    case wire::kProtocolUdp: return wire::kNetHeaderGsoUdp;
+    default: return wire::kNetHeaderGsoNone;
+  }
+}
+
 }  // namespace
 
 Reach reach_of(const wire::IpAddress& destination, const Config& config) {
@@ -92,8 +103,8 @@ bool offload_fits(const Packet& packet, std::size_t transport_at) {
     if (packet.bytes < *checksum_at + sizeof(be16)) return false;
   }
   if (offload.gso_type == wire::kNetHeaderGsoNone) return true;
-  const auto wanted = packet.source.is_ipv4() ? wire::kNetHeaderGsoTcp4 : wire::kNetHeaderGsoTcp6;
-  return offload.gso_type == wanted && packet.protocol == wire::kProtocolTcp && needs_checksum && offload.gso_size != 0;
+  if (offload.gso_type != gso_type_of(packet) || !needs_checksum || offload.gso_size == 0) return false;
+  return packet.protocol == wire::kProtocolTcp || packet.bytes <= kMaxSegments * offload.gso_size;
 }
 
 // The guest may take any address of the prefix that no other has (RFC 4862, RFC 8981). From a link-local address it

@@ -232,6 +232,23 @@ TEST(OffloadFits, OnlyThePacketsOwnChecksumMayBeLeftOut) {
   EXPECT_FALSE(fits(34, 2));
 }
 
+TEST(OffloadFits, DatagramsAreSegmentedWithinBounds) {
+  std::vector<iovec> none;
+  Packet packet{
+      .source = kGuest, .destination = kServer, .protocol = wire::kProtocolUdp, .payload = none, .bytes = 12'800};
+  const auto fits = [&packet](std::uint8_t type, std::uint16_t size, std::uint8_t flags = wire::kNetHeaderNeedsCsum) {
+    packet.offload = {.flags = flags, .gso_type = type, .gso_size = size, .csum_start = 34, .csum_offset = 6};
+    return offload_fits(packet, 34);
+  };
+  EXPECT_TRUE(fits(wire::kNetHeaderGsoUdp, 1200));
+  EXPECT_TRUE(fits(wire::kNetHeaderGsoUdp, 100));
+  EXPECT_FALSE(fits(wire::kNetHeaderGsoUdp, 99)) << "more than 128 of them";
+  EXPECT_FALSE(fits(wire::kNetHeaderGsoUdp, 0));
+  EXPECT_FALSE(fits(wire::kNetHeaderGsoUdp, 1200, 0));
+  packet.protocol = wire::kProtocolTcp;
+  EXPECT_FALSE(fits(wire::kNetHeaderGsoUdp, 1200));
+}
+
 TEST(OffloadFits, OnlyTcpOfTheRightFamilyIsSegmented) {
   std::vector<iovec> none;
   Packet packet{

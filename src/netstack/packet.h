@@ -12,6 +12,9 @@
 
 namespace microagent::netstack {
 
+// Of one frame; of more, none is taken.
+inline constexpr std::size_t kMaxFramePieces = 1024;
+
 // One whole IP packet of the guest: headers validated, fragments joined, source checked. (The source is the guest's own
 // address, or its 127.0.0.1 where it answers a flow that was dialled there: such a packet must never open a flow.)
 struct Packet {

@@ -63,8 +63,6 @@ struct Stack::Impl {
   template <typename Visit>
   void with_datagrams(std::uint64_t number, Visit visit);
 
-  static constexpr std::size_t kMaxPieces = 1024;
-
   Config config;
   Stack::Counters counters;
   Output output;
@@ -80,7 +78,7 @@ struct Stack::Impl {
   UdpFlows udp{environment};
   EchoFlows echo{environment};
   DroppedPackets dropped;
-  std::array<iovec, kMaxPieces> pieces;  // the frame's, to be cut
+  std::array<iovec, kMaxFramePieces> pieces;  // the frame's, to be cut
 };
 
 void Stack::Impl::on_frame(std::span<const iovec> frame, std::size_t bytes, const Offload& offload) {

@@ -1,12 +1,15 @@
 #include "netstack/udp_flows.h"
 
+#include <algorithm>
 #include <cstring>
 
+#include "base/pieces.h"
 #include "base/siphash.h"
 #include "netstack/dial_places.h"
 #include "netstack/udp_input.h"
 #include "wire/ip.h"
 #include "wire/udp.h"
+#include "wire/virtio.h"
 
 namespace microagent::netstack {
 namespace {
@@ -39,11 +42,23 @@ void UdpFlows::on_packet(Packet& packet) {
     ++environment_.counters.spoofed;
     return;
   }
-  take_datagram(key, packet, quote,
-                HostDatagram{.payload = datagram->payload,
-                             .payload_bytes = datagram->payload_bytes,
-                             .hop_limit = packet.hop_limit,
-                             .dont_fragment = packet.dont_fragment});
+  const HostDatagram whole{.payload = datagram->payload,
+                           .payload_bytes = datagram->payload_bytes,
+                           .hop_limit = packet.hop_limit,
+                           .dont_fragment = packet.dont_fragment};
+  if (packet.offload.gso_type == wire::kNetHeaderGsoNone) return take_datagram(key, packet, quote, whole);
+  take_segments(key, packet, quote, whole, datagram->payload);
+}
+
+// Many datagrams that the guest has left to the device to tell apart.
+void UdpFlows::take_segments(const DatagramKey& key, const Packet& packet, const Quote& quote, HostDatagram segment,
+                             std::span<iovec> rest) {
+  for (std::size_t left = segment.payload_bytes; left > 0; left -= segment.payload_bytes) {
+    segment.payload_bytes = std::min<std::size_t>(left, packet.offload.gso_size);
+    segment.payload = view_front(rest, segment.payload_bytes, segment_pieces_);
+    take_datagram(key, packet, quote, segment);
+    rest = take_front(rest, segment.payload_bytes, nullptr);
+  }
 }
 
 void UdpFlows::on_guest_error(const GuestError& error) {

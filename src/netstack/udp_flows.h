@@ -24,11 +24,14 @@ class UdpFlows final : public DatagramFlows {
   Quote quote_for(const DatagramFlow& flow, const SocketError& error) const override;
   Patience patience_of(const DatagramKey& key) const override;
 
+  void take_segments(const DatagramKey& key, const Packet& packet, const Quote& quote, HostDatagram segment,
+                     std::span<iovec> rest);
   std::optional<DatagramKey> next_dial_key(const DatagramFlow& flow);
   bool is_free_for_dial(const GuestService& service, std::uint16_t gateway_port);
   std::optional<DatagramKey> free_dial_key(const GuestService& service);
 
   std::uint16_t next_dial_port_;
+  std::array<iovec, kMaxFramePieces> segment_pieces_;
 };
 
 }  // namespace microagent::netstack

@@ -50,6 +50,28 @@ TEST_F(UdpTransferTest, KeepsTheBoundsOfDatagramsThatGoAsSegments) {
   EXPECT_EQ(stack->counters().dropped, 0U);
 }
 
+TEST_F(UdpTransferTest, TellsDatagramsApartThatTheGuestHasLeftTogether) {
+  Fd host;
+  splice_pair(host);
+  const Bytes payload = pattern(1000);
+  for (const std::size_t cut : {0, 2, 64, 333}) {
+    piece_bytes = cut;
+    for (const std::uint16_t size : std::array<std::uint16_t, 6>{8, 300, 500, 999, 1000, 1400}) {
+      send(udp_frame(ends(), payload), {.flags = wire::kNetHeaderNeedsCsum,
+                                        .gso_type = wire::kNetHeaderGsoUdp,
+                                        .gso_size = size,
+                                        .csum_start = 34,
+                                        .csum_offset = 6});
+      for (std::size_t at = 0; at < payload.size(); at += size) {
+        const ByteView wanted = ByteView(payload).subspan(at, std::min<std::size_t>(size, payload.size() - at));
+        EXPECT_EQ(receive_from(host), Bytes(wanted.begin(), wanted.end())) << size << " at " << at;
+      }
+      EXPECT_EQ(receive_from(host), std::nullopt);
+    }
+  }
+  EXPECT_EQ(stack->counters().dropped, 0U);
+}
+
 TEST_F(UdpTransferTest, FindsThePayloadHoweverItIsCut) {
   Fd host;
   splice_pair(host);

@@ -74,6 +74,7 @@ inline constexpr std::uint8_t kNetHeaderDataValid = 2;
 inline constexpr std::uint8_t kNetHeaderGsoNone = 0;
 inline constexpr std::uint8_t kNetHeaderGsoTcp4 = 1;
 inline constexpr std::uint8_t kNetHeaderGsoTcp6 = 4;
+inline constexpr std::uint8_t kNetHeaderGsoUdp = 5;  // many datagrams of one size (VIRTIO 1.3, USO)
 inline constexpr std::uint8_t kNetHeaderGsoEcn = 0x80;
 
 struct NetHeader {

@@ -23,7 +23,7 @@ ATTACH = struct.Struct("=B7x")
 VERSION, DIAL_TYPE, CONFIGURE_TYPE, ATTACH_TYPE, READY_TYPE, STARTED_TYPE = 1, 20, 30, 31, 40, 41
 TAP_DEVICE, TCP, DIALLED = 3, 6, 1 << 63
 TUNSETOFFLOAD, TUNSETVNETHDRSZ, TUNSETVNETLE = 0x400454D0, 0x400454D8, 0x400454DC
-TUN_F_CSUM, TUN_F_TSO4, TUN_F_TSO6 = 1, 2, 4
+TUN_F_CSUM, TUN_F_TSO4, TUN_F_TSO6, TUN_F_USO4, TUN_F_USO6 = 1, 2, 4, 32, 64
 FAMILIES = {socket.AF_INET: 4, socket.AF_INET6: 6}
 
 
@@ -53,7 +53,11 @@ def set_up_offloads(device):
     segmentation left to us."""
     fcntl.ioctl(device, TUNSETVNETHDRSZ, struct.pack("i", 12))
     fcntl.ioctl(device, TUNSETVNETLE, struct.pack("i", 1))
-    fcntl.ioctl(device, TUNSETOFFLOAD, TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6)
+    tcp = TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6
+    try:
+        fcntl.ioctl(device, TUNSETOFFLOAD, tcp | TUN_F_USO4 | TUN_F_USO6)
+    except OSError:  # before Linux 6.2
+        fcntl.ioctl(device, TUNSETOFFLOAD, tcp)
 
 
 class MediatedGuest(tap.NamespaceGuest):
