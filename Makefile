@@ -9,7 +9,7 @@ build := $(if $(filter dev,$(PRESET)),build,build-$(PRESET))
 guest := $(build)/share/microagent/guest
 ninja := ninja -C $(build) -j $(JOBS)
 
-.PHONY: all setup configure guest test demo bench bench-net bench-tls bench-swap fuzz docs lint install deb test-deb clean help
+.PHONY: all setup configure guest test demo bench bench-net bench-tls bench-swap bench-boot fuzz docs lint install deb test-deb clean help
 
 all: configure                ## build the programs into build/bin
 	@$(ninja) programs
@@ -55,6 +55,10 @@ bench-swap: configure         ## measure what a credential swap costs an interce
 	@tools/setup nginx-light wrk nghttp2-client
 	@$(ninja) tls_front
 	@MICROAGENT_BUILD=$(build) bench/swap.py
+
+bench-boot: configure guest   ## measure a boot, side by side with Debian's own initramfs
+	@$(ninja) programs
+	@MICROAGENT_BUILD=$(build) bench/boot.py
 
 fuzz: setup                   ## run each fuzz target for FUZZ_SECONDS
 	@tools/fuzz --seconds $(FUZZ_SECONDS)

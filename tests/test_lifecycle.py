@@ -336,3 +336,20 @@ def test_nothing_is_left(workspaces, microagent, alone):
     assert not [path for path in workspace.directory.iterdir() if path.is_socket() or path.name == "initrd"]
     record = json.loads((workspace.directory / "runtime.json").read_text())
     assert record["pids"] == {} and record["supervisorPid"] == 0
+
+
+def test_what_a_start_took(workspaces):
+    workspace = workspaces("timed", start=False)
+    begun = time.monotonic()
+    told = workspace.microagent.json("start", "timed", "--timings", timeout=200)["timings"]
+    stages = {stage["stage"]: stage["ms"] for stage in told}
+    whole = (time.monotonic() - begun) * 1000
+    assert {"guest: kernel", "guest: network", "machine", "netd and the mediator"} <= set(stages)
+    # The stages are all there is, but for the beginning and the end of the command itself.
+    assert 0.7 * whole < sum(stages.values()) <= whole
+    assert stages["guest: kernel"] > 10, stages
+    assert "timings" not in workspace.status(), "only where it is asked for"
+    workspace.stop()
+    text = workspace.microagent.run("start", "timed", "--timings", timeout=200).text
+    assert "guest: kernel" in text and " ms  in all, with " in text.splitlines()[-1]
+    assert "--wait" in workspace.microagent.refuses("start", "timed", "--timings", "--wait")["message"]

@@ -6,6 +6,7 @@
 #include <functional>
 
 #include "base/clock.h"
+#include "cli/boot_table.h"
 #include "cli/command.h"
 #include "cli/describe.h"
 #include "cli/progress.h"
@@ -25,7 +26,7 @@ using workspace::Store;
 struct StartOptions {
   std::string name;
   unsigned timeout = kReadySeconds;
-  bool wait = false, reset_caps = false;
+  bool wait = false, reset_caps = false, timings = false;
   std::optional<unsigned> wait_timeout;
 };
 
@@ -105,7 +106,19 @@ Result<Runtime> end_for_good(const Subject& subject, const std::function<Result<
   }
 }
 
+Status tell_timings(const Context& context, const Manifest& manifest, const Runtime& runtime,
+                    std::chrono::microseconds whole) {
+  if (!context.out.json()) {
+    if (Status told = tell(context, manifest, runtime); !told) return told;
+    return context.out.text(describe_boot(context.out, runtime, whole));
+  }
+  nlohmann::json record = workspace::status_record(manifest, runtime);
+  record["timings"] = boot_record(runtime, whole);
+  return context.out.record(std::move(record));
+}
+
 Result<int> start(const Context& context, const StartOptions& options) {
+  const auto begun = std::chrono::steady_clock::now();
   const auto subject = find_subject(context, options.name);
   if (!subject) return fail(subject.error());
   if (Status free = check_unsupervised(*subject); !free) return fail(free.error());
@@ -113,6 +126,11 @@ Result<int> start(const Context& context, const StartOptions& options) {
     if (Status reset = subject->store.reset_caps(options.name); !reset) return fail(reset.error());
   }
   const auto started = boot(context, *subject, std::chrono::seconds(options.timeout));
+  const auto whole = std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() - begun);
+  if (started && options.timings) {
+    if (Status told = tell_timings(context, subject->manifest, *started, whole); !told) return fail(told.error());
+    return 0;
+  }
   if (!started || (!options.wait && !options.wait_timeout)) return finish(context, *subject, started);
   return wait_for_end(context, subject->store, subject->manifest, options.wait_timeout);
 }
@@ -184,9 +202,12 @@ void add_start(Commands& commands) {
       ->check(CLI::Range(1U, kMaxSeconds))
       ->capture_default_str();
   command->add_flag("--reset-caps", options->reset_caps, "begin anew to count what the egress caps are charged");
-  command->add_flag("--wait", options->wait, "then wait until it has ended, or its entrypoint has, as `wait` does");
+  CLI::Option* timings = command->add_flag("--timings", options->timings, "show what each part of the start took");
+  command->add_flag("--wait", options->wait, "then wait until it has ended, or its entrypoint has, as `wait` does")
+      ->excludes(timings);
   command->add_option("--wait-timeout", options->wait_timeout, "wait so many seconds at most; implies --wait")
-      ->check(CLI::Range(1U, kMaxWaitSeconds));
+      ->check(CLI::Range(1U, kMaxWaitSeconds))
+      ->excludes(timings);
   command->footer(
       "A published port that is taken fails the start before the guest boots. When the start fails, no process is "
       "left;\n"

@@ -6,7 +6,8 @@
 //
 //   mediator -> supervisor
 //     {"type":"ready"}                                        sandboxed and serving: the first message
-//     {"type":"guest_ready","network":{"ip","subnet","gateway","dns":[],"routes":[]}}   ("network" absent in isolated)
+//     {"type":"guest_ready","network":{"ip","subnet","gateway","dns":[],"routes":[]},   ("network" absent in isolated)
+//      "stages":[{"name","microseconds"}]}   the parts of the guest's boot, absent where it tells none
 //     {"type":"workload_exited","code":0,"signal":0}
 //     {"type":"guest_failed","error":"..."}                   the guest's init could not set up; text in ASCII
 //     {"type":"mediation","ready":bool,"error":"..."}

@@ -64,14 +64,17 @@ Status Guest::boot() {
   auto config = take_config();
   if (!config) return fail(config.error());
   config_ = std::move(*config);
-  timings.mark("files");
+  timings.mark("file systems");
   if (Status loaded = load_modules("boot"); !loaded) return loaded;
-  timings.mark("modules");
+  timings.mark("modules of the channel");
   // From here on the host is told why the guest cannot live.
   agent_.open();
+  if (Status loaded = load_device_modules(); !loaded) return loaded;
+  timings.mark("modules of the devices");
   if (Status entered = enter_root(); !entered) return entered;
+  timings.mark("disks");
   if (Status prepared = prepare(); !prepared) return prepared;
-  timings.mark("root");
+  timings.mark("accounts and files");
   // The host answers while the network is set up.
   if (Status serving = serve(); !serving) return serving;
   timings.mark("services");
@@ -79,19 +82,20 @@ Status Guest::boot() {
   timings.mark("network");
   if (Status told = await_trust(); !told) return told;
   timings.mark("trust");
+  facts_.stages = timings.stages();
   agent_.send(wire::encode_frame(FrameType::ready, wire::encode_guest_facts(facts_)));
-  timings.say_all();
   return start_workload();
 }
 
 // The modules lie in the initial file system, so that all of them are loaded before it is left.
-Status Guest::enter_root() {
+Status Guest::load_device_modules() {
   if (config_.network) {
     if (Status loaded = load_modules("network"); !loaded) return loaded;
   }
-  if (config_.root_disk || !config_.volumes.empty()) {
-    if (Status loaded = load_modules("disk"); !loaded) return loaded;
-  }
+  return config_.root_disk || !config_.volumes.empty() ? load_modules("disk") : Status();
+}
+
+Status Guest::enter_root() {
   if (config_.root_disk) {
     if (Status entered = enter_root_disk(); !entered) return entered;
   }

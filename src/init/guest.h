@@ -31,6 +31,7 @@ class Guest {
   bool is_being_ended() const { return told_to_go_; }
 
  private:
+  Status load_device_modules();
   Status enter_root();
   Status find_user();
   Status prepare();

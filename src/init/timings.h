@@ -1,20 +1,22 @@
 #pragma once
 
 #include <cstdint>
-#include <string>
+#include <vector>
+
+#include "wire/guest_config.h"
 
 namespace microagent::init {
 
-// How long the stages of the boot take; said on the console when the kernel was given the word microagent.timings.
+// How long the stages of the boot take, by the kernel's clock, which began with the kernel.
 class Timings {
  public:
   Timings();
   void mark(const char* stage);  // it is over
-  void say_all() const;
+  const std::vector<wire::BootStage>& stages() const { return stages_; }
 
  private:
-  std::uint64_t last_ns_;
-  std::string text_;
+  std::uint64_t last_us_ = 0;
+  std::vector<wire::BootStage> stages_;
 };
 
 }  // namespace microagent::init

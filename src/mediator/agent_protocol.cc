@@ -21,6 +21,14 @@ Json network_of(const wire::GuestFacts& facts) {
           {"routes", facts.routes}};
 }
 
+Json stages_of(const wire::GuestFacts& facts) {
+  Json stages = Json::array();
+  for (const wire::BootStage& stage : facts.stages) {
+    stages.push_back({{"name", stage.name}, {"microseconds", stage.microseconds}});
+  }
+  return stages;
+}
+
 std::vector<Json> one(Json message) {
   std::vector<Json> messages;
   messages.push_back(std::move(message));
@@ -95,11 +103,10 @@ AgentProtocol::Outcome AgentProtocol::on_ready(ByteView payload) {
   if (std::exchange(ready_, true)) return tl::unexpected<std::string>("ready twice");
   Json message = Json::object();
   message["type"] = "guest_ready";
-  if (!isolated_) {
-    const auto facts = wire::parse_guest_facts(text_of(payload));
-    if (!facts) return tl::unexpected<std::string>("malformed facts");
-    message["network"] = network_of(*facts);
-  }
+  const auto facts = wire::parse_guest_facts(text_of(payload));
+  if (!facts) return tl::unexpected<std::string>("malformed facts");
+  if (!isolated_) message["network"] = network_of(*facts);
+  if (!facts->stages.empty()) message["stages"] = stages_of(*facts);
   return one(std::move(message));
 }
 

@@ -53,8 +53,8 @@ TEST_F(AgentProtocolTest, PassesOnWhetherTheGuestTrustsUs) {
 
 TEST_F(AgentProtocolTest, LeavesTheNetworkOutWhenIsolated) {
   protocol_ = AgentProtocol(true);
-  EXPECT_EQ(after_hello(wire::encode_frame(FrameType::ready, std::string_view("anything"))),
-            R"([{"type":"guest_ready"}])");
+  EXPECT_EQ(after_hello(wire::encode_frame(FrameType::ready, std::string_view("ip=192.0.2.1/24\nstage=15 kernel\n"))),
+            R"([{"stages":[{"microseconds":15,"name":"kernel"}],"type":"guest_ready"}])");
 }
 
 TEST_F(AgentProtocolTest, MakesTheGuestsWordsPrintable) {

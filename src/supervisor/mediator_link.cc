@@ -46,6 +46,19 @@ workspace::EffectiveNetwork network_of(const Json& object) {
           std::move(routes)};
 }
 
+std::vector<workspace::BootStage> stages_of(const Json& message) {
+  std::vector<workspace::BootStage> stages;
+  const auto found = message.find("stages");
+  if (found == message.end() || !found->is_array()) return stages;
+  for (const Json& item : *found) {
+    if (!item.is_object()) continue;
+    const auto taken = item.find("microseconds");
+    if (taken == item.end() || !taken->is_number_unsigned()) continue;
+    stages.push_back({text_of(item, "name"), taken->get<std::uint64_t>()});
+  }
+  return stages;
+}
+
 }  // namespace
 
 bool apply_control_message(const Json& message, GuestFacts& facts) {
@@ -53,6 +66,7 @@ bool apply_control_message(const Json& message, GuestFacts& facts) {
   if (type == "guest_ready") {
     facts.ready = true;
     if (const auto network = message.find("network"); network != message.end()) facts.network = network_of(*network);
+    facts.stages = stages_of(message);
     return true;
   }
   if (type == "guest_failed") {

@@ -9,6 +9,7 @@
 
 #include "supervisor/io.h"
 #include "workspace/manifest.h"
+#include "workspace/state.h"
 
 namespace microagent::supervisor {
 
@@ -16,6 +17,7 @@ namespace microagent::supervisor {
 struct GuestFacts {
   bool ready = false;
   std::optional<workspace::EffectiveNetwork> network;  // absent when isolated
+  std::vector<workspace::BootStage> stages;            // of the guest's boot, by its own clock
   std::optional<std::string> failure;                  // why the guest's init gave up
   std::optional<int> exit_code;                        // of the workload; 128 + signal when one ended it
   // Whether something is as it should be, and why not.

@@ -22,6 +22,14 @@ TEST(ApplyControlMessage, TakesTheGuestsNetwork) {
   EXPECT_EQ(facts.network->routes, std::vector<std::string>{"0.0.0.0/0 via 10.0.0.1"});
 }
 
+TEST(ApplyControlMessage, TakesTheStagesOfTheBoot) {
+  GuestFacts facts;
+  ASSERT_TRUE(apply(R"({"type":"guest_ready","stages":[{"name":"kernel","microseconds":4000000000},7,{"name":"x"},
+                       {"name":"disks","microseconds":-1},{"name":"trust","microseconds":0}]})",
+                    facts));
+  EXPECT_EQ(facts.stages, (std::vector<workspace::BootStage>{{"kernel", 4000000000}, {"trust", 0}}));
+}
+
 TEST(ApplyControlMessage, TakesAnIsolatedGuest) {
   GuestFacts facts;
   ASSERT_TRUE(apply(R"({"type":"guest_ready"})", facts));

@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 
+#include "supervisor/boot_clock.h"
 #include "supervisor/control_server.h"
 #include "supervisor/ending.h"
 #include "supervisor/front_ends.h"
@@ -122,6 +123,7 @@ class Supervisor final : public ControlHandler {
   bool leash_lost_ = false;
   bool quarantining_ = false;
   std::optional<Error> start_error_;
+  BootClock boot_clock_;
   vm::TscMeter tsc_meter_;
   std::optional<Provisions> provisions_;
   std::unique_ptr<ControlServer> control_;

@@ -44,12 +44,18 @@ asio::awaitable<Status> Supervisor::await(Fact fact, std::chrono::seconds limit,
 
 asio::awaitable<Status> Supervisor::boot() {
   if (Status provided = provide(); !provided) co_return provided;
+  boot_clock_.mark("the host's part: ports, acceleration");
   reporter_.progress("starting the network");
   if (Status workers = co_await start_workers(); !workers) co_return workers;
+  boot_clock_.mark("netd and the mediator");
   if (Status reached = co_await reach_mediation_target(); !reached) co_return reached;
+  if (charge_.manifest.mediation) boot_clock_.mark("the mediation target");
   reporter_.progress(fmt::format("booting the guest ({})", vm::to_string(provisions_->acceleration.accelerator)));
   if (Status machine = co_await start_machine(); !machine) co_return machine;
-  co_return co_await await_guest();
+  boot_clock_.mark("QEMU and its devices");
+  Status ready = co_await await_guest();
+  boot_clock_.mark_guest(mediator_link_->facts().stages);
+  co_return ready;
 }
 
 // What needs no waiting: the record, the control socket, the host's things.
@@ -146,8 +152,10 @@ asio::awaitable<Status> Supervisor::start_machine() {
   const auto initrd = charge_.directory_path / workspace::kInitrdFile;
   if (Status written = image::write_initrd(provisions_->guest.initramfs, entries, initrd); !written) co_return written;
 
+  boot_clock_.mark("the initial file system");
   // Starting the workers takes longer as a rule.
   while (tsc_meter_.elapsed() < vm::TscMeter::kEnough) co_await pause(vm::TscMeter::kEnough);
+  boot_clock_.mark("the clock's rate");
 
   const bool has_network = charge_.manifest.network.mode == workspace::NetworkMode::user;
   auto sockets = FrontEndSockets::create(io_.get_executor(), charge_.directory.get(), has_network);
@@ -200,6 +208,8 @@ Status Supervisor::enter_running() {
   publisher_ = std::make_unique<Publisher>(io_.get_executor(), *netd_link_);
   if (Status published = publish(std::move(provisions_->ports)); !published) return published;
   note_facts();
+  boot_clock_.mark("published ports");
+  journal_.record().boot = boot_clock_.stages();
   running_since_ = std::chrono::steady_clock::now();
   if (Status entered = journal_.enter(State::running, ""); !entered) return entered;
   if (charge_.manifest.upkeep.ttl != 0) spawn(io_.get_executor(), expire());

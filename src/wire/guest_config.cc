@@ -164,6 +164,19 @@ bool is_route(std::string_view text) {
   return family != AF_UNSPEC && family_of(text.substr(via + kVia.size())) == family;
 }
 
+// MICROSECONDS NAME
+bool take_stage(std::vector<BootStage>& stages, std::string_view text) {
+  BootStage stage;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), stage.microseconds);
+  if (error != std::errc() || end == text.data() + text.size() || *end != ' ') return false;
+  stage.name = text.substr(static_cast<std::size_t>(end - text.data()) + 1);
+  const bool plain = stage.name.find_first_not_of("abcdefghijklmnopqrstuvwxyz ") == std::string::npos;
+  if (stage.name.empty() || stage.name.size() > kMaxStageName || !plain || stages.size() >= kMaxBootStages)
+    return false;
+  stages.push_back(std::move(stage));
+  return true;
+}
+
 bool take_fact(GuestFacts& facts, Line& line) {
   std::string& value = line.value;
   if (line.key == "ip") return family_of_cidr(value) == AF_INET && set_once(facts.ip, value);
@@ -173,6 +186,7 @@ bool take_fact(GuestFacts& facts, Line& line) {
   if (line.key == "gateway6") return family_of(value) == AF_INET6 && set_once(facts.gateway6, value);
   if (line.key == "dns") return family_of(value) != AF_UNSPEC && append_below(facts.dns, value, kMaxGuestDns);
   if (line.key == "route") return is_route(value) && append_below(facts.routes, value, kMaxGuestRouteFacts);
+  if (line.key == "stage") return take_stage(facts.stages, value);
   return false;
 }
 
@@ -221,6 +235,9 @@ std::string encode_guest_facts(const GuestFacts& facts) {
   append_if_any(text, "gateway6", facts.gateway6);
   append_lines(text, "dns", facts.dns);
   append_lines(text, "route", facts.routes);
+  for (const BootStage& stage : facts.stages) {
+    append_line(text, "stage", std::to_string(stage.microseconds) + " " + stage.name);
+  }
   return text;
 }
 

@@ -45,12 +45,22 @@ struct GuestConfig {
 inline constexpr std::size_t kMaxGuestVolumes = 4;
 inline constexpr std::uint32_t kMaxSignal = 64;
 
+// A part of the guest's boot.
+struct BootStage {
+  std::string name;  // of a-z and spaces
+  std::uint32_t microseconds = 0;
+
+  bool operator==(const BootStage&) const = default;
+};
+inline constexpr std::size_t kMaxBootStages = 16, kMaxStageName = 32;
+
 // What the guest really has after set-up. Empty where it has none.
 struct GuestFacts {
   std::string ip, subnet, gateway;  // IPv4: CIDR, CIDR, address
   std::vector<std::string> dns;     // of either family, as the routes
   std::vector<std::string> routes;  // "CIDR via IP"
   std::string ip6{}, gateway6{};    // IPv6: CIDR, address
+  std::vector<BootStage> stages{};  // of the boot, in their order
 };
 
 inline constexpr std::size_t kMaxGuestDns = 8, kMaxGuestRoutes = 64;

@@ -35,7 +35,8 @@ GuestFacts sample_facts() {
           {"192.168.64.1", "2001:db8::53"},
           {"0.0.0.0/0 via 192.168.64.1", "::/0 via fe80::1"},
           "2001:db8::2/64",
-          "fe80::1"};
+          "fe80::1",
+          {{"kernel", 400'000}, {"modules of the channel", 4'294'967'295}}};
 }
 
 TEST(GuestConfig, SurvivesTheRoundTrip) {
@@ -124,6 +125,7 @@ TEST(GuestFacts, SurviveTheRoundTrip) {
   EXPECT_EQ(parsed->routes, facts.routes);
   EXPECT_EQ(parsed->ip6, facts.ip6);
   EXPECT_EQ(parsed->gateway6, facts.gateway6);
+  EXPECT_EQ(parsed->stages, facts.stages);
 }
 
 TEST(GuestFacts, RefuseALineThatIsCut) {
@@ -160,6 +162,15 @@ TEST(GuestFacts, RefuseWhatIsNoAddress) {
                            "route=::/0 via 192.0.2.1\n",
                            "route=evil via evil\n",
                            "hostname=web\n",
+                           "stage=\n",
+                           "stage=kernel\n",
+                           "stage=12\n",
+                           "stage=12 \n",
+                           "stage=-1 kernel\n",
+                           "stage=4294967296 kernel\n",
+                           "stage=12 Kernel\n",
+                           "stage=12 a%0ab\n",
+                           "stage=12 a name that goes on for far too long\n",
                            "ip=192.0.2.1/24\nip=192.0.2.2/24\n"}) {
     EXPECT_FALSE(parse_guest_facts(text)) << text;
   }
@@ -176,6 +187,11 @@ TEST(GuestFacts, ListsHaveLimits) {
   EXPECT_FALSE(parse_guest_facts(encode_guest_facts(facts)));
   facts.dns.pop_back();
   facts.routes.emplace_back("192.0.2.0/24 via 192.0.2.1");
+  EXPECT_FALSE(parse_guest_facts(encode_guest_facts(facts)));
+  facts.routes.pop_back();
+  facts.stages.assign(kMaxBootStages, {"kernel", 1});
+  EXPECT_TRUE(parse_guest_facts(encode_guest_facts(facts)));
+  facts.stages.push_back({"kernel", 1});
   EXPECT_FALSE(parse_guest_facts(encode_guest_facts(facts)));
 }
 

@@ -47,6 +47,20 @@ Result<std::map<std::string, Signal>> readiness_from_json(const Json& json, std:
   return readiness;
 }
 
+Result<std::vector<BootStage>> boot_from_json(const Json& json, std::string_view file) {
+  if (!json.is_array()) return fail(foreign_file(file, "\"boot\" is not a list"));
+  std::vector<BootStage> stages;
+  for (const Json& item : json) {
+    JsonFields fields(item, file, "boot.");
+    BootStage stage;
+    fields.read("stage", stage.name);
+    fields.read("microseconds", stage.microseconds);
+    if (Status read = fields.finish(); !read) return fail(read.error());
+    stages.push_back(std::move(stage));
+  }
+  return stages;
+}
+
 Result<std::map<std::string, int>> pids_from_json(const Json& json, std::string_view file) {
   if (!json.is_object()) return fail(foreign_file(file, "\"pids\" is not an object"));
   std::map<std::string, int> pids;
@@ -114,6 +128,12 @@ Json to_json(const EffectiveNetwork& network) {
           {"routes", network.routes}};
 }
 
+Json to_json(const std::vector<BootStage>& stages) {
+  Json json = Json::array();
+  for (const BootStage& stage : stages) json.push_back({{"stage", stage.name}, {"microseconds", stage.microseconds}});
+  return json;
+}
+
 Json to_json(const Runtime& runtime) {
   Json json = {{"version", kVersion},
                {"state", to_string(runtime.state)},
@@ -129,6 +149,7 @@ Json to_json(const Runtime& runtime) {
   if (!runtime.reason.empty()) json["reason"] = runtime.reason;
   if (!runtime.boot_id.empty()) json["bootID"] = runtime.boot_id;
   if (runtime.exit_code) json["exitCode"] = *runtime.exit_code;
+  if (!runtime.boot.empty()) json["boot"] = to_json(runtime.boot);
   if (runtime.network) json["network"] = to_json(*runtime.network);
   return json;
 }
@@ -159,6 +180,8 @@ Result<Runtime> runtime_from_json(const Json& json, std::string_view file) {
   read_part(
       fields, "forwards", true, [&](const Json& part) { return forwards_from_json(part, file, "forwards"); },
       runtime.forwards);
+  read_part(
+      fields, "boot", false, [&](const Json& part) { return boot_from_json(part, file); }, runtime.boot);
   if (Status read = fields.finish(); !read) return fail(read.error());
   return runtime;
 }

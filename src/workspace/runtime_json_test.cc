@@ -24,6 +24,7 @@ Runtime rich() {
   runtime.readiness["guestReady"] = {true, "2026-06-27T09:00:00Z", "d", ""};
   runtime.network = effective(Network{});
   runtime.forwards = {parse_publish("8080:80")->front()};
+  runtime.boot = {{"QEMU and its devices", 1500}, {"guest: kernel", 0}};
   return runtime;
 }
 

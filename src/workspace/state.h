@@ -73,6 +73,14 @@ inline constexpr const char* kReasonLost = "lost";        // its supervisor died
 inline constexpr const char* kReasonHealth = "health";    // it became healthy, or ceased to be
 inline constexpr const char* kReasonRestart = "restart";  // `microagent supervise` decided about its next life
 
+// A part of the way from the beginning of a start to a guest that is ready.
+struct BootStage {
+  std::string name;
+  std::uint64_t microseconds = 0;
+
+  bool operator==(const BootStage&) const = default;
+};
+
 // runtime.json: what the supervisor last knew.
 struct Runtime {
   State state = State::prepared;
@@ -88,6 +96,7 @@ struct Runtime {
   std::map<std::string, Signal> readiness;  // guestReady execReady shellReady resultReady mediationReady trustReady
   std::optional<EffectiveNetwork> network;  // what the guest reported
   std::vector<Forward> forwards;            // with the real ports behind host port 0
+  std::vector<BootStage> boot;              // of this life, in their order
 };
 
 nlohmann::json to_json(const Runtime& runtime);
