@@ -31,7 +31,7 @@ guest: configure              ## fetch the guest's kernel and make its base imag
 test: configure guest         ## build everything and run every test
 	@tools/testpmd $(build)/dpdk
 	@$(ninja)
-	@ctest --test-dir $(build) --output-on-failure --parallel 2
+	@ctest --test-dir $(build) --output-on-failure --parallel 2 $(CTEST_FLAGS)
 
 demo: setup                   ## watch a workspace boot, reach out and serve a page
 	@tools/demo

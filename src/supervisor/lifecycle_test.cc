@@ -567,9 +567,9 @@ TEST_F(Lifecycle, GoesOnWithoutAnOptionalMediationTarget) {
 
 TEST_F(Lifecycle, NotesAMediationTargetThatIsLostLater) {
   manifest_.mediation = workspace::Mediation{2048, "127.0.0.1:9900", true, true};
+  // It was reached, or there would be no start; by now it may be lost.
   const auto running = begin("lost");
   ASSERT_TRUE(running) << running.error().message;
-  EXPECT_TRUE(running->readiness.at("mediationReady").ready);
   const auto stopped = stop(*store_, kName, seconds(1));
   ASSERT_TRUE(stopped) << stopped.error().message;
   EXPECT_EQ(stopped->readiness.at("mediationReady").error, "Connection reset by peer");
