@@ -8,6 +8,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "base/percent.h"
 #include "credentials/jwt.h"
 
 namespace microagent::credentials {
@@ -42,26 +43,15 @@ std::string join(const std::vector<std::string>& words) {
   return joined;
 }
 
-bool is_unreserved(char c) {
-  return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
-         std::string_view("-._~").find(c) != std::string_view::npos;
-}
-
 std::size_t encoded_size(std::string_view text) {
   const auto plain = static_cast<std::size_t>(std::ranges::count_if(text, is_unreserved));
   return plain + 3 * (text.size() - plain);
 }
 
 char* encode(std::string_view text, char* out) {
-  constexpr std::string_view kDigits = "0123456789ABCDEF";
   for (const char c : text) {
-    if (is_unreserved(c)) {
-      *out++ = c;
-      continue;
-    }
-    *out++ = '%';
-    *out++ = kDigits[static_cast<unsigned char>(c) >> 4];
-    *out++ = kDigits[static_cast<unsigned char>(c) & 15];
+    if (is_unreserved(c)) *out++ = c;
+    else out = std::ranges::copy(percent_encoded(c), out).out;
   }
   return out;
 }

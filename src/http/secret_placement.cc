@@ -7,6 +7,7 @@
 
 #include "base/ascii.h"
 #include "base/base64.h"
+#include "base/percent.h"
 #include "base/secret.h"
 #include "http/content_decoder.h"
 #include "http/grammar.h"
@@ -16,36 +17,26 @@ namespace {
 
 constexpr std::string_view kBasic = "basic ";
 
-bool is_unreserved(char c) {
-  const char small = lower(c);
-  return is_digit(c) || (small >= 'a' && small <= 'z') || std::string_view("-._~").find(c) != std::string_view::npos;
-}
-
 std::string percent_encoded(std::string_view text) {
   std::string out;
   for (const char c : text) {
-    if (is_unreserved(c)) out.push_back(c);
-    else out += fmt::format("%{:02X}", static_cast<unsigned char>(c));
+    if (is_unreserved(c)) {
+      out.push_back(c);
+    } else {
+      const auto encoded = microagent::percent_encoded(c);
+      out.append(encoded.begin(), encoded.end());
+    }
   }
   return out;
 }
 
-int hex_digit(char c) {
-  if (is_digit(c)) return c - '0';
-  const char small = lower(c);
-  return small >= 'a' && small <= 'f' ? small - 'a' + 10 : -1;
-}
-
 // As a server reads the name of a parameter.
-std::string percent_decoded(std::string_view text) {
+std::string form_decoded(std::string_view text) {
   std::string out;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    if (text[i] == '%' && i + 2 < text.size() && hex_digit(text[i + 1]) >= 0 && hex_digit(text[i + 2]) >= 0) {
-      out.push_back(static_cast<char>(hex_digit(text[i + 1]) << 4 | hex_digit(text[i + 2])));
-      i += 2;
-    } else {
-      out.push_back(text[i] == '+' ? ' ' : text[i]);
-    }
+  while (!text.empty()) {
+    const auto decoded = microagent::percent_decoded(text);
+    out.push_back(decoded ? *decoded : text.front() == '+' ? ' ' : text.front());
+    text.remove_prefix(decoded ? 3 : 1);
   }
   return out;
 }
@@ -131,7 +122,7 @@ void put_parameter(std::string& target, const std::string& name, std::string_vie
     rest.remove_prefix(1);
     const std::string_view pair = rest.substr(0, rest.find('&'));
     rest.remove_prefix(pair.size());
-    if (percent_decoded(pair.substr(0, pair.find('='))) != name) {
+    if (form_decoded(pair.substr(0, pair.find('='))) != name) {
       if (!pair.empty() || !rest.empty() || !query.empty()) append(pair);
     } else if (!std::exchange(done, true)) {
       append(parameter);

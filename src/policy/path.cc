@@ -2,31 +2,12 @@
 
 #include <algorithm>
 
+#include "base/percent.h"
+
 namespace microagent::policy {
 namespace {
 
 constexpr std::size_t kMaxPattern = 2048;
-
-bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
-bool is_unreserved(char c) {  // RFC 3986, 2.3
-  return is_letter(c) || is_digit(c) || c == '-' || c == '.' || c == '_' || c == '~';
-}
-
-std::optional<unsigned> hex(char c) {
-  if (is_digit(c)) return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return std::nullopt;
-}
-
-// The byte that "%XX" at the front of `text` means.
-std::optional<char> encoded_byte(std::string_view text) {
-  if (text.size() < 3) return std::nullopt;
-  const auto high = hex(text[1]), low = hex(text[2]);
-  if (!high || !low) return std::nullopt;
-  return static_cast<char>(*high << 4 | *low);
-}
 
 bool is_control(char c) { return static_cast<unsigned char>(c) <= 0x20 || c == 0x7f; }
 
@@ -41,15 +22,14 @@ bool take_character(std::string_view& rest, std::string& path) {
     rest.remove_prefix(1);
     return true;
   }
-  const auto byte = encoded_byte(rest);
+  const auto byte = percent_decoded(rest);
   // An encoded space is a space; every other encoded control byte is a trap.
   if (!byte || *byte == '/' || *byte == '%' || (*byte != ' ' && is_ambiguous(*byte))) return false;
   if (is_unreserved(*byte)) {
     path.push_back(*byte);
   } else {
-    constexpr std::string_view kDigits = "0123456789ABCDEF";
-    const auto value = static_cast<unsigned char>(*byte);
-    path.append({'%', kDigits[value >> 4], kDigits[value & 15]});
+    const auto encoded = percent_encoded(*byte);
+    path.append(encoded.begin(), encoded.end());
   }
   rest.remove_prefix(3);
   return true;

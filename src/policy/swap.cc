@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/ascii.h"
+#include "base/percent.h"
 #include "policy/host.h"
 #include "policy/swap_fields.h"
 #include "policy/token_url.h"
@@ -37,11 +38,6 @@ bool is_printable(std::string_view text) {
 bool is_name(std::string_view text) {
   constexpr std::size_t kMaxName = 64;
   return text.size() <= kMaxName && is_token(text) && text.find_first_of("!#$%&'*+^`|~") == std::string_view::npos;
-}
-
-// What stands in a query as it is (RFC 3986, 2.3).
-bool is_unreserved(std::string_view text) {
-  return is_token(text) && text.find_first_of("!#$%&'*+^`|") == std::string_view::npos;
 }
 
 std::optional<SwapDomain> parse_domain(std::string_view text) {
@@ -168,7 +164,8 @@ class SwapParser {
     }
     if (const auto name = fields_.text("query")) {
       placement.query = *name;
-      if (!is_unreserved(*name)) fields_.reject("query", "is no name of a parameter", "use letters, digits and -._~");
+      if (name->empty() || !std::ranges::all_of(*name, is_unreserved))
+        fields_.reject("query", "is no name of a parameter", "use letters, digits and -._~");
       return;
     }
     if (const auto user = fields_.text("basic")) {
