@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstring>
 #include <unordered_map>
 
 // Neither header says that its functions are C's.
@@ -17,6 +18,7 @@ extern "C" {
 #include "base/fd.h"
 #include "image/layer_reader.h"
 #include "image/tool.h"
+#include "workspace/rules.h"
 
 namespace microagent::image {
 namespace {
@@ -27,17 +29,20 @@ constexpr std::uint64_t kBlock = 4096, kMiB = 1024 * 1024;
 constexpr std::uint64_t kJournal = 32 * kMiB, kInode = 256;
 constexpr std::uint64_t kLeast = 256 * kMiB;
 constexpr std::uint64_t kSlack = 64 * kMiB;  // group descriptors, bitmaps, and what is reserved for growing
+constexpr std::uint64_t kMost = workspace::kMaxDiskMib * kMiB;
 constexpr std::uint32_t kMaxHardLinks = 65'000;
 constexpr const char* kLostAndFound = "lost+found";
+constexpr std::uint32_t kDeletionTime = 1;  // any but 0
 
 std::uint64_t blocks_of(std::uint64_t size) { return (size + kBlock - 1) / kBlock; }
 
 std::uint64_t entry_size(std::string_view name) { return (8 + name.size() + 3) / 4 * 4; }
 
-// Blocks of a node and all below it. Files of several names are counted as often, which errs on the right side.
+// Blocks of a node and all below it. Files of several names are counted as often, which errs on the right side. The
+// sizes are the image's own words: none counts for more than is refused, so that their sum keeps within bounds.
 std::uint64_t blocks_below(const FileTree::Node& node) {
   const Inode& inode = *node.inode;
-  std::uint64_t blocks = blocks_of(inode.size) + (inode.attributes.empty() ? 0 : 1);
+  std::uint64_t blocks = std::min(blocks_of(inode.size), blocks_of(kMost) + 1) + (inode.attributes.empty() ? 0 : 1);
   if (inode.type == FileType::symlink) ++blocks;
   if (inode.type != FileType::directory) return blocks;
   std::uint64_t names = 0;
@@ -165,6 +170,9 @@ class Filler final : public ContentSink {
   Status add(ext2_ino_t parent, const std::string& name, const FileTree::Node& node, const std::string& path) {
     const Inode& inode = *node.inode;
     if (inode.type == FileType::directory) return add_directory(parent, name, node, path);
+    if (is_lost_and_found(parent, name)) {
+      if (const errcode_t code = remove_lost_and_found(); code != 0) return fail_with(code, "cannot change the image");
+    }
     const auto known = numbers_.find(&inode);
     if (known != numbers_.end()) {
       if (Status counted = count_link(known->second, path); !counted) return counted;
@@ -181,8 +189,7 @@ class Filler final : public ContentSink {
   Status add_directory(ext2_ino_t parent, const std::string& name, const FileTree::Node& node,
                        const std::string& path) {
     ext2_ino_t number = 0;
-    // mke2fs has made one already.
-    const bool found = parent == EXT2_ROOT_INO && name == kLostAndFound;
+    const bool found = is_lost_and_found(parent, name);
     errcode_t code = found
                          ? ::ext2fs_lookup(fs_, parent, kLostAndFound, static_cast<int>(name.size()), nullptr, &number)
                          : ::ext2fs_new_inode(fs_, parent, LINUX_S_IFDIR, nullptr, &number);
@@ -192,6 +199,29 @@ class Filler final : public ContentSink {
     if (code != 0) return fail_with(code, fmt::format("cannot make {} in the image", path));
     if (Status settled = settle(number, *node.inode, path); !settled) return settled;
     return add_children(number, node, path);
+  }
+
+  // mke2fs has made one already, a directory.
+  static bool is_lost_and_found(ext2_ino_t parent, std::string_view name) {
+    return parent == EXT2_ROOT_INO && name == kLostAndFound;
+  }
+
+  // Where the image has something else of that name.
+  errcode_t remove_lost_and_found() {
+    ext2_ino_t number = 0;
+    ext2_inode root{}, raw{};
+    errcode_t code = ::ext2fs_lookup(fs_, EXT2_ROOT_INO, kLostAndFound, std::strlen(kLostAndFound), nullptr, &number);
+    if (code == 0) code = ::ext2fs_unlink(fs_, EXT2_ROOT_INO, kLostAndFound, number, 0);
+    if (code == 0) code = ::ext2fs_read_inode(fs_, EXT2_ROOT_INO, &root);
+    --root.i_links_count;  // its ".." is gone
+    if (code == 0) code = ::ext2fs_write_inode(fs_, EXT2_ROOT_INO, &root);
+    if (code == 0) code = ::ext2fs_punch(fs_, number, nullptr, nullptr, 0, ~0ULL);
+    if (code == 0) code = ::ext2fs_read_inode(fs_, number, &raw);
+    raw.i_links_count = 0;
+    raw.i_dtime = kDeletionTime;
+    if (code == 0) code = ::ext2fs_write_inode(fs_, number, &raw);
+    if (code == 0) ::ext2fs_inode_alloc_stats2(fs_, number, -1, 1);
+    return code;
   }
 
   Result<ext2_ino_t> make(ext2_ino_t parent, const Inode& inode, const std::string& path) {
@@ -303,12 +333,16 @@ Status sync_file(const fs::path& file) {
 }  // namespace
 
 std::uint64_t ext4_size_of(const FileTree& tree) {
-  const std::uint64_t content = blocks_below(tree.root()) * kBlock;
+  const std::uint64_t content = std::min(blocks_below(tree.root()), blocks_of(kMost) + 1) * kBlock;
   const std::uint64_t size = content + content / 20 + tree.files() * kInode + kJournal + kSlack;
   return std::max(kLeast, (size + kMiB - 1) / kMiB * kMiB);
 }
 
 Status make_ext4(const fs::path& file, std::uint64_t size, std::uint64_t inodes) {
+  if (size > kMost) {
+    return fail(ErrorKind::unsupported, fmt::format("the image holds more than {} GiB", kMost / kMiB / 1024),
+                "use a smaller one");
+  }
   const Fd fd(::open(file.c_str(), O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
   if (!fd || ::ftruncate(fd.get(), static_cast<off_t>(size)) != 0) {
     return fail_errno(errno, fmt::format("cannot write {}", file.string()));

@@ -118,12 +118,49 @@ TEST_F(Ext4Writer, TellsADamagedLayer) {
   EXPECT_FALSE(read_layer(layer, 0, [](LayerEntry) { return Status(); }));
 }
 
+// mke2fs makes a directory of this name, and the image's own entry must not become a second one.
+TEST_F(Ext4Writer, PutsAnyKindOfFileInThePlaceOfLostAndFound) {
+  const std::vector<TestFile> kinds{file("lost+found", "found"),
+                                    special("lost+found", {.type = FileType::symlink, .mode = 0777, .target = "etc"}),
+                                    special("lost+found", {.type = FileType::fifo, .mode = 0600}),
+                                    special("lost+found", {.type = FileType::directory, .mode = 0711})};
+  for (const TestFile& kind : kinds) {
+    ASSERT_TRUE(build({{kind, file("other", "other")}}));
+    EXPECT_THAT(check(), HasSubstr("CLEAN"));
+    const std::string names = debugfs("ls -p /");
+    EXPECT_EQ(names.find("lost+found"), names.rfind("lost+found")) << names;
+    fs::remove(image_);
+  }
+}
+
+// What a header says costs nobody anything, so that it is not believed beyond a bound.
+TEST_F(Ext4Writer, RefusesSizesThatAreOutOfBounds) {
+  const fs::path layer = directory_ / "layer";
+  for (const int names : {1, 2, 3, 4, 5}) {
+    FileTree tree;
+    tree.begin_layer();
+    for (int i = 0; i < names; ++i) {
+      ASSERT_TRUE(tree.add({fmt::format("f{}", i), {.mode = 0644, .size = INT64_MAX}, std::nullopt}));
+    }
+    const Status made = make_ext4(image_, ext4_size_of(tree), tree.files());
+    ASSERT_FALSE(made) << names;
+    EXPECT_EQ(made.error().kind, ErrorKind::unsupported);
+    EXPECT_FALSE(fs::exists(image_));
+  }
+}
+
 TEST_F(Ext4Writer, RefusesAttributesThatExt4CannotHold) {
   const Status built =
       build({{file("a", "a", {.mode = 0644, .attributes = {{"user.big", std::string(60'000, 'v')}}})}});
   ASSERT_FALSE(built);
   EXPECT_EQ(built.error().kind, ErrorKind::unsupported);
-  EXPECT_THAT(built.error().message, HasSubstr("/a"));
+  EXPECT_THAT(built.error().message, HasSubstr(" a "));
+
+  // Nor many that are small.
+  Inode many{.mode = 0644};
+  for (int i = 0; i < 60; ++i) many.attributes.push_back({fmt::format("user.n{}", i), std::string(100, 'v')});
+  fs::remove(image_);
+  EXPECT_EQ(build({{file("a", "a", many)}}).error().kind, ErrorKind::unsupported);
 }
 
 }  // namespace

@@ -8,7 +8,8 @@ namespace microagent::image {
 namespace {
 
 constexpr std::string_view kWhiteout = ".wh.", kOpaque = ".wh..wh..opq", kOfAufs = ".wh..wh.";
-constexpr int kMaxLinks = 40;  // on one way, as the kernel
+constexpr std::size_t kNode = sizeof(FileTree::Node) + sizeof(Inode) + 128;  // with what the map and the heap add
+constexpr int kMaxLinks = 40;                                                // on one way, as the kernel
 
 std::vector<std::string> split(std::string_view path) {
   std::vector<std::string> components;
@@ -49,7 +50,8 @@ Inode made_directory() { return {.type = FileType::directory, .mode = 0755}; }
 
 }  // namespace
 
-FileTree::FileTree() : root_{std::make_shared<Inode>(made_directory())} {}
+FileTree::FileTree(std::size_t max_memory)
+    : root_{std::make_shared<Inode>(made_directory())}, max_memory_(max_memory) {}
 
 Status FileTree::add(LayerEntry entry) {
   auto components = split_entry_path(entry.path);
@@ -77,6 +79,7 @@ Status FileTree::add_named(Node& parent, const std::string& name, LayerEntry ent
   const bool fills = known != parent.children.end() && known->second->inode->type == FileType::directory &&
                      entry.inode.type == FileType::directory;
   if (!fills) return put(parent, name, std::make_shared<Inode>(std::move(entry.inode)));
+  if (Status charged = charge(name, entry.inode); !charged) return charged;
   known->second->inode = std::make_shared<Inode>(std::move(entry.inode));
   known->second->layer = layer_;
   return {};
@@ -111,9 +114,23 @@ Status FileTree::put(Node& parent, const std::string& name, std::shared_ptr<Inod
     return fail(ErrorKind::unsupported, fmt::format("the image has more than {} files", kMaxFiles),
                 "use a smaller one");
   }
+  if (Status charged = charge(name, *inode); !charged) return charged;
   ++files_;
   parent.children.emplace(name, std::make_unique<Node>(Node{std::move(inode), layer_}));
   return {};
+}
+
+// What a layer says costs its author next to nothing, since it is compressed.
+Status FileTree::charge(std::string_view name, const Inode& inode) {
+  constexpr std::size_t kAttribute = sizeof(ExtendedAttribute);
+  memory_ += kNode + name.size() + inode.target.size();
+  for (const ExtendedAttribute& attribute : inode.attributes) {
+    memory_ += kAttribute + attribute.name.size() + attribute.value.size();
+  }
+  if (memory_ <= max_memory_) return {};
+  return fail(ErrorKind::unsupported,
+              fmt::format("what the image says of its files takes more than {} MiB", max_memory_ / 1024 / 1024),
+              "use a smaller one");
 }
 
 Result<FileTree::Node*> FileTree::walk(const Path& components, bool make) {

@@ -52,6 +52,7 @@ struct LayerEntry {
 class FileTree {
  public:
   static constexpr std::size_t kMaxFiles = 4'000'000;
+  static constexpr std::size_t kMaxMemory = 1024 * 1024 * 1024;  // of the host's, for all that layers say
   static constexpr std::size_t kMaxDepth = 512;
   static constexpr std::size_t kMaxName = 255;
   static constexpr std::size_t kMaxPath = 4095;
@@ -62,7 +63,7 @@ class FileTree {
     std::map<std::string, std::unique_ptr<Node>, std::less<>> children{};
   };
 
-  FileTree();
+  explicit FileTree(std::size_t max_memory = kMaxMemory);
 
   // The entries that follow are of the next layer.
   void begin_layer() { ++layer_; }
@@ -76,6 +77,7 @@ class FileTree {
   using Path = std::vector<std::string>;
   // The directory that a path's components lead to, symbolic links on the way resolved within the tree. Missing ones
   // are made, or nothing is given.
+  Status charge(std::string_view name, const Inode& inode);
   Result<Node*> walk(const Path& components, bool make);
   Status add_named(Node& parent, const std::string& name, LayerEntry entry);
   Status link(Node& parent, const std::string& name, const std::string& target);
@@ -87,6 +89,7 @@ class FileTree {
   Node root_;
   unsigned layer_ = 0;
   std::size_t files_ = 0;
+  std::size_t max_memory_, memory_ = 0;  // about; what later layers replace stays counted
 };
 
 }  // namespace microagent::image

@@ -1,5 +1,6 @@
 #include "image/file_tree.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -162,6 +163,32 @@ TEST_F(FileTreeTest, RefusesLoopsAndExcesses) {
 
 TEST_F(FileTreeTest, NamesInMessagesAreHarmless) {
   EXPECT_EQ(refusal(file("\x1b[31m/../x")).find('\x1b'), std::string::npos);
+}
+
+TEST(FileTree, TakesABoundedAmountOfMemory) {
+  const auto adds = [](auto make) {
+    FileTree tree(1024 * 1024);
+    tree.begin_layer();
+    for (int i = 0; i < 100'000; ++i) {
+      if (const Status added = tree.add(make(i)); !added) {
+        EXPECT_EQ(added.error().kind, ErrorKind::unsupported);
+        return i;
+      }
+    }
+    return -1;
+  };
+  const std::string attribute(4000, 'v');
+  EXPECT_GT(adds([](int i) { return file(fmt::format("f{}", i)); }), 1000);
+  EXPECT_GT(adds([](int i) { return symlink(fmt::format("f{}", i), std::string(4000, 't')); }), 200);
+  for (const auto& path : {"{}", "same"}) {
+    const int added = adds([&](int i) {
+      LayerEntry entry = directory(fmt::format(fmt::runtime(path), i));
+      entry.inode.attributes.push_back({"user.x", attribute});
+      return entry;
+    });
+    EXPECT_GT(added, 200);
+    EXPECT_LT(added, 300);
+  }
 }
 
 }  // namespace

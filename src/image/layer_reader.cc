@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 #include <locale.h>
 
+#include <algorithm>
 #include <memory>
 #include <utility>
 
@@ -14,7 +15,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::size_t kBlock = 256 * 1024;
-constexpr std::size_t kMaxAttributes = 64, kMaxAttribute = 64 * 1024;
+constexpr std::size_t kMaxAttributes = 4096;  // bytes a file, names and values: a block, which is all that ext4 gives
 
 // libarchive gives names in the locale's encoding, and none at all where they do not fit into it.
 class Utf8Locale {
@@ -85,13 +86,15 @@ bool is_known(std::string_view name) {
 Status read_attributes(archive_entry* entry, Inode& inode) {
   const char* name = nullptr;
   const void* value = nullptr;
-  std::size_t size = 0;
+  std::size_t size = 0, total = 0;
   ::archive_entry_xattr_reset(entry);
   while (::archive_entry_xattr_next(entry, &name, &value, &size) == ARCHIVE_OK) {
     if (name == nullptr || !is_known(name)) continue;
-    if (inode.attributes.size() >= kMaxAttributes || size > kMaxAttribute) {
-      return fail(ErrorKind::unsupported, fmt::format("the attribute {} of a file is one too many or too long", name),
-                  "build the image without it");
+    total += std::string_view(name).size() + std::min(size, kMaxAttributes + 1);
+    if (total > kMaxAttributes) {
+      return fail(ErrorKind::unsupported,
+                  fmt::format("the attributes of {} are too large for ext4", ::archive_entry_pathname(entry)),
+                  "build the image with smaller ones");
     }
     inode.attributes.push_back({name, std::string(static_cast<const char*>(value), size)});
   }

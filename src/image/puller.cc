@@ -53,20 +53,71 @@ Result<std::string> read_checked(const fs::path& file, const std::string& digest
   return text;
 }
 
+// skopeo's own words: without what the image, its registry or its file is called, which may be any words.
+std::string own_words(const Reference& reference, std::string text) {
+  const auto remove = [&](std::string_view name) {
+    if (name.empty()) return;
+    for (std::size_t at = text.find(name); at != std::string::npos; at = text.find(name, at))
+      text.erase(at, name.size());
+  };
+  const std::string_view repository = reference.repository;
+  const std::size_t host = repository.find('/');
+  // The longest first. A path is repeated without its transport, and without what stands behind it.
+  remove(reference.name);
+  remove(repository);
+  remove(repository.substr(0, host));
+  if (host != std::string_view::npos) remove(repository.substr(host + 1));
+  if (reference.transport == Transport::registry) return text;
+  const std::string_view path = std::string_view(reference.name).substr(reference.name.find(':') + 1);
+  remove(path);
+  remove(path.substr(0, path.find(':')));
+  return text;
+}
+
+class Complaint {
+ public:
+  explicit Complaint(std::string words) : words_(std::move(words)) {}
+  bool says(std::initializer_list<std::string_view> any) const {
+    return std::ranges::any_of(any, [&](std::string_view word) { return words_.find(word) != std::string::npos; });
+  }
+  // As an error of this host's ends, and none of a registry's.
+  bool is_of_file() const { return words_.ends_with(": permission denied"); }
+
+ private:
+  std::string words_;
+};
+
+// What may be wrong on this host, wherever the image comes from.
+std::optional<Error> host_error(const Complaint& complaint, const std::string& message) {
+  if (complaint.says({"no space left on device"})) {
+    return Error{ErrorKind::resource_exhausted, message, "free some disk space"};
+  }
+  if (!complaint.is_of_file()) return std::nullopt;
+  return Error{ErrorKind::permanent, message, "let your user read and write what the message names"};
+}
+
+Error local_error(const Complaint& complaint, const std::string& message) {
+  if (complaint.says({"no such file", "not found", "no descriptor found", "does not exist"})) {
+    return {ErrorKind::not_found, message, "check the path and the tag"};
+  }
+  return {ErrorKind::permanent, message, "check that the image is whole, and make it again if it is not"};
+}
+
 }  // namespace
 
-Error pull_error(const Reference& reference, std::string_view complaint) {
-  const std::string message = fmt::format("cannot pull {}: {}", reference.name, message_of(complaint));
-  const auto says = [&](std::initializer_list<std::string_view> words) {
-    return std::ranges::any_of(words, [&](std::string_view word) { return message.find(word) != std::string::npos; });
-  };
+Error pull_error(const Reference& reference, std::string_view text) {
+  const std::string said = message_of(text);
+  const std::string message = fmt::format("cannot pull {}: {}", reference.name, said);
+  const Complaint complaint(own_words(reference, said));
+  if (auto error = host_error(complaint, message)) return std::move(*error);
+  if (reference.transport != Transport::registry) return local_error(complaint, message);
+  const auto says = [&](std::initializer_list<std::string_view> words) { return complaint.says(words); };
   if (says({"unauthorized", "authentication required", "denied"})) {
     return {ErrorKind::policy_denied, message, "check the name; if the image is private, log in: skopeo login HOST"};
   }
-  if (says({"manifest unknown", "name unknown", "no such file", "not found in", "no descriptor found", "status 404"})) {
+  if (says({"manifest unknown", "name unknown", "status 404"})) {
     return {ErrorKind::not_found, message, "check the name and the tag"};
   }
-  if (says({"no space left"})) return {ErrorKind::resource_exhausted, message, "free some disk space"};
   if (says({"http: server gave HTTP response to HTTPS client", "certificate"})) {
     return {ErrorKind::permanent, message,
             "give the registry's certificate in /etc/containers/certs.d, or say `insecure = true` for it in "

@@ -1,5 +1,6 @@
 #include "image/puller.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -23,6 +24,41 @@ TEST(PullError, HasAKindAndARemedy) {
   EXPECT_EQ(judged("write /x: no space left on device").kind, ErrorKind::resource_exhausted);
   EXPECT_THAT(judged("http: server gave HTTP response to HTTPS client").remediation, HasSubstr("insecure = true"));
   EXPECT_EQ(judged("something else").kind, ErrorKind::permanent);
+}
+
+Error judged_of(std::string_view image, std::string_view message) {
+  return pull_error(*parse_reference(image), fmt::format("skopeo: level=fatal msg=\"{}\"", message));
+}
+
+// Names are whatever somebody chose: they say nothing about what went wrong.
+TEST(PullError, IsNotToldByTheNameOfTheImage) {
+  const auto refused = [](std::string_view name) {
+    return judged_of(name, fmt::format("initializing source docker://{0}: pinging container registry {1}: Get "
+                                       "\\\"https://{1}/v2/\\\": dial tcp 192.0.2.1:443: connect: connection refused",
+                                       parse_reference(name)->name, name.substr(0, name.find('/'))));
+  };
+  for (const char* name : {"denied.example/x:1", "registry.example/unauthorized:1", "certificate.example/certificate:1",
+                           "registry.example/x:EOF"}) {
+    EXPECT_EQ(refused(name).kind, ErrorKind::transient) << name << ": " << refused(name).message;
+    EXPECT_THAT(refused(name).message, HasSubstr(name)) << "it is still told";
+  }
+  EXPECT_EQ(judged_of("oci:/timeout/denied:certificate", "something else").kind, ErrorKind::permanent);
+}
+
+// An archive has no registry that one could log in to, or that could be reached later.
+TEST(PullError, OfAFileIsNotARegistrys) {
+  for (const char* image : {"docker-archive:/home/me/image.tar", "oci:/home/me/layout:1"}) {
+    const Error denied = judged_of(image, "open /home/me/image.tar: permission denied");
+    EXPECT_EQ(denied.kind, ErrorKind::permanent);
+    EXPECT_THAT(denied.remediation, HasSubstr("read"));
+    const Error cut = judged_of(image, "reading tarball: unexpected EOF");
+    EXPECT_EQ(cut.kind, ErrorKind::permanent);
+    EXPECT_THAT(cut.remediation, HasSubstr("whole"));
+    EXPECT_EQ(judged_of(image, "open /home/me/image.tar: no such file or directory").kind, ErrorKind::not_found);
+    EXPECT_EQ(judged_of(image, "write /x: no space left on device").kind, ErrorKind::resource_exhausted);
+  }
+  EXPECT_EQ(judged("writing blob: mkdir /cache/images/.x.new: permission denied").kind, ErrorKind::permanent);
+  EXPECT_EQ(judged("denied: requested access to the resource is denied").kind, ErrorKind::policy_denied);
 }
 
 TEST(PullError, SaysItInFewerWords) {

@@ -51,7 +51,10 @@ void drain(const Fd& output, const Fd& error, std::string& out, std::string& err
   std::array<pollfd, 2> wanted{pollfd{output.get(), POLLIN, 0}, pollfd{error.get(), POLLIN, 0}};
   std::array<char, 16 * 1024> chunk;
   while (wanted[0].fd >= 0 || wanted[1].fd >= 0) {
-    if (::poll(wanted.data(), wanted.size(), -1) < 0 && errno != EINTR) return;
+    if (::poll(wanted.data(), wanted.size(), -1) < 0) {
+      if (errno == EINTR) continue;  // and says nothing of what can be read
+      return;
+    }
     for (std::size_t i = 0; i < wanted.size(); ++i) {
       if (wanted[i].fd < 0 || wanted[i].revents == 0) continue;
       const ssize_t count = ::read(wanted[i].fd, chunk.data(), chunk.size());
