@@ -8,6 +8,7 @@
 #include <iostream>
 
 #include "audit/filter.h"
+#include "base/disk_usage.h"
 #include "cli/bytes_text.h"
 #include "cli/command.h"
 #include "cli/describe.h"
@@ -38,19 +39,6 @@ struct Remains {
   std::uint64_t bytes = 0;
 };
 
-// What the files take on the disk. One that vanishes meanwhile takes nothing.
-std::uint64_t size_of(const fs::path& directory) {
-  std::uint64_t bytes = 0;
-  std::error_code error;
-  for (fs::recursive_directory_iterator entry(directory, error), end; !error && entry != end; entry.increment(error)) {
-    std::error_code gone;
-    if (!entry->is_regular_file(gone) || entry->is_symlink(gone)) continue;
-    const std::uint64_t size = entry->file_size(gone);
-    if (!gone) bytes += size;
-  }
-  return bytes;
-}
-
 bool has_ended(State state) { return state == State::stopped || state == State::halted || state == State::failed; }
 
 // Nothing where the workspace is to stay. One whose files cannot be read stays: somebody has to look at it.
@@ -70,7 +58,7 @@ std::optional<Remains> judge(const Store& store, const std::string& name, const 
                  .state = std::string(to_string(runtime->state)),
                  .since = since,
                  .detail = runtime->detail,
-                 .bytes = size_of(path)};
+                 .bytes = disk_usage(path)};
 }
 
 Status find_images(std::vector<Remains>& found) {
@@ -98,7 +86,7 @@ Result<std::vector<Remains>> find(const Store& store, const PruneOptions& option
                      .path = path,
                      .state = "leftover",
                      .detail = path.string(),
-                     .bytes = size_of(path)});
+                     .bytes = disk_usage(path)});
   }
   if (!options.images) return found;
   if (Status images = find_images(found); !images) return fail(images.error());

@@ -9,6 +9,7 @@
 #include <cstdlib>
 #include <nlohmann/json.hpp>
 
+#include "base/disk_usage.h"
 #include "image/ext4_writer.h"
 #include "image/layer_reader.h"
 #include "image/puller.h"
@@ -80,14 +81,10 @@ std::string digest_in(const std::string& record) {
   return is_hex_digest(text) ? text : "";
 }
 
-// How many names the base has, and the room it takes; nothing when it is not there.
-struct Usage {
-  std::uint64_t names = 0, bytes = 0;
-};
-Usage usage_of(const fs::path& directory) {
+// How many names the base has; none when it is not there.
+std::uint64_t names_of_base(const fs::path& directory) {
   struct stat facts {};
-  if (::stat((directory / kBase).c_str(), &facts) != 0) return {};
-  return {facts.st_nlink, static_cast<std::uint64_t>(facts.st_blocks) * 512};
+  return ::stat((directory / kBase).c_str(), &facts) == 0 ? facts.st_nlink : 0;
 }
 
 }  // namespace
@@ -143,7 +140,7 @@ Result<std::string> Cache::digest_of(const Reference& reference, Pull pull, cons
   if (registry && pull == Pull::missing) {
     const auto text = workspace::read_file(reference_file(reference), kMaxRecord);
     const std::string known = text ? digest_in(*text) : "";
-    if (!known.empty() && usage_of(images_ / known).names != 0) return known;
+    if (!known.empty() && names_of_base(images_ / known) != 0) return known;
   }
   if (registry) progress(fmt::format("asking for {}", reference.name));
   return resolve_digest(reference);
@@ -179,12 +176,12 @@ Result<Cache::Held> Cache::obtain(const Reference& reference, Pull pull, const P
   if (!digest) return fail(digest.error());
   const fs::path place = images_ / *digest;
   auto held = lock(*digest, Share::together, &progress);
-  if (held && usage_of(place).names == 0) {
+  if (held && names_of_base(place) == 0) {
     held->reset();
     held = lock(*digest, Share::alone, &progress);
     if (!held) return fail(held.error());
     // Another one may have made it between the two locks.
-    const Status made = usage_of(place).names != 0 ? Status() : make(reference, *digest, progress);
+    const Status made = names_of_base(place) != 0 ? Status() : make(reference, *digest, progress);
     if (!made) return fail(made.error());
     struct flock shared = whole_file(F_RDLCK);
     if (::fcntl(held->get(), F_OFD_SETLK, &shared) != 0) return fail_errno(errno, "cannot share a lock");
@@ -218,10 +215,13 @@ Result<std::vector<Cache::Unused>> Cache::unused() const {
     const bool unfinished = name.starts_with('.') && name.ends_with(".new");
     if (unfinished) name = name.substr(1, name.size() - 5);
     if (!is_hex_digest(name)) continue;
-    const Usage usage = usage_of(entry->path());
-    if (usage.names > 1) continue;
-    if (!unfinished) found.push_back({std::move(name), usage.bytes});
-    else if (const auto idle = lock(name, Share::alone); idle && *idle) found.push_back({std::move(name), usage.bytes});
+    if (names_of_base(entry->path()) > 1) continue;
+    // One that is being made belongs to nobody else yet.
+    if (unfinished) {
+      const auto idle = lock(name, Share::alone);
+      if (!idle || !*idle) continue;
+    }
+    found.push_back({std::move(name), disk_usage(entry->path())});
   }
   if (error) return fail_errno(error.value(), fmt::format("cannot read {}", images_.string()));
   return found;
@@ -231,7 +231,7 @@ Result<bool> Cache::remove(const Unused& unused) const {
   const auto held = lock(unused.name, Share::alone);
   if (!held) return fail(held.error());
   const fs::path place = images_ / unused.name;
-  if (!*held || usage_of(place).names > 1) return false;
+  if (!*held || names_of_base(place) > 1) return false;
   for (const fs::path& path : {unfinished_of(place), place}) {
     if (Status removed = workspace::remove_tree(path); !removed) return fail(removed.error());
   }

@@ -172,7 +172,9 @@ TEST_F(CacheTest, ACrashLeavesNothingThatIsTakenForAnImage) {
   fs::remove_all(images / digest);
   fs::create_directories(images / ("." + digest + ".new") / "pulled");
   std::ofstream(images / ("." + digest + ".new") / "base.ext4") << "half";
-  EXPECT_THAT(*cache().unused(), SizeIs(1));
+  std::ofstream(images / ("." + digest + ".new") / "pulled" / "layer") << std::string(1024 * 1024, 'l');
+  ASSERT_THAT(*cache().unused(), SizeIs(1));
+  EXPECT_GT(cache().unused()->front().bytes, 1024U * 1024) << "what was pulled so far counts";
   const auto held = obtain();
   ASSERT_TRUE(held) << held.error().message;
   EXPECT_FALSE(fs::exists(images / ("." + digest + ".new")));
