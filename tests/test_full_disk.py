@@ -4,6 +4,7 @@ import subprocess
 
 import pytest
 
+from harness import images
 from harness.cli import EXIT_FAILURE, Microagent
 
 
@@ -95,3 +96,22 @@ def test_the_guest_s_image_does_not_fit(small_disk, guest_image):
     assert microagent.json("status", "web")["state"] == "failed"
     assert not (microagent.workspaces / "web" / "initrd").exists()
     assert microagent.json("delete", "web")["deleted"] is True
+
+
+def test_a_guest_is_told_that_its_host_has_no_room(small_disk, guest_image, world, scratch):
+    """It gets an error and goes on; it does not stand still for ever."""
+    del guest_image, world
+    microagent = small_disk("size=300m")
+    place = scratch / "full-disk-images"
+    place.mkdir(mode=0o755)
+    layout = images.write_layout(place / "image", [images.busybox_layer()])
+    microagent.json("create", "web", "--image", layout, "--network", "isolated", timeout=120)
+    microagent.json("start", "web", timeout=200)
+    written = microagent.run("exec", "--timeout", "100", "web", "--", "dd", "if=/dev/urandom", "of=/big", "bs=1M",
+                             "count=500", "conv=fsync", code=None, timeout=120)
+    assert written.code == 1 and "rror" in written.err_text, written
+    assert microagent.run("exec", "web", "--", "echo", "alive").text == "alive\n"
+    told = [event for event in microagent.json("events", "web")["events"] if event.get("reason") == "disk"]
+    assert len(told) == 1 and "No space left on device" in told[0]["detail"] and told[0]["state"] == "running"
+    assert microagent.json("status", "web")["state"] == "running"
+    microagent.json("delete", "--force", "web", timeout=60)

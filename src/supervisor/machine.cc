@@ -114,6 +114,7 @@ void Machine::on_event(const vm::QmpEvent& event) {
   using Kind = vm::QmpEvent::Kind;
   if (event.kind == Kind::answer) frozen_ = event.succeeded;
   if (event.kind == Kind::ready) monitored_ = true;
+  if (event.kind == Kind::disk_error) disk_errors_ = {disk_errors_.count + 1, event.reason};
   if (event.kind == Kind::guest_panicked || event.kind == Kind::shutdown) {
     if (!shutdown_) shutdown_ = Shutdown{};
     shutdown_->panicked |= event.kind == Kind::guest_panicked;

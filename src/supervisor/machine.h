@@ -35,6 +35,13 @@ class Machine {
   };
   const std::optional<Shutdown>& shutdown() const { return shutdown_; }
 
+  // What the host could not read or write for the guest: how often so far, and why the last time.
+  struct DiskErrors {
+    std::uint64_t count = 0;
+    std::string reason;
+  };
+  const DiskErrors& disk_errors() const { return disk_errors_; }
+
   // Whether everything QEMU had to tell has been read; soon true after its end.
   bool drained() const { return worker_->drained() && monitor_over_ && console_over_; }
   const std::string& last_console_line() const { return console_line_.get(); }
@@ -55,6 +62,7 @@ class Machine {
   std::optional<bool> frozen_;  // once QEMU has answered
   bool monitored_ = false, monitor_over_ = false, console_over_ = false;
   std::optional<Shutdown> shutdown_;
+  DiskErrors disk_errors_;
 };
 
 }  // namespace microagent::supervisor

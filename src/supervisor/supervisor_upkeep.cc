@@ -17,6 +17,24 @@ asio::awaitable<void> Supervisor::expire() {
   ask({.timeout = kDefaultStopTimeout, .expired = true});
 }
 
+// A guest that goes on to write is not told of again at each of its writes.
+bool Supervisor::has_disk_news() const {
+  return machine_->disk_errors().count != disk_errors_told_ && std::chrono::steady_clock::now() >= disk_quiet_until_;
+}
+
+void Supervisor::note_disk_errors() {
+  constexpr std::chrono::minutes kQuiet{1};
+  const Machine::DiskErrors& errors = machine_->disk_errors();
+  disk_errors_told_ = errors.count;
+  disk_quiet_until_ = std::chrono::steady_clock::now() + kQuiet;
+  const std::string detail = fmt::format("the guest's disk cannot be read or written on this host: {}",
+                                         errors.reason.empty() ? "no reason is known" : errors.reason);
+  log_warning("{}", detail);
+  if (const Status noted = journal_.note(detail, workspace::kReasonDisk); !noted) {
+    log_error("{}", noted.error().message);
+  }
+}
+
 // Told by `microagent supervise`, which asks the guest: here nothing of the guest's is read.
 asio::awaitable<Status> Supervisor::note_health(bool healthy, std::string detail) {
   if (Status running = check_running(); !running) co_return running;

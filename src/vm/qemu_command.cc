@@ -49,7 +49,8 @@ std::string escape(std::string_view path) {
   return text;
 }
 
-// What the guest discards is given back to the host.
+// What the guest discards is given back to the host. What the host cannot write is an error for the guest: QEMU would
+// otherwise stop the guest when the host's disk is full, and nobody would start it again.
 void add_disks(Arguments& arguments, const QemuOptions& options) {
   for (const Disk& disk : options.disks) {
     add(arguments,
@@ -57,7 +58,8 @@ void add_disks(Arguments& arguments, const QemuOptions& options) {
                                   disk.serial, escape(disk.file.string()))});
     add(arguments, {"-blockdev", fmt::format("driver={1},node-name={0},file={0}-file,discard=unmap,detect-zeroes=unmap",
                                              disk.serial, disk.format)});
-    add(arguments, {"-device", fmt::format("virtio-blk-device,drive={0},serial={0}", disk.serial)});
+    add(arguments,
+        {"-device", fmt::format("virtio-blk-device,drive={0},serial={0},werror=report,rerror=report", disk.serial)});
   }
 }
 

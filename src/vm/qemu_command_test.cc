@@ -64,9 +64,9 @@ TEST(QemuArguments, GiveItsDisks) {
   const auto arguments = qemu_arguments(options);
   EXPECT_THAT(arguments, Contains(HasSubstr("filename=/state,, with a comma/disk.qcow2")));
   EXPECT_THAT(arguments, Contains(HasSubstr("driver=qcow2,node-name=root,file=root-file")));
-  EXPECT_THAT(arguments, Contains("virtio-blk-device,drive=root,serial=root"));
+  EXPECT_THAT(arguments, Contains("virtio-blk-device,drive=root,serial=root,werror=report,rerror=report"));
   EXPECT_THAT(arguments, Contains(HasSubstr("driver=raw,node-name=volume0,file=volume0-file")));
-  EXPECT_THAT(arguments, Contains("virtio-blk-device,drive=volume0,serial=volume0"));
+  EXPECT_THAT(arguments, Contains("virtio-blk-device,drive=volume0,serial=volume0,werror=report,rerror=report"));
   EXPECT_THAT(qemu_arguments(user_mode()), Not(Contains(HasSubstr("blk"))));
 }
 

@@ -30,6 +30,11 @@ std::optional<QmpEvent> event_of(const Json& message) {
     event.reason = text_of(data, "reason");
     return event;
   }
+  if (name == "BLOCK_IO_ERROR") {
+    event.kind = QmpEvent::Kind::disk_error;
+    event.reason = text_of(data, "reason");
+    return event;
+  }
   if (name != "GUEST_PANICKED") return std::nullopt;
   event.kind = QmpEvent::Kind::guest_panicked;
   event.by_guest = true;

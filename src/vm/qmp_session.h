@@ -16,7 +16,8 @@ struct QmpEvent {
     ready,     // the handshake is done
     shutdown,  // the machine has stopped; QEMU is about to end
     guest_panicked,
-    answer,  // to a command other than the handshake's
+    disk_error,  // the host could not read or write for the guest: `reason`
+    answer,      // to a command other than the handshake's
   };
   Kind kind{};
   // shutdown: who wanted it; a guest that powers itself off ("guest-shutdown") or restarts ("guest-reset").

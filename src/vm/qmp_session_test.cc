@@ -48,6 +48,20 @@ TEST(QmpSession, TellsHowTheMachineEnded) {
   EXPECT_EQ((*events)[1].reason, "guest-reset");
 }
 
+TEST(QmpSession, TellsThatTheHostCannotWrite) {
+  QmpSession session;
+  shake_hands(session);
+  const auto events = session.feed(
+      "{\"event\": \"BLOCK_IO_ERROR\", \"data\": {\"device\": \"\", \"nospace\": true, \"node-name\": \"root\", "
+      "\"reason\": \"No space left on device\", \"operation\": \"write\", \"action\": \"report\"}}\n"
+      "{\"event\": \"BLOCK_IO_ERROR\"}\n");
+  ASSERT_TRUE(events);
+  ASSERT_EQ(events->size(), 2U);
+  EXPECT_EQ((*events)[0].kind, Kind::disk_error);
+  EXPECT_EQ((*events)[0].reason, "No space left on device");
+  EXPECT_EQ((*events)[1].reason, "");
+}
+
 TEST(QmpSession, TakesBytesInAnyPieces) {
   const std::string stream = std::string(kGreeting) + "{\"return\": {}}\n{\"event\": \"SHUTDOWN\"}\n";
   for (std::size_t cut = 0; cut <= stream.size(); ++cut) {
