@@ -33,6 +33,20 @@ def test_volumes_are_made_and_mounted(first, microagent):
     assert "first" in microagent.run("volume", "ls").text
 
 
+def test_a_volume_has_the_size_that_it_is_made_with(microagent, workspaces):
+    record = microagent.json("volume", "create", "small", "--size", "300MiB")
+    assert record["volume"] == "small" and record["bytes"] == 300 * 1024**2
+    assert microagent.refuses("volume", "create", "small", code=EXIT_FAILURE)["kind"] == "conflict"
+    for words in (["Small"], ["../x"], ["tiny", "--size", "1MiB"], ["odd", "--size", "much"]):
+        microagent.refuses("volume", "create", *words, code=EXIT_USAGE)
+    guest = workspaces("sized", "--volume", "small:/small")
+    assert 200 < int(guest.shell("df -m /small | tail -n 1 | awk '{print $2}'")) < 300
+    guest.stop()
+    guest.delete()
+    microagent.json("volume", "rm", "small")
+    assert "small" not in volumes(microagent)
+
+
 def test_one_workspace_at_a_time(first, workspaces, microagent):
     second = workspaces("second", "--volume", "shared:/shared", start=False)
     error = microagent.refuses("start", "second", code=EXIT_FAILURE, timeout=60)

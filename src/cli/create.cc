@@ -130,8 +130,13 @@ Status tell_plan(const Context& context, const Manifest& manifest) {
 Status create_workspace(const Context& context, Manifest& manifest, bool pull) {
   const auto store = context.open_store();
   if (!store) return fail(store.error());
-  // Sooner than an image is pulled for it; whoever takes the name meanwhile is seen in the end.
-  if (store->exists(manifest.name)) return store->create(manifest);
+  // Sooner than an image is pulled for it; whoever takes the name meanwhile is seen in the end. Where it is deleted
+  // between the two looks nothing is made, since nothing is there to furnish it with.
+  if (store->exists(manifest.name)) {
+    return store->create(manifest, [&](const std::filesystem::path&) -> Status {
+      return fail(ErrorKind::transient, fmt::format("workspace \"{}\" was being deleted", manifest.name), "try again");
+    });
+  }
   const Progress progress(context.out, manifest.name);
   const auto furniture = gather_furniture(manifest, pull ? image::Pull::always : image::Pull::missing, progress);
   if (!furniture) return fail(furniture.error());

@@ -20,6 +20,18 @@ Status make_disk(const fs::path& directory, const workspace::Manifest& manifest,
   return image::make_overlay(base, disk, manifest.resources.disk_mib);
 }
 
+// Once the workspace is there, so that nobody removes what it declares. Those that were made, in `made`.
+Status make_volumes(const workspace::Store& store, const workspace::Manifest& manifest,
+                    std::vector<std::string>& made) {
+  for (const workspace::Volume& volume : manifest.volumes) {
+    const auto make = [](const fs::path& file) { return image::make_ext4(file, kVolumeSize, 0); };
+    const auto is_new = workspace::ensure_volume(store.root(), volume.name, make);
+    if (!is_new) return fail(is_new.error());
+    if (*is_new) made.push_back(volume.name);
+  }
+  return {};
+}
+
 }  // namespace
 
 Status check_image(const workspace::Manifest& manifest, const std::string& place) {
@@ -50,11 +62,15 @@ Result<Furniture> gather_furniture(workspace::Manifest& manifest, image::Pull pu
 
 Status create_furnished(const workspace::Store& store, const workspace::Manifest& manifest,
                         const Furniture& furniture) {
-  for (const workspace::Volume& volume : manifest.volumes) {
-    const auto make = [](const fs::path& file) { return image::make_ext4(file, kVolumeSize, 0); };
-    if (Status made = workspace::ensure_volume(store.root(), volume.name, make); !made) return made;
-  }
-  return store.create(manifest, [&](const fs::path& directory) { return make_disk(directory, manifest, furniture); });
+  const auto furnish = [&](const fs::path& directory) { return make_disk(directory, manifest, furniture); };
+  if (Status created = store.create(manifest, furnish); !created) return created;
+  std::vector<std::string> made;
+  Status volumes = make_volumes(store, manifest, made);
+  if (volumes) return {};
+  // All or nothing. The first error is the one to tell.
+  static_cast<void>(store.remove(manifest.name));
+  for (const std::string& name : made) static_cast<void>(workspace::remove_volume(store, name));
+  return volumes;
 }
 
 }  // namespace microagent::cli

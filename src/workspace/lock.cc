@@ -30,6 +30,16 @@ Result<Fd> try_lock_file(const std::filesystem::path& path) {
   return fail_at(errno, path);
 }
 
+Result<Fd> lock_file(const std::filesystem::path& path) {
+  Fd file(::open(path.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600));
+  if (!file) return fail_at(errno, path);
+  struct flock lock = whole_file();
+  while (::fcntl(file.get(), F_OFD_SETLKW, &lock) != 0) {
+    if (errno != EINTR) return fail_at(errno, path);
+  }
+  return file;
+}
+
 Result<bool> is_file_locked(const std::filesystem::path& path) {
   const Fd file(::open(path.c_str(), O_RDWR | O_NOFOLLOW | O_CLOEXEC));
   if (!file && errno == ENOENT) return false;

@@ -13,6 +13,9 @@ namespace microagent::workspace {
 // The lock file's descriptor with the lock held; one that holds nothing when somebody else has the lock.
 Result<Fd> try_lock_file(const std::filesystem::path& path);
 
+// The same, waiting for whoever has it. For locks that are held for a moment.
+Result<Fd> lock_file(const std::filesystem::path& path);
+
 // Whether somebody holds the lock. A file that is not there is not locked.
 Result<bool> is_file_locked(const std::filesystem::path& path);
 

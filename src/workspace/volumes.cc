@@ -26,6 +26,11 @@ fs::path lock_of(const fs::path& root, std::string_view name) {
   return directory_of(root) / fmt::format("{}.lock", name);
 }
 
+// Where a volume lies while it is being removed.
+fs::path removed_of(const fs::path& root, std::string_view name) {
+  return directory_of(root) / fmt::format(".{}.removed", name);
+}
+
 // Of whom the lock's file was last; empty where nobody was.
 std::string holder_of(const fs::path& root, std::string_view name) {
   const auto text = read_file(lock_of(root, name), kMaxHolder);
@@ -70,6 +75,14 @@ Result<std::vector<std::string>> declarers(const Store& store, std::string_view 
   return found;
 }
 
+Status check_undeclared(const Store& store, std::string_view name) {
+  const auto found = declarers(store, name);
+  if (!found) return fail(found.error());
+  if (found->empty()) return {};
+  return fail(ErrorKind::conflict, fmt::format("workspace \"{}\" declares volume \"{}\"", found->front(), name),
+              fmt::format("delete it first: microagent delete {}", found->front()));
+}
+
 }  // namespace
 
 fs::path volume_file(const fs::path& root, std::string_view name) {
@@ -86,24 +99,29 @@ Result<Fd> attach_volume(const fs::path& root, std::string_view name, std::strin
   return lock;
 }
 
-Status ensure_volume(const fs::path& root, std::string_view name, const MakeVolume& make) {
+Result<bool> ensure_volume(const fs::path& root, std::string_view name, const MakeVolume& make) {
   std::error_code error;
   const fs::path file = volume_file(root, name);
-  if (fs::exists(file, error)) return {};
+  if (fs::exists(file, error)) return false;
   if (!fs::exists(directory_of(root), error)) {
-    if (Status made = make_directory(directory_of(root)); !made && !fs::exists(directory_of(root), error)) return made;
+    const Status made = make_directory(directory_of(root));
+    if (!made && !fs::exists(directory_of(root), error)) return fail(made.error());
   }
-  const auto lock = try_lock_file(lock_of(root, name));
+  // No workspace has what is not there: whoever holds the lock makes the volume, or is about to have removed it.
+  const auto lock = lock_file(lock_of(root, name));
   if (!lock) return fail(lock.error());
-  if (fs::exists(file, error)) return {};
-  if (!*lock)
-    return fail(ErrorKind::transient, fmt::format("another command is making volume \"{}\"", name), "try again");
+  if (fs::exists(file, error)) return false;
   const fs::path unfinished = directory_of(root) / fmt::format(".{}.new", name);
-  if (Status cleared = remove_tree(unfinished); !cleared) return cleared;
+  // What commands that were killed have left.
+  for (const fs::path& remains : {unfinished, removed_of(root, name)}) {
+    if (Status cleared = remove_tree(remains); !cleared) return fail(cleared.error());
+  }
   Status done = make(unfinished);
   if (done) done = rename_path(unfinished, file);
   if (!done) (void)remove_tree(unfinished);
-  return done ? sync_directory(directory_of(root)) : done;
+  if (done) done = sync_directory(directory_of(root));
+  if (!done) return fail(done.error());
+  return true;
 }
 
 Result<std::vector<VolumeRecord>> list_volumes(const Store& store) {
@@ -139,14 +157,17 @@ Status remove_volume(const Store& store, std::string_view name) {
   const auto lock = try_lock_file(lock_of(store.root(), name));
   if (!lock) return fail(lock.error());
   if (!*lock) return attached(store.root(), name);
-  const auto found = declarers(store, name);
-  if (!found) return fail(found.error());
-  if (!found->empty()) {
-    return fail(ErrorKind::conflict, fmt::format("workspace \"{}\" declares volume \"{}\"", found->front(), name),
-                fmt::format("delete it first: microagent delete {}", found->front()));
+  if (Status free = check_undeclared(store, name); !free) return free;
+  // Out of the way before it is asked again: a workspace that is created meanwhile is seen now, or finds no volume and
+  // makes one.
+  const fs::path removed = removed_of(store.root(), name);
+  if (Status moved = rename_path(file, removed); !moved) return moved;
+  if (Status free = check_undeclared(store, name); !free) {
+    const Status restored = rename_path(removed, file);
+    return restored ? free : restored;
   }
   // The lock's file stays: another command may be about to lock it.
-  return remove_tree(file);
+  return remove_tree(removed);
 }
 
 }  // namespace microagent::workspace

@@ -27,9 +27,10 @@ std::filesystem::path volume_file(const std::filesystem::path& root, std::string
 // not_found when it is gone.
 Result<Fd> attach_volume(const std::filesystem::path& root, std::string_view name, std::string_view workspace);
 
-// Makes the volume where there is none; `make` makes the disk in a new file. Commands that come meanwhile wait.
+// Makes the volume where there is none, and says whether it did; `make` makes the disk in a new file. Commands that
+// come meanwhile wait. Where a workspace's record declares the volume already, remove_volume() takes it away no more.
 using MakeVolume = std::function<Status(const std::filesystem::path& file)>;
-Status ensure_volume(const std::filesystem::path& root, std::string_view name, const MakeVolume& make);
+Result<bool> ensure_volume(const std::filesystem::path& root, std::string_view name, const MakeVolume& make);
 
 struct VolumeRecord {
   std::string name;

@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <thread>
+
 #include "workspace/state.h"
 #include "workspace/test_directory.h"
 
@@ -41,7 +43,7 @@ TEST_F(Volumes, AreMadeOnce) {
 }
 
 TEST_F(Volumes, AreMadeWholeOrNotAtAll) {
-  const Status made = ensure_volume(root_, "data", [](const auto& file) -> Status {
+  const auto made = ensure_volume(root_, "data", [](const auto& file) -> Status {
     put(file, "half");
     return fail(ErrorKind::resource_exhausted, "full");
   });
@@ -79,6 +81,22 @@ TEST_F(Volumes, AreKeptWhileTheyAreDeclared) {
   EXPECT_THAT(*list_volumes(store_), IsEmpty());
   EXPECT_EQ(remove_volume(store_, "data").error().kind, ErrorKind::not_found);
   EXPECT_EQ(remove_volume(store_, "../state").error().kind, ErrorKind::not_found);
+}
+
+// Whatever of the two comes first: a workspace never declares what is not there.
+TEST_F(Volumes, AreNotRemovedFromAWorkspaceThatIsBeingCreated) {
+  for (int turn = 0; turn < 100; ++turn) {
+    ASSERT_TRUE(ensure_volume(root_, "data", make));
+    {
+      const std::jthread remover([&] { static_cast<void>(remove_volume(store_, "data")); });
+      declare("web", "data");
+      const auto ensured = ensure_volume(root_, "data", make);
+      ASSERT_TRUE(ensured) << ensured.error().message;
+    }
+    ASSERT_TRUE(std::filesystem::exists(volume_file(root_, "data"))) << turn;
+    EXPECT_THAT(list_volumes(store_)->front().declared_by, ElementsAre("web"));
+    ASSERT_TRUE(store_.remove("web"));
+  }
 }
 
 TEST_F(Volumes, HaveRules) {
