@@ -106,6 +106,16 @@ def test_logs_are_the_console(web, microagent):
     assert supervisor["source"] == "supervisor" and isinstance(supervisor["lines"], list)
 
 
+def test_logs_have_an_end(workspaces, microagent):
+    workspaces("tail", "--network", "isolated", "--entrypoint", "echo a1; echo b2; echo c3; sleep 1000")
+    wait_until(lambda: "c3" in microagent.run("logs", "tail").text, "the entrypoint has spoken")
+    assert microagent.run("logs", "--tail", "2", "tail").text.split() == ["b2", "c3"]
+    assert microagent.json("logs", "--tail", "1", "tail")["lines"] == ["c3"]
+    with microagent.popen("logs", "-f", "--tail", "1", "tail", stdout=subprocess.PIPE) as follower:
+        assert follower.stdout.readline().strip() == b"c3"
+        follower.kill()
+
+
 def test_logs_can_be_followed(workspaces, microagent):
     workspace = workspaces("followed")
     with microagent.popen("logs", "--follow", "followed", stdout=subprocess.PIPE, stderr=subprocess.PIPE) as follower:
@@ -321,6 +331,25 @@ def test_a_guest_that_does_not_shut_down_is_killed(workspaces):
     assert record["state"] == "stopped"
     assert 2 <= time.monotonic() - begun < 10
     assert "did not shut down within 2 s and was killed" in workspace.events()[-1]["detail"]
+
+
+def test_the_guest_gets_the_time_that_stop_gives(workspaces):
+    """A workload that takes long is let to, where there is time; one that does not heed is killed in good time."""
+    slow = workspaces("slow-end", "--network", "isolated", "--entrypoint",
+                      "trap 'sleep 9; echo took its time; exit' TERM; echo trapped; while :; do sleep 1; done")
+
+    def said(words):
+        return words in (slow.directory / "console.log").read_text(errors="replace")
+
+    wait_until(lambda: said("trapped"), "the workload runs")
+    slow.stop("--timeout", "60")
+    assert said("took its time") and slow.status()["event"]["detail"] == "the guest shut down cleanly"
+
+    deaf = workspaces("deaf-end", "--network", "isolated", "--entrypoint", "trap '' TERM; while :; do sleep 1; done")
+    begun = time.monotonic()
+    deaf.stop("--timeout", "4")
+    assert deaf.status()["event"]["detail"] == "the guest shut down cleanly"
+    assert time.monotonic() - begun < 5
 
 
 def test_nothing_is_left(workspaces, microagent, alone):

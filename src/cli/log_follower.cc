@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <utility>
@@ -90,6 +91,29 @@ Status LineSplitter::operator()(std::string_view part) {
 Status LineSplitter::finish() {
   if (pending_.empty()) return {};
   return sink_(std::exchange(pending_, {}));
+}
+
+std::string_view LineSkipper::operator()(std::string_view part) {
+  while (left_ > 0) {
+    const std::size_t end = part.find('\n');
+    if (end == std::string_view::npos) return {};
+    part.remove_prefix(end + 1);
+    --left_;
+  }
+  return part;
+}
+
+Result<std::uint64_t> lines_before_last(const std::filesystem::path& path, std::uint64_t wanted) {
+  std::uint64_t lines = 0;
+  bool open = false;
+  const Status read = read_log(path, [&](std::string_view part) {
+    lines += static_cast<std::uint64_t>(std::ranges::count(part, '\n'));
+    if (!part.empty()) open = part.back() != '\n';
+    return Status();
+  });
+  if (!read) return fail(read.error());
+  if (open) ++lines;
+  return lines > wanted ? lines - wanted : 0;
 }
 
 }  // namespace microagent::cli

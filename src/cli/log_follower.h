@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <functional>
 #include <string_view>
@@ -32,5 +33,19 @@ class LineSplitter {
   LineSink sink_;
   std::string pending_;
 };
+
+// Lets through what comes behind the first `lines` lines.
+class LineSkipper {
+ public:
+  explicit LineSkipper(std::uint64_t lines) : left_(lines) {}
+  // What of a part is let through.
+  std::string_view operator()(std::string_view part);
+
+ private:
+  std::uint64_t left_;
+};
+
+// How many lines come before the last `wanted` ones of a log; a last one without an end counts.
+Result<std::uint64_t> lines_before_last(const std::filesystem::path& path, std::uint64_t wanted);
 
 }  // namespace microagent::cli

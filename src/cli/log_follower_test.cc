@@ -97,5 +97,30 @@ TEST(LineSplitterTest, MakesLinesOfParts) {
   EXPECT_EQ(lines, (std::vector<std::string>{"one", "two", "", "three"}));
 }
 
+TEST_F(LogTest, GivesTheLastLines) {
+  const auto tail = [&](std::uint64_t wanted) {
+    const auto lines = lines_before_last(path_, wanted);
+    EXPECT_TRUE(lines);
+    LineSkipper skip(*lines);
+    std::string text;
+    EXPECT_TRUE(read_log(path_, [&](std::string_view part) {
+      text += skip(part);
+      return Status();
+    }));
+    return text;
+  };
+  EXPECT_EQ(tail(3), "");
+  append("one\ntwo\nthree\n");
+  EXPECT_EQ(tail(2), "two\nthree\n");
+  EXPECT_EQ(tail(0), "");
+  EXPECT_EQ(tail(9), "one\ntwo\nthree\n");
+  append("begun");
+  EXPECT_EQ(tail(2), "three\nbegun");
+  rotate();
+  append(" and ended\nlast\n");
+  EXPECT_EQ(tail(2), "begun and ended\nlast\n");
+  EXPECT_EQ(tail(3), "three\nbegun and ended\nlast\n");
+}
+
 }  // namespace
 }  // namespace microagent::cli

@@ -1,5 +1,7 @@
 // microagent logs
 
+#include <cstdint>
+#include <optional>
 #include <utility>
 
 #include "cli/command.h"
@@ -11,6 +13,7 @@ namespace {
 struct LogsOptions {
   std::string name;
   bool follow = false, supervisor = false;
+  std::optional<std::uint64_t> tail;
 };
 
 // Lets a terminal see no control characters but line ends and tabs: the guest writes its console.
@@ -39,36 +42,50 @@ class TerminalFilter {
 
 const char* source_of(const LogsOptions& options) { return options.supervisor ? "supervisor" : "console"; }
 
-Status tell_program(const Context& context, const LogsOptions& options, const std::filesystem::path& path) {
+// The last lines alone, where only they are wanted.
+Result<LineSkipper> skipper_for(const LogsOptions& options, const std::filesystem::path& path) {
+  if (!options.tail) return LineSkipper(0);
+  const auto lines = lines_before_last(path, *options.tail);
+  if (!lines) return fail(lines.error());
+  return LineSkipper(*lines);
+}
+
+Status tell_program(const Context& context, const LogsOptions& options, const std::filesystem::path& path,
+                    LineSkipper& skip) {
   std::vector<std::string> lines;
   LineSplitter splitter([&](std::string_view line) {
     lines.emplace_back(line);
     return Status{};
   });
-  if (Status read = read_log(path, std::ref(splitter)); !read) return read;
+  const auto sink = [&](std::string_view part) { return splitter(skip(part)); };
+  if (Status read = read_log(path, sink); !read) return read;
   if (Status read = splitter.finish(); !read) return read;
   return context.out.record({{"workspace", options.name}, {"source", source_of(options)}, {"lines", lines}});
 }
 
 // One object a line, as it comes.
 Status follow_for_program(const Context& context, const LogsOptions& options, const std::filesystem::path& path,
-                          GrowthWatch& watch) {
+                          LineSkipper& skip, GrowthWatch& watch) {
   LineSplitter splitter([&](std::string_view line) {
     return context.out.line({{"workspace", options.name}, {"source", source_of(options)}, {"line", line}});
   });
-  if (Status followed = follow_log(path, std::ref(splitter), watch); !followed) return followed;
+  const auto sink = [&](std::string_view part) { return splitter(skip(part)); };
+  if (Status followed = follow_log(path, sink, watch); !followed) return followed;
   return splitter.finish();
 }
 
 Status tell(const Context& context, const LogsOptions& options, const workspace::Store& store,
-            const std::filesystem::path& path) {
+            const std::filesystem::path& path, LineSkipper& skip) {
   TerminalFilter filter;
   const bool terminal = context.out.standard_output_is_terminal();
-  const auto sink = [&](std::string_view part) { return context.out.text(terminal ? filter(part) : part); };
+  const auto sink = [&](std::string_view part) {
+    const std::string_view rest = skip(part);
+    return context.out.text(terminal ? filter(rest) : rest);
+  };
   if (!options.follow) return read_log(path, sink);
   auto watch = WorkspaceWatch::open(store, options.name);
   if (!watch) return fail(watch.error());
-  if (context.out.json()) return follow_for_program(context, options, path, *watch);
+  if (context.out.json()) return follow_for_program(context, options, path, skip, *watch);
   return follow_log(path, sink, *watch);
 }
 
@@ -78,7 +95,10 @@ Result<int> logs(const Context& context, const LogsOptions& options) {
   if (const auto manifest = store->load_manifest(options.name); !manifest) return fail(manifest.error());
   const auto path = store->directory(options.name) / (options.supervisor ? "supervisor.log" : "console.log");
   const bool record = context.out.json() && !options.follow;
-  const Status told = record ? tell_program(context, options, path) : tell(context, options, *store, path);
+  auto skip = skipper_for(options, path);
+  if (!skip) return fail(skip.error());
+  const Status told =
+      record ? tell_program(context, options, path, *skip) : tell(context, options, *store, path, *skip);
   if (!told) return fail(told.error());
   return 0;
 }
@@ -88,7 +108,8 @@ Result<int> logs(const Context& context, const LogsOptions& options) {
 void add_logs(Commands& commands) {
   auto [command, options] = commands.add<LogsOptions>("logs", "Show what the guest wrote to its console", logs);
   require_name(*command, options->name);
-  command->add_flag("--follow", options->follow, "go on until the workspace ends; with --json one object a line");
+  command->add_flag("-f,--follow", options->follow, "go on until the workspace ends; with --json one object a line");
+  command->add_option("--tail", options->tail, "only so many of the last lines")->type_name("LINES");
   command->add_flag("--supervisor", options->supervisor,
                     "the host's side instead: supervisor, netd, mediator and QEMU");
 }
