@@ -116,6 +116,7 @@ Result<ExecPlan> plan_exec(const GuestCommand& options) {
   request.argv = options.argv;
   request.env = options.env;
   request.workdir = options.workdir;
+  request.user = options.user;
   if (options.terminal) describe_terminal(request);
   auto encoded = wire::encode_exec(request);
   if (!encoded) {
@@ -144,7 +145,12 @@ Result<GuestCommandEnd> run_guest_command(const Context& context, const GuestCom
 }
 
 void add_guest_command_flags(CLI::App& command, GuestCommand& options) {
-  command.add_option("-w,--workdir", options.workdir, "where it runs, / by default")->type_name("DIRECTORY");
+  command.add_option("-w,--workdir", options.workdir, "where it runs; where left out the image's directory, or /")
+      ->type_name("DIRECTORY");
+  command
+      .add_option("-u,--user", options.user,
+                  "as whom it runs, by the guest's own accounts; where left out the image's user, or root")
+      ->type_name("USER[:GROUP]");
   command.add_option("--timeout", options.timeout, "kill it after so many seconds; the exit code is 124 then")
       ->check(CLI::Range(0.001, kMaxTimeout))
       ->type_name("SECONDS");

@@ -14,7 +14,7 @@ namespace microagent::cli {
 
 struct GuestCommand {
   std::vector<std::string> argv, env;
-  std::string workdir;
+  std::string workdir, user;
   std::optional<double> timeout;  // seconds
   bool terminal = false, interactive = false, no_input = false;
 };

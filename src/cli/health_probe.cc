@@ -121,8 +121,9 @@ Status get_page(const workspace::Store& store, const workspace::Manifest& manife
 }
 
 // In a process of its own: what it finds goes through the pipe, nothing where all is well.
-[[noreturn]] void probe(const workspace::Store& store, const workspace::Manifest& manifest, int finding) {
+[[noreturn]] void probe(const workspace::Store& store, const workspace::Manifest& manifest, int finding, pid_t parent) {
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (::getppid() != parent) ::_exit(2);  // it has ended before it could be told so
   const Status found =
       manifest.upkeep.health->command.empty() ? get_page(store, manifest) : run_command(store, manifest);
   if (found) ::_exit(0);
@@ -151,9 +152,9 @@ Result<HealthProbe> HealthProbe::begin(const workspace::Store& store, const work
   if (::pipe2(ends.data(), O_CLOEXEC) != 0) return fail_errno(errno, "cannot make a pipe");
   Fd reading(ends[0]);
   const Fd writing(ends[1]);
-  const pid_t child = ::fork();
+  const pid_t parent = ::getpid(), child = ::fork();
   if (child < 0) return fail_errno(errno, "cannot make a process");
-  if (child == 0) probe(store, manifest, writing.get());
+  if (child == 0) probe(store, manifest, writing.get(), parent);
   return HealthProbe(child, std::move(reading));
 }
 

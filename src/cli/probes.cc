@@ -182,7 +182,7 @@ Check probe_memory_files() {
       file && ::ftruncate(file.get(), 4096) == 0 && ::fcntl(file.get(), F_ADD_SEALS, F_SEAL_SHRINK) == 0;
   if (sealed) return passed(kName, true, "memfd_create and seals work");
   return failed(kName, true, fmt::format("memfd_create or seals: {}", std::strerror(errno)),
-                "use Linux 5.10 or later, and no sandbox that forbids them");
+                "use Linux 5.11 or later, and no sandbox that forbids them");
 }
 
 Check probe_seccomp() {

@@ -14,7 +14,7 @@
 //     {"type":"trust","ready":bool,"error":"..."}             the guest trusts the authority that intercepts its TLS
 //     {"type":"result_ready","bytes":N,"error":"..."}         the guest's result is kept, or why not
 //   supervisor -> mediator
-//     {"type":"shutdown"}                                     ask the guest's init for a clean end
+//     {"type":"shutdown","patienceMs":N}                      ask the guest's init for a clean end within that time
 #include <cstddef>
 
 namespace microagent::flow {

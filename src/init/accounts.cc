@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <charconv>
 
+#include "init/files.h"
+
 namespace microagent::init {
 namespace {
 
@@ -94,6 +96,12 @@ std::optional<Identity> find_identity(std::string_view user, std::string_view pa
     if (more && counts_in(members, identity.name)) identity.groups.push_back(gid);
   });
   return identity;
+}
+
+std::optional<Identity> find_identity(std::string_view user) {
+  constexpr std::size_t kMaxAccounts = 1024 * 1024;
+  const auto passwd = read_file("/etc/passwd", kMaxAccounts), group = read_file("/etc/group", kMaxAccounts);
+  return find_identity(user, passwd.value_or(""), group.value_or(""));
 }
 
 }  // namespace microagent::init

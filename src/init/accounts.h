@@ -23,4 +23,7 @@ struct Identity {
 // them; a name that does not gives nothing. Without a group it is the user's own, and those that count the user in.
 std::optional<Identity> find_identity(std::string_view user, std::string_view passwd, std::string_view group);
 
+// The same by the files of this machine.
+std::optional<Identity> find_identity(std::string_view user);
+
 }  // namespace microagent::init

@@ -11,6 +11,7 @@
 #include <cerrno>
 #include <csignal>
 
+#include "init/accounts.h"
 #include "init/copy_command.h"
 #include "init/terminal.h"
 #include "init/text.h"
@@ -92,8 +93,19 @@ bool ExecSession::on_request(const wire::FrameReader::Frame& frame) {
     auto request = wire::parse_exec(frame.payload);
     if (!request) return false;
     spec.argv = std::move(request->argv);
-    spec.environment = merge(around_.environment, request->env);
+    spec.environment = around_.environment;
     spec.identity = around_.identity;
+    if (!request->user.empty()) {
+      auto identity = find_identity(request->user);
+      if (!identity) {
+        refuse(kCannotRun, concat("there is no user ", request->user, " in the guest"));
+        return true;
+      }
+      spec.identity = std::move(*identity);
+      spec.environment = merge(std::move(spec.environment),
+                               {concat("HOME=", spec.identity.home), concat("USER=", spec.identity.name)});
+    }
+    spec.environment = merge(std::move(spec.environment), request->env);
     spec.workdir = request->workdir.empty() ? around_.workdir : std::move(request->workdir);
     spec.streams = request->terminal ? Streams::terminal : Streams::pipes;
     spec.size = {request->rows, request->columns};

@@ -116,6 +116,22 @@ TEST_F(ExecSessionTest, TellsWhyACommandDidNotBegin) {
   EXPECT_EQ(ending_of(request), "failed 126 cannot enter the directory /none: No such file or directory");
 }
 
+TEST_F(ExecSessionTest, RunsAsAnotherUserWhereThatIsAskedFor) {
+  wire::ExecRequest request;
+  request.argv = {"true"};
+  request.user = "nobody-here";
+  Host stranger(guest_);
+  stranger.exec(request);
+  EXPECT_EQ(stranger.wait(), "failed 126 there is no user nobody-here in the guest");
+  request.argv = {"sh", "-c", "id -u; id -g; echo $HOME $USER"};
+  request.user = std::to_string(::getuid()) + ":" + std::to_string(::getgid());
+  Host host(guest_);
+  host.exec(request);
+  // Becoming somebody needs to be root, even where it is oneself.
+  if (::getuid() != 0) EXPECT_THAT(host.wait(), testing::HasSubstr("cannot become the user"));
+  else EXPECT_EQ(host.wait() + " " + host.output, "exit 0 0\n0\n/root root\n");
+}
+
 TEST_F(ExecSessionTest, GivesACommandNothingButItsStreams) {
   Host host(guest_);
   host.exec({"ls", "/proc/self/fd"});

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 
@@ -29,10 +30,6 @@ constexpr const char* kConfigPath = "/microagent/config";
 constexpr std::size_t kMaxConfig = 4 * 1024 * 1024;
 constexpr rlimit kOwnOpenFiles{65'536, 524'288};
 
-// How long the end may take; the host waits 10 s as a rule.
-constexpr std::chrono::milliseconds kTermPatience{5'000}, kKillPatience{2'000}, kHostPatience{1'000};
-constexpr std::chrono::milliseconds kStopPatience{4'000};  // of a workload that has a signal of its own
-constexpr std::chrono::milliseconds kSecondPatience{8'000};
 constexpr std::chrono::milliseconds kTrustPatience{30'000};  // the host may be busy making its key
 
 // What the host declared. It may hold secrets of the workspace's, so it does not stay where every user could read it.
@@ -56,6 +53,12 @@ bool Guest::run_until(Fact fact, std::chrono::milliseconds limit) {
   while (!fact() && !late) loop_.step();
   loop_.cancel(timer);
   return fact();
+}
+
+template <typename Fact>
+bool Guest::run_to(Fact fact, std::chrono::milliseconds place) {
+  const auto left = std::chrono::ceil<std::chrono::milliseconds>(end_begun_ + place - Clock::now());
+  return run_until(fact, std::max(left, std::chrono::milliseconds(0)));
 }
 
 Status Guest::boot() {
@@ -108,9 +111,7 @@ Status Guest::enter_root() {
 }
 
 Status Guest::find_user() {
-  constexpr std::size_t kMaxAccounts = 1024 * 1024;
-  const auto passwd = read_file("/etc/passwd", kMaxAccounts), group = read_file("/etc/group", kMaxAccounts);
-  auto identity = find_identity(config_.user, passwd.value_or(""), group.value_or(""));
+  auto identity = find_identity(config_.user);
   if (!identity) {
     return fail(ErrorKind::permanent, concat("the image has no user ", config_.user, ", as whom it is to be run"));
   }
@@ -164,7 +165,9 @@ Status Guest::await_trust() {
 }
 
 void Guest::on_frame(const wire::FrameReader::Frame& frame) {
-  if (frame.type == FrameType::shutdown) request_shutdown();
+  if (frame.type == FrameType::shutdown) {
+    request_shutdown(std::chrono::milliseconds(wire::parse_number(frame.payload).value_or(wire::kEndPatience)));
+  }
   if (frame.type == FrameType::trust) on_trust(frame.payload);
 }
 
@@ -210,12 +213,21 @@ Status Guest::start_workload() {
 void Guest::on_signal(int signal) {
   if (signal == SIGCHLD) return reaper_.on_child_signal();
   told_to_go_ = second_;
-  request_shutdown();
+  request_shutdown(std::chrono::milliseconds(wire::kEndPatience));
+}
+
+// The first request counts.
+void Guest::request_shutdown(std::chrono::milliseconds patience) {
+  if (shutdown_wanted_) return;
+  shutdown_wanted_ = true;
+  end_ = plan_end(patience);
+  end_begun_ = Clock::now();
 }
 
 void Guest::report_failure(const Error& error) {
   say(error.message);
   agent_.send(wire::encode_frame(FrameType::failed, std::string_view(error.message).substr(0, wire::kMaxFrame)));
+  request_shutdown(std::chrono::milliseconds(wire::kEndPatience));
 }
 
 void Guest::live() {
@@ -226,17 +238,21 @@ void Guest::live() {
 void Guest::end_workload() {
   if (config_.stop_signal == 0 || workload_pid_ < 0) return;
   ::kill(workload_pid_, static_cast<int>(config_.stop_signal));
-  run_until([this] { return workload_pid_ < 0; }, kStopPatience);
+  run_to([this] { return workload_pid_ < 0; }, end_.stop);
 }
 
 // The image's init ends everything, ourselves too; where it does not, we switch the machine off.
 void Guest::wind_down_as_second() {
   if (!told_to_go_) {
     ask_process_1_to_end(static_cast<int>(config_.stop_signal));
-    run_until([this] { return told_to_go_; }, kSecondPatience);
+    run_to([this] { return told_to_go_; }, end_.kill);
   }
+  tell_all();
+}
+
+void Guest::tell_all() {
   agent_.finish();
-  run_until([this] { return agent_.finished(); }, kHostPatience);
+  run_to([this] { return agent_.finished(); }, end_.host);
 }
 
 void Guest::settle() const { settle_disks(config_.volumes); }
@@ -249,13 +265,12 @@ void Guest::wind_down() {
   ::kill(-1, SIGTERM);
   ::kill(-1, SIGCONT);  // the stopped ones cannot heed it otherwise
   reaper_.on_child_signal();
-  if (!run_until(alone, kTermPatience)) {
+  if (!run_to(alone, end_.term)) {
     ::kill(-1, SIGKILL);
-    run_until(alone, kKillPatience);
+    run_to(alone, end_.kill);
   }
-  run_until([this] { return exec_.sessions() == 0; }, kHostPatience);
-  agent_.finish();
-  run_until([this] { return agent_.finished(); }, kHostPatience);
+  run_to([this] { return exec_.sessions() == 0; }, end_.host);
+  tell_all();
 }
 
 }  // namespace microagent::init

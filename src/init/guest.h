@@ -1,8 +1,10 @@
 #pragma once
 
+#include <chrono>
 #include <optional>
 
 #include "init/agent_stream.h"
+#include "init/end_plan.h"
 #include "init/exec_service.h"
 #include "init/loop.h"
 #include "init/reaper.h"
@@ -44,10 +46,16 @@ class Guest {
   void on_signal(int signal);
   void on_frame(const wire::FrameReader::Frame& frame);
   void on_trust(ByteView payload);
-  void request_shutdown() { shutdown_wanted_ = true; }
+  void request_shutdown(std::chrono::milliseconds patience);
+  void tell_all();
   // Lets things happen until it holds, for a limited time.
   template <typename Fact>
   bool run_until(Fact fact, std::chrono::milliseconds limit);
+  // The same, up to a place in the plan of the end.
+  template <typename Fact>
+  bool run_to(Fact fact, std::chrono::milliseconds place);
+
+  using Clock = std::chrono::steady_clock;
 
   Loop loop_;
   Reaper reaper_;
@@ -68,6 +76,8 @@ class Guest {
   wire::GuestFacts facts_;
   std::optional<wire::Trust> trust_;  // as the host told it last
   bool shutdown_wanted_ = false;
+  EndPlan end_{};
+  Clock::time_point end_begun_;
 };
 
 }  // namespace microagent::init

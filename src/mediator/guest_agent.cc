@@ -3,8 +3,10 @@
 #include <fmt/format.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
+#include <chrono>
 
 #include "mediator/io.h"
 
@@ -33,8 +35,8 @@ Result<Fd> GuestAgent::accept() {
   return guests;
 }
 
-void GuestAgent::shutdown() {
-  shutdown_wanted_ = true;
+void GuestAgent::shutdown(std::chrono::milliseconds patience) {
+  shutdown_ = in(patience);
   if (stream_ && protocol_.greeted()) send_shutdown();
 }
 
@@ -48,7 +50,7 @@ asio::awaitable<void> GuestAgent::converse() {
   while (!protocol_.greeted() && co_await take_frames(hello_deadline)) {
   }
   if (protocol_.greeted()) send_trust();
-  if (protocol_.greeted() && shutdown_wanted_) send_shutdown();
+  if (protocol_.greeted() && shutdown_) send_shutdown();
   while (protocol_.greeted() && co_await take_frames(kNever)) {
   }
   stream_.reset();
@@ -78,6 +80,10 @@ void GuestAgent::send(wire::FrameType type, ByteView payload, std::string_view w
 
 void GuestAgent::send_trust() { send(wire::FrameType::trust, wire::encode_trust(trust_), "whom to trust"); }
 
-void GuestAgent::send_shutdown() { send(wire::FrameType::shutdown, ByteView(), "the shutdown request"); }
+void GuestAgent::send_shutdown() {
+  const auto left = std::chrono::ceil<std::chrono::milliseconds>(*shutdown_ - Deadline::clock::now()).count();
+  const auto patience = static_cast<std::uint32_t>(std::clamp<std::int64_t>(left, 0, UINT32_MAX));
+  send(wire::FrameType::shutdown, bytes_of(le32(patience)), "the shutdown request");
+}
 
 }  // namespace microagent::mediator

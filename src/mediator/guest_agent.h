@@ -24,8 +24,8 @@ class GuestAgent {
   // Whom the guest has to trust from now on.
   void trust(wire::Trust trust);
 
-  // Asks the guest for a clean end: now, or as soon as it has said hello.
-  void shutdown();
+  // Asks the guest for a clean end within that time: now, or as soon as it has said hello.
+  void shutdown(std::chrono::milliseconds patience);
 
  private:
   asio::awaitable<void> converse();
@@ -39,7 +39,7 @@ class GuestAgent {
   AgentProtocol protocol_;
   wire::Trust trust_;
   std::optional<Descriptor> stream_;
-  bool shutdown_wanted_ = false;
+  std::optional<Deadline> shutdown_;  // once it is wanted: when the guest is switched off
   LogLimit warnings_;
 };
 

@@ -58,15 +58,25 @@ TEST_F(GuestAgentTest, TellsEveryGuestThatGreetsWhomToTrust) {
 }
 
 TEST_F(GuestAgentTest, AsksForTheShutdownAsSoonAsThereIsSomebodyToAsk) {
-  agent_.shutdown();
+  agent_.shutdown(std::chrono::seconds(20));
   const Fd guest = std::move(*agent_.accept());
   put(guest, hello());
-  const Bytes request = wire::encode_frame(FrameType::shutdown, ByteView());
-  Bytes both = trust({});
-  both.insert(both.end(), request.begin(), request.end());
-  ASSERT_TRUE(loop_.until([&] { return arrived(guest) == both; }));
-  agent_.shutdown();
-  EXPECT_EQ(arrived(guest), request);
+  wire::FrameReader frames;
+  std::optional<wire::FrameReader::Frame> told, asked;
+  ASSERT_TRUE(loop_.until([&] {
+    if (const auto bytes = arrived(guest)) frames.feed(*bytes);
+    if (!told) told = frames.next();
+    if (told && !asked) asked = frames.next();
+    return asked.has_value();
+  }));
+  EXPECT_EQ(told->type, FrameType::trust);
+  EXPECT_EQ(asked->type, FrameType::shutdown);
+  const auto left = wire::parse_number(asked->payload);
+  ASSERT_TRUE(left) << "how long it may take, from now on";
+  EXPECT_LE(*left, 20'000U);
+  EXPECT_GT(*left, 10'000U);
+  agent_.shutdown(std::chrono::seconds(0));
+  EXPECT_EQ(arrived(guest), wire::encode_frame(FrameType::shutdown, bytes_of(le32(0))));
 }
 
 TEST_F(GuestAgentTest, ClosesAStreamThatBreaksTheProtocolAndSaysSoOnce) {

@@ -103,8 +103,9 @@ TEST_F(MediatorTest, SpeaksWithTheGuestAgent) {
   EXPECT_EQ(all[0]["reason"], "the guest agent is already connected");
   EXPECT_EQ(all[1]["dst"], "vsock:2:9");
 
-  put(supervisor_, bytes(R"({"type":"shutdown"})"));
-  ASSERT_TRUE(loop_.until([&] { return arrived(guest) == wire::encode_frame(wire::FrameType::shutdown, ByteView()); }));
+  put(supervisor_, bytes(R"({"type":"shutdown","patienceMs":0})"));
+  const auto request = wire::encode_frame(wire::FrameType::shutdown, bytes_of(le32(0)));
+  ASSERT_TRUE(loop_.until([&] { return arrived(guest) == request; }));
 }
 
 TEST_F(MediatorTest, LeadsTheMediationChannelToItsTargetEvenWhenIsolated) {

@@ -69,7 +69,7 @@ Json to_json(const policy::Decision& decision) {
 
 void Mediator::on_supervisor_message(const Json& message, Fd fd) {
   const std::string type = text_of(message, "type");
-  if (type == "shutdown") return agent_.shutdown();
+  if (type == "shutdown") return agent_.shutdown(std::chrono::milliseconds(number_of(message, "patienceMs")));
   if (type != "request") return log_warning("the supervisor sent a message of an unknown type");
   const std::uint64_t id = number_of(message, "id");
   const std::string ask = text_of(message, "ask");

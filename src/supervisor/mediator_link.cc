@@ -103,9 +103,8 @@ Result<std::unique_ptr<MediatorLink>> MediatorLink::open(const asio::any_io_exec
   return link;
 }
 
-bool MediatorLink::ask_for_shutdown() {
-  constexpr std::string_view kRequest = R"({"type":"shutdown"})";
-  return ::send(socket_.native_handle(), kRequest.data(), kRequest.size(), MSG_NOSIGNAL | MSG_DONTWAIT) > 0;
+bool MediatorLink::ask_for_shutdown(std::chrono::milliseconds patience) {
+  return send({{"type", "shutdown"}, {"patienceMs", patience.count()}}, {});
 }
 
 asio::awaitable<Result<Json>> MediatorLink::request(Json request, Fd passed) {

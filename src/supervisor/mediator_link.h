@@ -46,7 +46,7 @@ class MediatorLink {
   const std::optional<std::string>& fault() const { return fault_; }
 
   // Asks the guest, through the mediator, for a clean end. False when that cannot be asked.
-  bool ask_for_shutdown();
+  bool ask_for_shutdown(std::chrono::milliseconds patience);
 
   // Sends a request (flow/control.h), with a descriptor beside it where there is one, and waits for its answer.
   asio::awaitable<Result<nlohmann::json>> request(nlohmann::json request, Fd passed = Fd());

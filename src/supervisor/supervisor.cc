@@ -137,9 +137,10 @@ asio::awaitable<Result<Fd>> Supervisor::open_exec() {
 asio::awaitable<Ending> Supervisor::attend() {
   std::uint64_t seen = mediator_link_->revision();
   while (!over()) {
-    co_await changes_.until([&] { return over() || mediator_link_->revision() != seen; }, kNever);
+    co_await changes_.until([&] { return over() || mediator_link_->revision() != seen || has_disk_news(); }, kNever);
     seen = mediator_link_->revision();
     note_facts();
+    if (has_disk_news()) note_disk_errors();
     if (const Status saved = journal_.save(); !saved) log_error("{}", saved.error().message);
     changes_.notify();
   }
@@ -164,7 +165,7 @@ asio::awaitable<Ending> Supervisor::shut_down() {
 asio::awaitable<Ending> Supervisor::end_guest() {
   if (request_->at_once) co_return Ending{State::stopped, "killed on request"};
   const auto timeout = request_->timeout;
-  const bool asked = mediator_link_->ask_for_shutdown();
+  const bool asked = mediator_link_->ask_for_shutdown(timeout);
   if (asked) co_await changes_.until([this] { return broken() || request_->at_once; }, in(timeout));
   if (broken()) {
     // A guest that powers itself off when asked is what we wait for.

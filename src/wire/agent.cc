@@ -7,8 +7,8 @@
 namespace microagent::wire {
 namespace {
 
-// Payload of exec: ExecHead, then argv and env as a count and that many texts, then workdir. A text is le32 length and
-// its bytes, none of them NUL.
+// Payload of exec: ExecHead, then argv and env as a count and that many texts, then workdir and user. A text is le32
+// length and its bytes, none of them NUL.
 constexpr std::uint8_t kTerminal = 1;
 struct ExecHead {
   TerminalSize size;
@@ -157,7 +157,7 @@ std::optional<std::vector<std::uint8_t>> encode_exec(const ExecRequest& request)
   std::vector<std::uint8_t> payload(kMaxFrame);
   Writer writer(payload);
   const bool fits = writer.write(head) && write_texts(writer, request.argv) && write_texts(writer, request.env) &&
-                    write_text(writer, request.workdir);
+                    write_text(writer, request.workdir) && write_text(writer, request.user);
   if (!fits) return std::nullopt;
   payload.resize(writer.written());
   return payload;
@@ -172,7 +172,7 @@ std::optional<ExecRequest> parse_exec(ByteView payload) {
   request.rows = head.size.rows;
   request.columns = head.size.columns;
   const bool whole = read_texts(reader, request.argv) && read_texts(reader, request.env) &&
-                     read_text(reader, request.workdir) && reader.left() == 0;
+                     read_text(reader, request.workdir) && read_text(reader, request.user) && reader.left() == 0;
   if (!whole || request.argv.empty() || !std::ranges::all_of(request.env, is_variable)) return std::nullopt;
   return request;
 }

@@ -38,6 +38,7 @@ inline constexpr std::uint32_t kAgentVersion = 2;
 inline constexpr std::size_t kMaxFrame = 64 * 1024;  // payload of one frame
 inline constexpr std::size_t kInputWindow = 256 * 1024;
 inline constexpr std::size_t kMaxResult = 16 * 1024 * 1024;  // of kResultPath, in bytes
+inline constexpr std::uint32_t kEndPatience = 10'000;        // milliseconds
 inline constexpr const char* kResultPath = "/run/microagent/result";
 
 enum class FrameType : std::uint8_t {
@@ -47,7 +48,7 @@ enum class FrameType : std::uint8_t {
   workload_exited = 4,  // ExitStatus
   result_ready = 5,     // empty: kResultPath has been written, perhaps again
   trusted = 6,          // text: why a certificate could not be installed everywhere; empty: it is
-  shutdown = 10,        // empty
+  shutdown = 10,        // le32 milliseconds until the machine is switched off; none: kEndPatience
   trust = 11,           // Trust
   exec = 20,            // ExecRequest
   input = 21,           // bytes for stdin
@@ -86,7 +87,8 @@ static_assert(sizeof(TerminalSize) == 4);
 struct ExecRequest {
   std::vector<std::string> argv;  // never empty; argv[0] is looked up in PATH
   std::vector<std::string> env;   // KEY=VALUE, added to the workspace's own
-  std::string workdir;            // empty: /
+  std::string workdir;            // empty: the workspace's own
+  std::string user;               // NAME|UID[:GROUP|GID], of the guest's; empty: the workspace's own
   bool terminal = false;
   std::uint16_t rows = 0, columns = 0;
 };
@@ -140,7 +142,7 @@ std::vector<std::uint8_t> encode_trust(const Trust& trust);
 std::optional<Trust> parse_trust(ByteView payload);
 std::optional<ExitStatus> parse_exit_status(ByteView payload);
 std::optional<TerminalSize> parse_terminal_size(ByteView payload);
-// Of signal and input_taken.
+// Of signal, input_taken and shutdown.
 std::optional<std::uint32_t> parse_number(ByteView payload);
 
 }  // namespace microagent::wire

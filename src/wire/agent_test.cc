@@ -21,6 +21,7 @@ ExecRequest sample_request() {
   request.argv = {"sh", "-c", "", "echo \"$A\"\n"};
   request.env = {"A=b=c", "EMPTY="};
   request.workdir = "/srv/data";
+  request.user = "web:1002";
   request.terminal = true;
   request.rows = 50;
   request.columns = 0x1234;
@@ -86,6 +87,7 @@ TEST(Exec, SurvivesTheRoundTrip) {
   EXPECT_EQ(parsed->argv, request.argv);
   EXPECT_EQ(parsed->env, request.env);
   EXPECT_EQ(parsed->workdir, request.workdir);
+  EXPECT_EQ(parsed->user, request.user);
   EXPECT_TRUE(parsed->terminal);
   EXPECT_EQ(parsed->rows, request.rows);
   EXPECT_EQ(parsed->columns, request.columns);
