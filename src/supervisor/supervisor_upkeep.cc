@@ -9,6 +9,13 @@ namespace microagent::supervisor {
 
 using workspace::State;
 
+namespace {
+
+// Beside those of workspace/state.h, since nobody but this writes or reads it.
+constexpr const char* kReasonDisk = "disk";
+
+}  // namespace
+
 // One that is quarantined is evidence, and frozen: it stays until somebody has looked at it.
 asio::awaitable<void> Supervisor::expire() {
   co_await pause(std::chrono::seconds(charge_.manifest.upkeep.ttl));
@@ -30,7 +37,7 @@ void Supervisor::note_disk_errors() {
   const std::string detail = fmt::format("the guest's disk cannot be read or written on this host: {}",
                                          errors.reason.empty() ? "no reason is known" : errors.reason);
   log_warning("{}", detail);
-  if (const Status noted = journal_.note(detail, workspace::kReasonDisk); !noted) {
+  if (const Status noted = journal_.note(detail, kReasonDisk); !noted) {
     log_error("{}", noted.error().message);
   }
 }

@@ -71,7 +71,6 @@ inline constexpr const char* kReasonFailure = "failure";  // something broke
 inline constexpr const char* kReasonExpired = "expired";  // its time to live was over
 inline constexpr const char* kReasonLost = "lost";        // its supervisor died, or the host did
 inline constexpr const char* kReasonHealth = "health";    // it became healthy, or ceased to be
-inline constexpr const char* kReasonDisk = "disk";        // the host cannot keep what the guest writes
 inline constexpr const char* kReasonRestart = "restart";  // `microagent supervise` decided about its next life
 
 // A part of the way from the beginning of a start to a guest that is ready.

@@ -4,6 +4,8 @@ import dataclasses
 import json
 import subprocess
 
+from harness.schemas import VALIDATORS, check_record
+
 EXIT_FAILURE, EXIT_USAGE, EXIT_RETRY = 1, 2, 75
 
 
@@ -43,6 +45,7 @@ class Outcome:
         assert self.out.count(b"\n") == 1 and self.out.endswith(b"\n"), self
         record = self.json
         assert set(record) == {"ok", "error"} and record["ok"] is False, record
+        VALIDATORS["error"].validate(record)
         error = record["error"]
         assert set(error) == {"kind", "message", "remediation", "retryable"}, record
         assert error["message"] and error["remediation"], record
@@ -82,6 +85,7 @@ class Microagent:
         """Runs a command for a program; gives the record."""
         outcome = self.run("--json", *words, code=code, **options)
         assert outcome.err == b"", outcome
+        check_record(words, outcome.json)
         return outcome.json
 
     def refuses(self, *words, code=EXIT_USAGE, **options):

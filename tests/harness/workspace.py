@@ -5,6 +5,7 @@ import shlex
 import subprocess
 
 from harness.processes import Process, processes_of
+from harness.schemas import check_audit
 from harness.wait import wait_until
 
 START_TIMEOUT = 200  # more than the command gives itself: it has the last word
@@ -106,7 +107,10 @@ class Workspace:
     def egress(self):
         """The records of the audit log, so far."""
         path = self.directory / "egress.jsonl"
-        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+        records = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+        for record in records:
+            check_audit(record)
+        return records
 
     def wait_for_record(self, timeout=10, **fields):
         def find():
