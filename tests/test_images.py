@@ -267,6 +267,25 @@ def test_an_image_that_nobody_uses_can_go(fresh, layout, scratch):
     assert not list((scratch / "pruned-cache" / "images").glob("[0-9a-f]*"))
 
 
+def test_images_can_be_pulled_shown_and_removed(fresh, place, scratch):
+    cache = {"MICROAGENT_CACHE": str(fresh.account.make_directory(scratch / "image-cache"))}
+    layout = images.write_layout(place / "pulled", [images.Layer().file("a").finish()], {"Cmd": ["a"]})
+    assert fresh.json("image", "ls", env=cache)["images"] == []
+    pulled = fresh.json("image", "pull", layout, env=cache, timeout=120)["image"]
+    assert pulled["reference"] == layout and pulled["command"] == ["a"]
+    (shown,) = fresh.json("image", env=cache)["images"]
+    assert shown["digest"] == pulled["digest"] and shown["references"] == [layout] and not shown["used"]
+    assert layout in fresh.run("image", "ls", env=cache).text
+    fresh.json("create", "user", "--image", layout, env=cache, timeout=60)
+    assert fresh.json("image", "ls", env=cache)["images"][0]["used"]
+    assert fresh.refuses("image", "rm", layout, code=EXIT_FAILURE, env=cache)["kind"] == "conflict"
+    fresh.json("delete", "user", env=cache)
+    assert fresh.refuses("image", "rm", "oci:/absent", code=EXIT_FAILURE, env=cache)["kind"] == "not_found"
+    assert fresh.refuses("image", "rm", "../../etc", code=EXIT_FAILURE, env=cache)["kind"] == "not_found"
+    assert fresh.json("image", "rm", pulled["digest"][:20], env=cache)["digest"] == pulled["digest"]
+    assert fresh.json("image", "ls", env=cache)["images"] == []
+
+
 def test_what_cannot_be_had_is_refused(microagent, place, registry):
     def refuses(image, *flags, code=EXIT_FAILURE):
         error = microagent.refuses("create", "never", "--image", image, *flags, code=code)

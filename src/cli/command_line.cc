@@ -4,6 +4,7 @@
 
 #include "cli/command.h"
 #include "cli/guest_words.h"
+#include "cli/image.h"
 
 namespace microagent::cli {
 namespace {
@@ -57,6 +58,7 @@ void add_commands(Commands& commands) {
   add_result(commands);
   add_wait(commands);
   add_volume(commands);
+  add_image(commands);
   add_doctor(commands);
   add_completion(commands);
 }

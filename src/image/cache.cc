@@ -5,10 +5,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
+#include <map>
 #include <nlohmann/json.hpp>
 
+#include "base/digest.h"
 #include "base/disk_usage.h"
 #include "image/ext4_writer.h"
 #include "image/layer_reader.h"
@@ -27,10 +30,6 @@ using Json = nlohmann::json;
 
 constexpr const char *kBase = "base.ext4", *kDefaults = "image.json";
 constexpr std::size_t kMaxRecord = 1024 * 1024;
-
-bool is_hex_digest(std::string_view name) {
-  return name.size() == 64 && name.find_first_not_of("0123456789abcdef") == std::string_view::npos;
-}
 
 fs::path unfinished_of(const fs::path& place) {
   return place.parent_path() / fmt::format(".{}.new", place.filename().string());
@@ -72,13 +71,12 @@ struct flock whole_file(short type) {
   return whole;
 }
 
-// The digest that a record of ours holds. Whatever else it is, is as good as none.
-std::string digest_in(const std::string& record) {
+// What a record of ours holds under a key. Whatever is no text is as good as nothing.
+std::string text_in(const std::string& record, const char* key) {
   const Json json = Json::parse(record, nullptr, false);
-  const auto digest = json.is_object() ? json.find("digest") : json.end();
-  if (!json.is_object() || digest == json.end() || !digest->is_string()) return {};
-  const std::string text = *digest;
-  return is_hex_digest(text) ? text : "";
+  if (!json.is_object()) return {};
+  const auto found = json.find(key);
+  return found != json.end() && found->is_string() ? found->get<std::string>() : std::string();
 }
 
 // How many names the base has; none when it is not there.
@@ -139,8 +137,8 @@ Result<std::string> Cache::digest_of(const Reference& reference, Pull pull, cons
   const bool registry = reference.transport == Transport::registry;
   if (registry && pull == Pull::missing) {
     const auto text = workspace::read_file(reference_file(reference), kMaxRecord);
-    const std::string known = text ? digest_in(*text) : "";
-    if (!known.empty() && names_of_base(images_ / known) != 0) return known;
+    const std::string known = text ? text_in(*text, "digest") : "";
+    if (is_sha256_digits(known) && names_of_base(images_ / known) != 0) return known;
   }
   if (registry) progress(fmt::format("asking for {}", reference.name));
   return resolve_digest(reference);
@@ -207,6 +205,33 @@ Status Cache::remember(const Reference& reference, const std::string& digest) co
   return workspace::write_atomically(reference_file(reference), known.dump() + "\n");
 }
 
+Result<std::vector<Cache::Stored>> Cache::list() const {
+  std::map<std::string, Stored> found;
+  std::error_code error;
+  for (fs::directory_iterator entry(images_, error), end; !error && entry != end; entry.increment(error)) {
+    const std::string name = entry->path().filename().string();
+    struct stat facts {};
+    if (!is_sha256_digits(name) || ::stat((entry->path() / kBase).c_str(), &facts) != 0) continue;
+    found[name] = {name, {}, static_cast<std::uint64_t>(facts.st_blocks) * 512, facts.st_nlink > 1};
+  }
+  if (error) return fail_errno(error.value(), fmt::format("cannot read {}", images_.string()));
+  for (fs::directory_iterator entry(images_ / "references", error), end; !error && entry != end;
+       entry.increment(error)) {
+    const auto text = workspace::read_file(entry->path(), kMaxRecord);
+    if (!text) continue;  // replaced meanwhile, or nothing of ours
+    const auto image = found.find(text_in(*text, "digest"));
+    if (const std::string name = text_in(*text, "reference"); image != found.end() && !name.empty()) {
+      image->second.references.push_back(name);
+    }
+  }
+  std::vector<Stored> all;
+  for (auto& [name, image] : found) {
+    std::ranges::sort(image.references);
+    all.push_back(std::move(image));
+  }
+  return all;
+}
+
 Result<std::vector<Cache::Unused>> Cache::unused() const {
   std::vector<Unused> found;
   std::error_code error;
@@ -214,7 +239,7 @@ Result<std::vector<Cache::Unused>> Cache::unused() const {
     std::string name = entry->path().filename().string();
     const bool unfinished = name.starts_with('.') && name.ends_with(".new");
     if (unfinished) name = name.substr(1, name.size() - 5);
-    if (!is_hex_digest(name)) continue;
+    if (!is_sha256_digits(name)) continue;
     if (names_of_base(entry->path()) > 1) continue;
     // One that is being made belongs to nobody else yet.
     if (unfinished) {

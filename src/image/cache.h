@@ -45,6 +45,15 @@ class Cache {
   // Pulls the image and makes its base where that is not there yet. Who comes meanwhile waits for it, and is told so.
   Result<Held> obtain(const Reference& reference, Pull pull, const Progress& progress) const;
 
+  // What is there, whole.
+  struct Stored {
+    std::string name;                       // a digest's digits
+    std::vector<std::string> references{};  // the names that it was pulled by last
+    std::uint64_t bytes = 0;
+    bool used = false;  // by a workspace
+  };
+  Result<std::vector<Stored>> list() const;
+
   // What no workspace uses, and what an interrupted pull has left.
   struct Unused {
     std::string name;  // a digest's digits

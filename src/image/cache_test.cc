@@ -114,6 +114,27 @@ TEST_F(CacheTest, WhatIsLentIsInUse) {
   EXPECT_THAT(*cache().unused(), IsEmpty());
 }
 
+TEST_F(CacheTest, TellsWhatIsThere) {
+  EXPECT_THAT(*cache().list(), IsEmpty());
+  const std::string first = obtain()->image.digest.substr(7);
+  write_image("other");
+  const std::string second = obtain()->image.digest.substr(7);
+  ASSERT_TRUE(lend_base(obtain()->base, directory_ / "lent"));
+  std::ofstream(directory_ / "cache/images/references/foreign.json") << R"({"reference":7,"digest":[]})";
+  fs::create_directories(directory_ / "cache/images" / ("." + std::string(64, 'a') + ".new"));
+  const auto all = cache().list();
+  ASSERT_TRUE(all);
+  ASSERT_THAT(*all, SizeIs(2));
+  for (const Cache::Stored& image : *all) {
+    const bool is_second = image.name == second;
+    EXPECT_TRUE(is_second || image.name == first);
+    EXPECT_EQ(image.used, is_second);
+    EXPECT_GT(image.bytes, 100'000U);
+    // The name means the second one by now.
+    EXPECT_EQ(image.references, is_second ? std::vector{reference().name} : std::vector<std::string>{});
+  }
+}
+
 TEST_F(CacheTest, IsLentToSeveralAtOnce) {
   ASSERT_TRUE(obtain());
   const auto one = obtain();
