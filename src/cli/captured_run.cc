@@ -13,6 +13,8 @@
 #include <cerrno>
 
 #include "base/fd.h"
+#include "base/last_line.h"
+#include "base/pipe.h"
 
 namespace microagent::cli {
 namespace {
@@ -27,10 +29,10 @@ struct Running {
 };
 
 Result<Running> spawn(const std::filesystem::path& program, const std::vector<std::string>& arguments) {
-  std::array<int, 2> ends{};
-  if (::pipe2(ends.data(), O_CLOEXEC) != 0) return fail_errno(errno, "cannot make a pipe");
-  const Fd writing(ends[1]);
-  Running running{-1, Fd(ends[0])};
+  auto pipe = make_pipe();
+  if (!pipe) return fail(pipe.error());
+  const Fd writing = std::move(pipe->write);
+  Running running{-1, std::move(pipe->read)};
 
   std::vector<std::string> words = {program.string()};
   words.insert(words.end(), arguments.begin(), arguments.end());
@@ -62,12 +64,6 @@ bool read_all(int fd, Clock::time_point deadline, std::string& output) {
     if (count <= 0) return true;
     output.append(chunk.data(), std::min(static_cast<std::size_t>(count), kMaxOutput - output.size()));
   }
-}
-
-std::string last_line(std::string text) {
-  while (text.ends_with('\n')) text.pop_back();
-  const std::size_t end = text.rfind('\n');
-  return end == std::string::npos ? text : text.substr(end + 1);
 }
 
 }  // namespace

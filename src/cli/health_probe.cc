@@ -14,6 +14,8 @@
 #include <cerrno>
 #include <utility>
 
+#include "base/last_line.h"
+#include "base/pipe.h"
 #include "cli/exec_session.h"
 #include "cli/output.h"
 #include "supervisor/client.h"
@@ -36,12 +38,6 @@ struct TailSink final : ExecSink {
   std::string text;
 };
 
-std::string last_line(std::string text) {
-  while (text.ends_with('\n')) text.pop_back();
-  const std::size_t end = text.rfind('\n');
-  return printable(end == std::string::npos ? text : text.substr(end + 1));
-}
-
 Status run_command(const workspace::Store& store, const workspace::Manifest& manifest) {
   wire::ExecRequest request;
   request.argv = {"/bin/sh", "-c", manifest.upkeep.health->command};
@@ -55,7 +51,7 @@ Status run_command(const workspace::Store& store, const workspace::Manifest& man
   const auto end = run_exec(std::move(*stream), plan, said);
   if (!end) return fail(end.error());
   if (end->code == 0) return {};
-  const std::string words = last_line(end->failure.empty() ? said.text : end->failure);
+  const std::string words = printable(last_line(end->failure.empty() ? said.text : end->failure));
   return fail(ErrorKind::permanent,
               fmt::format("the command ended with code {}{}{}", end->code, words.empty() ? "" : ": ", words));
 }
@@ -148,14 +144,12 @@ int parse_http_status(std::string_view answer) {
 }
 
 Result<HealthProbe> HealthProbe::begin(const workspace::Store& store, const workspace::Manifest& manifest) {
-  std::array<int, 2> ends{};
-  if (::pipe2(ends.data(), O_CLOEXEC) != 0) return fail_errno(errno, "cannot make a pipe");
-  Fd reading(ends[0]);
-  const Fd writing(ends[1]);
+  auto pipe = make_pipe();
+  if (!pipe) return fail(pipe.error());
   const pid_t parent = ::getpid(), child = ::fork();
   if (child < 0) return fail_errno(errno, "cannot make a process");
-  if (child == 0) probe(store, manifest, writing.get(), parent);
-  return HealthProbe(child, std::move(reading));
+  if (child == 0) probe(store, manifest, pipe->write.get(), parent);
+  return HealthProbe(child, std::move(pipe->read));
 }
 
 HealthProbe::HealthProbe(HealthProbe&& other) noexcept

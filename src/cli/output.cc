@@ -6,6 +6,8 @@
 #include <cerrno>
 #include <cstdlib>
 
+#include "base/write_all.h"
+
 namespace microagent::cli {
 namespace {
 
@@ -25,14 +27,9 @@ const char* escape_sequence(Colour colour) {
   return "";
 }
 
-Status write_all(int fd, std::string_view text) {
-  while (!text.empty()) {
-    const ssize_t written = ::write(fd, text.data(), text.size());
-    if (written < 0 && errno == EINTR) continue;
-    if (written < 0) return fail_errno(errno, "cannot write to standard output");
-    text.remove_prefix(static_cast<std::size_t>(written));
-  }
-  return {};
+Status write_whole(int fd, std::string_view text) {
+  const int error = write_all(fd, text);
+  return error == 0 ? Status() : fail_errno(error, "cannot write to standard output");
 }
 
 // File names and guests' words may be no UTF-8.
@@ -47,12 +44,12 @@ Output::Output(Format format)
 
 Status Output::record(Json record, bool ok) const {
   record["ok"] = ok;
-  return write_all(STDOUT_FILENO, dump(record, 2) + "\n");
+  return write_whole(STDOUT_FILENO, dump(record, 2) + "\n");
 }
 
-Status Output::line(const Json& object) const { return write_all(STDOUT_FILENO, dump(object, -1) + "\n"); }
+Status Output::line(const Json& object) const { return write_whole(STDOUT_FILENO, dump(object, -1) + "\n"); }
 
-Status Output::text(std::string_view text) const { return write_all(STDOUT_FILENO, text); }
+Status Output::text(std::string_view text) const { return write_whole(STDOUT_FILENO, text); }
 
 void Output::error(const Error& error) const {
   if (json()) {
@@ -63,7 +60,7 @@ void Output::error(const Error& error) const {
                            {"remediation", error.remediation},
                            {"retryable", error.retryable()}}}};
     // Whoever closed standard output learns it from the exit code.
-    (void)write_all(STDOUT_FILENO, dump(object, -1) + "\n");
+    (void)write_whole(STDOUT_FILENO, dump(object, -1) + "\n");
     return;
   }
   std::string line = "microagent: " + printable(error.message);
@@ -78,7 +75,7 @@ std::string Output::paint(Colour colour, std::string_view text) const {
 
 bool progress_is_watched() { return ::isatty(STDERR_FILENO) == 1; }
 
-void say(std::string_view line) { (void)write_all(STDERR_FILENO, fmt::format("{}\n", line)); }
+void say(std::string_view line) { (void)write_whole(STDERR_FILENO, fmt::format("{}\n", line)); }
 
 std::string printable(std::string_view text) {
   std::string shown;

@@ -10,20 +10,16 @@
 #include <string_view>
 
 #include "base/fd.h"
+#include "base/write_all.h"
 
 namespace microagent::image {
 namespace {
 
 namespace fs = std::filesystem;
 
-Status write_all(int fd, std::string_view bytes) {
-  while (!bytes.empty()) {
-    const ssize_t count = ::write(fd, bytes.data(), bytes.size());
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) return fail_errno(errno, "cannot write the initial file system");
-    bytes.remove_prefix(static_cast<std::size_t>(count));
-  }
-  return {};
+Status write_whole(int fd, std::string_view bytes) {
+  const int error = write_all(fd, bytes);
+  return error == 0 ? Status() : fail_errno(error, "cannot write the initial file system");
 }
 
 Result<std::size_t> copy_all(int from, int to) {
@@ -45,7 +41,7 @@ Status compose(const fs::path& base, std::span<const CpioEntry> entries, int out
   if (!copied) return fail(copied.error());
   // The kernel skips zeros between archives and wants the next one to begin at a multiple of 4.
   const std::string padding((4 - *copied % 4) % 4, '\0');
-  return write_all(out, padding + encode_cpio(entries));
+  return write_whole(out, padding + encode_cpio(entries));
 }
 
 }  // namespace

@@ -8,6 +8,8 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "base/digest.h"
+
 namespace microagent::image {
 namespace {
 
@@ -46,11 +48,9 @@ const Json& member(const Json& object, const char* key) {
 std::string text_of(const Json& value) { return value.is_string() ? value.get<std::string>() : std::string(); }
 
 std::optional<std::string> digest_of(const Json& descriptor) {
-  constexpr std::string_view kPrefix = "sha256:";
   const std::string digest = text_of(member(descriptor, "digest"));
-  if (!digest.starts_with(kPrefix) || digest.size() != kPrefix.size() + 64) return std::nullopt;
-  if (digest.find_first_not_of("0123456789abcdef", kPrefix.size()) != std::string::npos) return std::nullopt;
-  return digest.substr(kPrefix.size());
+  const auto digits = digits_of_digest(digest);
+  return digits ? std::optional<std::string>(*digits) : std::nullopt;
 }
 
 std::optional<int> number_of(std::string_view digits) {

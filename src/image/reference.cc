@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "base/digest.h"
+
 namespace microagent::image {
 namespace {
 
@@ -53,18 +55,12 @@ bool is_tag(std::string_view tag) {
   return tag.size() <= kMaxTag && consists_of(tag, more) && tag.front() != '.' && tag.front() != '-';
 }
 
-bool is_digest(std::string_view digest) {
-  constexpr std::string_view kPrefix = "sha256:";
-  return digest.starts_with(kPrefix) && digest.size() == kPrefix.size() + 64 &&
-         digest.find_first_not_of("0123456789abcdef", kPrefix.size()) == std::string_view::npos;
-}
-
 Result<Reference> parse_registry(std::string_view text, std::string_view whole) {
   std::string_view rest = text, digest, tag;
   if (const std::size_t at = rest.find('@'); at != std::string_view::npos) {
     digest = rest.substr(at + 1);
     rest = rest.substr(0, at);
-    if (!is_digest(digest)) return not_an_image(whole, "its digest is not sha256 and 64 hexadecimal digits");
+    if (!digits_of_digest(digest)) return not_an_image(whole, "its digest is not sha256 and 64 hexadecimal digits");
   }
   const std::size_t colon = rest.rfind(':');
   if (colon != std::string_view::npos && rest.find('/', colon) == std::string_view::npos) {
@@ -89,7 +85,7 @@ Result<Reference> parse_registry(std::string_view text, std::string_view whole) 
   // A digest says more than a tag, and skopeo takes only one of them.
   reference.name = !digest.empty() ? fmt::format("{}@{}", reference.repository, digest)
                                    : fmt::format("{}:{}", reference.repository, tag.empty() ? "latest" : tag);
-  if (!digest.empty()) reference.pin = digest.substr(digest.find(':') + 1);
+  if (!digest.empty()) reference.pin = *digits_of_digest(digest);
   reference.source = "docker://" + reference.name;
   reference.loopback = is_loopback(host);
   return reference;

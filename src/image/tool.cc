@@ -14,6 +14,8 @@
 #include <sstream>
 
 #include "base/fd.h"
+#include "base/last_line.h"
+#include "base/pipe.h"
 
 namespace microagent::image {
 namespace {
@@ -26,16 +28,6 @@ std::string package_of(std::string_view name) {
   if (name == "mke2fs") return "e2fsprogs";
   if (name == "qemu-img") return "qemu-utils";
   return std::string(name);
-}
-
-struct Pipe {
-  Fd read, write;
-};
-
-Result<Pipe> make_pipe() {
-  std::array<int, 2> ends{};
-  if (::pipe2(ends.data(), O_CLOEXEC) != 0) return fail_errno(errno, "cannot make a pipe");
-  return Pipe{Fd(ends[0]), Fd(ends[1])};
 }
 
 [[noreturn]] void become(const fs::path& program, char* const* argv, pid_t parent, int input, int output, int error) {
@@ -72,11 +64,9 @@ void drain(const Fd& output, const Fd& error, std::string& out, std::string& err
   }
 }
 
-std::string last_line(std::string_view text) {
-  while (text.ends_with('\n')) text.remove_suffix(1);
-  const std::size_t end = text.rfind('\n');
-  std::string line(end == std::string_view::npos ? text : text.substr(end + 1));
-  return line.empty() ? "it gave no reason" : line;
+std::string reason_in(std::string_view complaints) {
+  const std::string_view line = last_line(complaints);
+  return line.empty() ? "it gave no reason" : std::string(line);
 }
 
 }  // namespace
@@ -122,7 +112,7 @@ Result<std::string> run_tool(std::string_view name, const std::vector<std::strin
   if (WIFSIGNALED(status)) {
     return fail(ErrorKind::permanent, fmt::format("{} was ended by signal {}", name, WTERMSIG(status)), "try again");
   }
-  return fail(ErrorKind::permanent, fmt::format("{}: {}", name, last_line(err)), "see the message");
+  return fail(ErrorKind::permanent, fmt::format("{}: {}", name, reason_in(err)), "see the message");
 }
 
 }  // namespace microagent::image

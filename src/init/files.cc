@@ -8,19 +8,15 @@
 #include <cerrno>
 
 #include "base/fd.h"
+#include "base/write_all.h"
 #include "init/text.h"
 
 namespace microagent::init {
 namespace {
 
-Status write_all(int fd, std::string_view content, const std::string& path) {
-  while (!content.empty()) {
-    const ssize_t count = ::write(fd, content.data(), content.size());
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) return fail_errno(errno, concat("cannot write ", path));
-    content.remove_prefix(static_cast<std::size_t>(count));
-  }
-  return {};
+Status write_whole(int fd, std::string_view content, const std::string& path) {
+  const int error = write_all(fd, content);
+  return error == 0 ? Status() : fail_errno(error, concat("cannot write ", path));
 }
 
 }  // namespace
@@ -43,14 +39,14 @@ Result<std::string> read_file(const std::string& path, std::size_t limit) {
 Status write_file(const std::string& path, std::string_view content, mode_t mode) {
   const Fd file(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode));
   if (!file) return fail_errno(errno, concat("cannot write ", path));
-  return write_all(file.get(), content, path);
+  return write_whole(file.get(), content, path);
 }
 
 Status write_setting(std::string_view name, std::string_view value) {
   const std::string path = concat("/proc/sys/", name);
   const Fd file(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
   if (!file) return fail_errno(errno, concat("cannot set ", name));
-  return write_all(file.get(), value, path);
+  return write_whole(file.get(), value, path);
 }
 
 Status make_directories(const std::string& path) {

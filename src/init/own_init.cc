@@ -8,6 +8,7 @@
 #include <array>
 #include <cerrno>
 
+#include "base/pipe.h"
 #include "init/console.h"
 #include "init/files.h"
 #include "init/text.h"
@@ -40,9 +41,9 @@ constexpr int kSystemdPowerOff = 34 + 4;
 
 Result<Fd> make_way_for(const std::string& program) {
   if (::access(program.c_str(), X_OK) != 0) return fail_errno(errno, concat("cannot run the image's init ", program));
-  std::array<int, 2> ends{};
-  if (::pipe2(ends.data(), O_CLOEXEC) != 0) return fail_errno(errno, "cannot make a pipe");
-  Fd read(ends[0]), write(ends[1]);
+  auto pipe = make_pipe();
+  if (!pipe) return fail(pipe.error());
+  Fd read = std::move(pipe->read), write = std::move(pipe->write);
   const pid_t child = ::fork();
   if (child < 0) return fail_errno(errno, "cannot start a process");
   if (child > 0) {

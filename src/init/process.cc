@@ -15,6 +15,7 @@
 #include <csignal>
 #include <cstring>
 
+#include "base/pipe.h"
 #include "init/terminal.h"
 #include "init/text.h"
 
@@ -46,16 +47,6 @@ class WordList {
   std::vector<std::string> words_;
   std::vector<char*> pointers_;
 };
-
-struct Pipe {
-  Fd read, write;
-};
-
-Result<Pipe> make_pipe() {
-  std::array<int, 2> ends{};
-  if (::pipe2(ends.data(), O_CLOEXEC) != 0) return fail_errno(errno, "cannot make a pipe");
-  return Pipe{Fd(ends[0]), Fd(ends[1])};
-}
 
 Status make_nonblocking(const Fd& fd) {
   if (::fcntl(fd.get(), F_SETFL, ::fcntl(fd.get(), F_GETFL) | O_NONBLOCK) == 0) return {};

@@ -11,6 +11,7 @@
 #include <array>
 #include <cstdlib>
 
+#include "base/pipe.h"
 #include "supervisor/worker.h"
 
 namespace microagent::supervisor {
@@ -26,14 +27,14 @@ std::string output_of(const std::string& command, std::vector<int> descriptors =
   const auto child = start_child({.program = "/bin/sh",
                                   .arguments = {"-c", command},
                                   .descriptors = std::move(descriptors),
-                                  .standard_output = pipe->second.get(),
+                                  .standard_output = pipe->write.get(),
                                   .standard_error = null.get(),
                                   .leave_network = leave_network});
   EXPECT_TRUE(child) << child.error().message;
-  pipe->second.reset();
+  pipe->write.reset();
   std::string output;
   std::array<char, 4096> chunk{};
-  for (ssize_t count; (count = ::read(pipe->first.get(), chunk.data(), chunk.size())) > 0;) {
+  for (ssize_t count; (count = ::read(pipe->read.get(), chunk.data(), chunk.size())) > 0;) {
     output.append(chunk.data(), static_cast<std::size_t>(count));
   }
   pollfd ended{child->pidfd.get(), POLLIN, 0};
@@ -80,8 +81,8 @@ TEST(StartChild, SeesNoNetworkWhereThatIsAllowed) {
   auto pipe = make_pipe();
   const std::string devices = output_of("cat /proc/self/net/dev | tail -n +3", {}, true);
   const auto probe = start_child({.program = "/bin/true",
-                                  .standard_output = pipe->second.get(),
-                                  .standard_error = pipe->second.get(),
+                                  .standard_output = pipe->write.get(),
+                                  .standard_error = pipe->write.get(),
                                   .leave_network = true});
   ASSERT_TRUE(probe);
   if (!probe->kept_network) EXPECT_THAT(devices, testing::StartsWith("    lo:"));
@@ -108,13 +109,13 @@ TEST(StartChild, DiesWithItsParent) {
     // The pipe is the child's standard output: it closes when the child has died.
     const auto child = start_child({.program = "/bin/sleep",
                                     .arguments = {"1000"},
-                                    .standard_output = pipe->second.get(),
-                                    .standard_error = pipe->second.get(),
+                                    .standard_output = pipe->write.get(),
+                                    .standard_error = pipe->write.get(),
                                     .leave_network = true});
     ::_exit(child ? 0 : 1);
   }
-  pipe->second.reset();
-  pollfd closed{pipe->first.get(), POLLIN, 0};
+  pipe->write.reset();
+  pollfd closed{pipe->read.get(), POLLIN, 0};
   EXPECT_EQ(::poll(&closed, 1, 5000), 1);
 }
 

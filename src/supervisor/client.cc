@@ -16,6 +16,7 @@
 #include <span>
 #include <thread>
 
+#include "base/pipe.h"
 #include "supervisor/control_protocol.h"
 #include "supervisor/line_reader.h"
 #include "supervisor/programs.h"
@@ -79,16 +80,6 @@ Status spawn_supervisor(std::vector<std::string> words, std::vector<std::string>
   while (::waitpid(between, nullptr, 0) < 0 && errno == EINTR) {
   }
   return {};
-}
-
-struct Pipe {
-  Fd reading, writing;
-};
-
-Result<Pipe> make_pipe() {
-  std::array<int, 2> ends{};
-  if (::pipe2(ends.data(), O_CLOEXEC) != 0) return fail_errno(errno, "cannot make a pipe");
-  return Pipe{Fd(ends[0]), Fd(ends[1])};
 }
 
 // Waits for the last word of a starting supervisor.
@@ -200,7 +191,7 @@ Result<workspace::Runtime> start(const workspace::Store& store, const std::strin
                                     std::to_string(kFirstPlace),
                                     "--ready-timeout",
                                     std::to_string(ready_timeout.count())};
-  std::vector<int> passed = {report->writing.get()};
+  std::vector<int> passed = {report->write.get()};
   const auto pass = [&](const char* flag, int fd) {
     words.insert(words.end(), {flag, std::to_string(kFirstPlace + passed.size())});
     passed.push_back(fd);
@@ -213,14 +204,14 @@ Result<workspace::Runtime> start(const workspace::Store& store, const std::strin
     pass("--variables-fd", secrets.get());
   }
   if (leash != nullptr) {
-    pass("--leash-fd", tether->reading.get());
+    pass("--leash-fd", tether->read.get());
     if (leash->discard) words.emplace_back("--discard");
-    leash->held = std::move(tether->writing);
+    leash->held = std::move(tether->write);
   }
   const Status spawned = spawn_supervisor(std::move(words), variables.other_environment(), passed);
   if (!spawned) return fail(spawned.error());
-  report->writing.reset();
-  LineReader reports(std::move(report->reading), LineReader::Clock::now() + ready_timeout + kMargin);
+  report->write.reset();
+  LineReader reports(std::move(report->read), LineReader::Clock::now() + ready_timeout + kMargin);
   if (leash != nullptr) reports.heed(leash->interrupt);
   if (Status started = follow(reports, progress, leash); !started) return fail(started.error());
   return store.load_runtime(name);

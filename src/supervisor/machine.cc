@@ -6,6 +6,7 @@
 #include <cerrno>
 
 #include "base/log.h"
+#include "base/pipe.h"
 #include "supervisor/front_ends.h"
 #include "supervisor/sockets.h"
 
@@ -40,7 +41,7 @@ Result<std::unique_ptr<Machine>> Machine::start(const Worker::Surroundings& surr
   if (!console) return fail(console.error());
   auto monitor = stream_pair();
   if (!monitor) return fail(monitor.error());
-  auto watched_console = watch(surroundings.executor, std::move(console->first));
+  auto watched_console = watch(surroundings.executor, std::move(console->read));
   if (!watched_console) return fail(watched_console.error());
   auto watched_monitor = watch(surroundings.executor, std::move(monitor->first));
   if (!watched_monitor) return fail(watched_monitor.error());
@@ -52,7 +53,7 @@ Result<std::unique_ptr<Machine>> Machine::start(const Worker::Surroundings& surr
                               {.program = qemu,
                                .arguments = vm::qemu_arguments(options),
                                .descriptors = {monitor->second.get(), directory},
-                               .standard_output = console->second.get(),
+                               .standard_output = console->write.get(),
                                .leave_network = true});
   if (!worker) return fail(worker.error());
   std::unique_ptr<Machine> machine(new Machine(surroundings.changes, std::move(*worker), std::move(*console_log),

@@ -9,6 +9,7 @@
 #include <sstream>
 #include <vector>
 
+#include "base/pipe.h"
 #include "supervisor/worker.h"
 
 namespace microagent::supervisor {
@@ -29,10 +30,10 @@ std::vector<Report> reports_of(int pipe) {
 
 TEST(Report, GoesRoundTrip) {
   auto pipe = make_pipe();
-  Reporter reporter(std::move(pipe->second));
+  Reporter reporter(std::move(pipe->write));
   reporter.progress("booting");
   reporter.failed({ErrorKind::resource_exhausted, "disk \"full\"\n", "free some"});
-  const auto reports = reports_of(pipe->first.get());
+  const auto reports = reports_of(pipe->read.get());
   ASSERT_EQ(reports.size(), 2U);
   EXPECT_EQ(reports[0].text, "booting");
   EXPECT_EQ(reports[1].kind, Report::Kind::failed);
@@ -43,10 +44,10 @@ TEST(Report, GoesRoundTrip) {
 
 TEST(Report, EndsWithRunning) {
   auto pipe = make_pipe();
-  Reporter reporter(std::move(pipe->second));
+  Reporter reporter(std::move(pipe->write));
   reporter.running();
   reporter.progress("too late");
-  const auto reports = reports_of(pipe->first.get());
+  const auto reports = reports_of(pipe->read.get());
   ASSERT_EQ(reports.size(), 1U);
   EXPECT_EQ(reports[0].kind, Report::Kind::running);
 }

@@ -5,24 +5,17 @@
 #include <signal.h>
 #include <unistd.h>
 
-#include <array>
-#include <cerrno>
+#include "base/pipe.h"
 
 namespace microagent::supervisor {
-
-Result<std::pair<Fd, Fd>> make_pipe() {
-  std::array<int, 2> ends{};
-  if (::pipe2(ends.data(), O_CLOEXEC) != 0) return fail_errno(errno, "cannot make a pipe");
-  return std::pair{Fd(ends[0]), Fd(ends[1])};
-}
 
 Result<std::unique_ptr<Worker>> Worker::start(const Surroundings& surroundings, std::string name, ChildSpec spec) {
   auto pipe = make_pipe();
   if (!pipe) return fail(pipe.error());
-  auto errors = watch(surroundings.executor, std::move(pipe->first));
+  auto errors = watch(surroundings.executor, std::move(pipe->read));
   if (!errors) return fail(errors.error());
-  spec.standard_error = pipe->second.get();
-  if (spec.standard_output < 0) spec.standard_output = pipe->second.get();
+  spec.standard_error = pipe->write.get();
+  if (spec.standard_output < 0) spec.standard_output = pipe->write.get();
   auto child = start_child(spec);
   if (!child) return fail(child.error());
   auto pidfd = watch(surroundings.executor, std::move(child->pidfd));

@@ -53,7 +53,4 @@ class Worker {
   bool drained_ = false;
 };
 
-// A pipe, both ends close-on-exec: {reading end, writing end}.
-Result<std::pair<Fd, Fd>> make_pipe();
-
 }  // namespace microagent::supervisor

@@ -10,6 +10,7 @@
 #include <cstdio>
 
 #include "base/fd.h"
+#include "base/write_all.h"
 #include "workspace/state.h"
 
 namespace microagent::workspace {
@@ -19,17 +20,6 @@ namespace fs = std::filesystem;
 
 tl::unexpected<Error> fail_at(int error, std::string_view action, const fs::path& path) {
   return fail_errno(error, fmt::format("cannot {} {}", action, path.string()));
-}
-
-// 0 or an errno.
-int write_all(int fd, std::string_view content) {
-  while (!content.empty()) {
-    const ssize_t written = ::write(fd, content.data(), content.size());
-    if (written < 0 && errno == EINTR) continue;
-    if (written < 0) return errno;
-    content.remove_prefix(static_cast<std::size_t>(written));
-  }
-  return 0;
 }
 
 Status fill(const fs::path& path, std::string_view content) {

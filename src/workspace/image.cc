@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "base/digest.h"
 #include "workspace/json_fields.h"
 
 namespace microagent::workspace {
@@ -11,13 +12,6 @@ namespace {
 using Json = nlohmann::json;
 
 constexpr int kMaxSignal = 64;
-
-bool is_digest(std::string_view text) {
-  constexpr std::string_view kPrefix = "sha256:";
-  constexpr std::size_t kDigits = 64;
-  if (!text.starts_with(kPrefix) || text.size() != kPrefix.size() + kDigits) return false;
-  return text.find_first_not_of("0123456789abcdef", kPrefix.size()) == std::string_view::npos;
-}
 
 }  // namespace
 
@@ -43,7 +37,7 @@ Result<Image> image_from_json(const Json& json, std::string_view file) {
   fields.read("user", image.user);
   fields.read("workdir", image.workdir);
   fields.read("stopSignal", image.stop_signal);
-  if (!is_digest(image.digest)) fields.reject("digest", "is no digest");
+  if (!digits_of_digest(image.digest)) fields.reject("digest", "is no digest");
   if (image.stop_signal < 0 || image.stop_signal > kMaxSignal) fields.reject("stopSignal", "is no signal");
   if (Status read = fields.finish(); !read) return fail(read.error());
   return image;
