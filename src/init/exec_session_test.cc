@@ -128,7 +128,7 @@ TEST_F(ExecSessionTest, RunsAsAnotherUserWhereThatIsAskedFor) {
   Host host(guest_);
   host.exec(request);
   // Becoming somebody needs to be root, even where it is oneself.
-  if (::getuid() != 0) EXPECT_THAT(host.wait(), testing::HasSubstr("cannot become the user"));
+  if (::getuid() != 0) EXPECT_THAT(host.wait(), ::testing::HasSubstr("cannot become the user"));
   else EXPECT_EQ(host.wait() + " " + host.output, "exit 0 0\n0\n/root root\n");
 }
 
