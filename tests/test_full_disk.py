@@ -101,14 +101,14 @@ def test_the_guest_s_image_does_not_fit(small_disk, guest_image):
 def test_a_guest_is_told_that_its_host_has_no_room(small_disk, guest_image, world, scratch):
     """It gets an error and goes on; it does not stand still for ever."""
     del guest_image, world
-    microagent = small_disk("size=300m")
+    microagent = small_disk("size=120m")
     place = scratch / "full-disk-images"
     place.mkdir(mode=0o755)
     layout = images.write_layout(place / "image", [images.busybox_layer()])
     microagent.json("create", "web", "--image", layout, "--network", "isolated", timeout=120)
     microagent.json("start", "web", timeout=200)
-    written = microagent.run("exec", "--timeout", "100", "web", "--", "dd", "if=/dev/urandom", "of=/big", "bs=1M",
-                             "count=500", "conv=fsync", code=None, timeout=120)
+    written = microagent.run("exec", "--timeout", "50", "web", "--", "dd", "if=/dev/urandom", "of=/big", "bs=1M",
+                             "count=160", "conv=fsync", code=None, timeout=120)
     assert written.code == 1 and "rror" in written.err_text, written
     assert microagent.run("exec", "web", "--", "echo", "alive").text == "alive\n"
     told = [event for event in microagent.json("events", "web")["events"] if event.get("reason") == "disk"]

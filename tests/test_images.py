@@ -120,10 +120,10 @@ def test_exec_takes_its_defaults_from_the_image(guest):
 
 
 def test_exec_runs_as_another_user_where_that_is_asked_for(guest):
-    assert guest.exec("/bin/id", "-u", flags=("--user", "root")).text == "0\n"
+    assert guest.exec("id", "-u", flags=("--user", "root")).text == "0\n"
     asked = guest.exec("/bin/sh", "-c", "id -u; id -g; id -G; echo $HOME $USER", flags=("-u", "web:extra")).text.split()
     assert asked == ["1001", "1500", "1500", "/srv", "web"]
-    refused = guest.exec("/bin/true", flags=("-u", "nobody-here"), code=126)
+    refused = guest.exec("true", flags=("-u", "nobody-here"), code=126)
     assert "no user nobody-here" in refused.err_text
 
 
