@@ -168,6 +168,19 @@ ContentCoding parse_content_coding(std::string_view value) {
   return ContentCoding::unknown;
 }
 
+std::size_t memory_of(ContentCoding coding) {
+  constexpr std::size_t kMebi = 1024 * 1024;
+  switch (coding) {
+    case ContentCoding::gzip:
+    case ContentCoding::deflate: return 64 * 1024;
+    case ContentCoding::br: return (16 + 2) * kMebi;  // its largest window, and tables
+    case ContentCoding::zstd: return (std::size_t{1} << kMaxWindowBits) + kMebi;
+    case ContentCoding::identity:
+    case ContentCoding::unknown: break;
+  }
+  return 0;
+}
+
 std::string_view to_string(DecodeFault fault) {
   switch (fault) {
     case DecodeFault::none: return "nothing wrong";

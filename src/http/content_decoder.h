@@ -16,6 +16,9 @@ enum class ContentCoding : std::uint8_t { identity, gzip, deflate, br, zstd, unk
 // Of a Content-Encoding header's value; several codings one over the other are unknown.
 ContentCoding parse_content_coding(std::string_view value);
 
+// The most that a decoder of it holds.
+std::size_t memory_of(ContentCoding coding);
+
 enum class DecodeFault : std::uint8_t {
   none,
   bad_data,

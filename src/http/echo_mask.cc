@@ -52,6 +52,9 @@ EchoMask::EchoMask(SecretFormsPtr forms, const HeaderList& headers)
   scratch_.resize(kScratch);
 }
 
+// What has come and is held, what is decoded of it, and what goes on.
+std::size_t EchoMask::memory_for(const HeaderList& headers) { return 4 * kPiece + memory_of(coding_of(headers)); }
+
 std::size_t EchoMask::feed(ByteView in, std::vector<std::uint8_t>& out) {
   const std::size_t size = in.size(), before = out.size();
   if (fault_ != Fault::none) return 0;

@@ -31,6 +31,9 @@ class EchoMask {
   // one that calls a coding what is none is looked through as it is.
   EchoMask(SecretFormsPtr forms, const HeaderList& headers);
 
+  // The most that one for such a response holds.
+  static std::size_t memory_for(const HeaderList& headers);
+
   // Takes from `in` and appends to `out` what may go on, about kPiece at a time; returns how much it took. Call it
   // again while it takes or gives something. Nothing more comes after a fault.
   std::size_t feed(ByteView in, std::vector<std::uint8_t>& out);

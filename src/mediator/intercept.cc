@@ -191,6 +191,13 @@ class Mediator::Gate final : public RequestGate {
     return {std::move(replaced), {}};
   }
 
+  Refused lacks_memory(bool json) override {
+    constexpr std::uint16_t kServiceUnavailable = 503;
+    Refused refused = swap_failed("as much is looked through at the moment as there is memory for", json);
+    refused.status = kServiceUnavailable;
+    return refused;
+  }
+
   http::SecretFormsPtr secrets(const RequestStory& story) override {
     return swaps() ? mediator_.swapper_->secrets(*flow_->swap, story.carried) : http::SecretFormsPtr();
   }
@@ -203,6 +210,7 @@ class Mediator::Gate final : public RequestGate {
     if (!memory) return nullptr;
     return std::make_unique<Gate>(mediator_, flow_, mediator_.take_upstream(*flow_), std::move(*memory));
   }
+  std::shared_ptr<void> borrow(std::size_t bytes) override { return mediator_.memory_.lend(bytes); }
   std::uint32_t window() const override { return flow_->memory.window(); }
   void break_off() override { flow_->broken_off = true; }
   void leave_upstream_clean() override { lease().clean = true; }

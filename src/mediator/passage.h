@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -26,6 +27,7 @@ struct Passage {
   RequestStory story;
   http::HeaderList head;             // of the response, while it is not known how its body goes on
   std::optional<MaskedStream> mask;  // where the body must not show something
+  std::shared_ptr<void> loan;        // of memory, for what is looked through
   bool gathers = false;              // its body is looked at before it goes on
   bool replaced = false;             // and another goes on in its stead
   std::size_t taken = 0;             // of the guest's bytes that are consumed already, and have not gone on

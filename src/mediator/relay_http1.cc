@@ -84,7 +84,10 @@ class Http1Relay {
     }
     http::BodyReader body(request_framing(request));
     std::string ahead;
+    std::shared_ptr<void> loan;  // as it came, as it is read, and as it goes on
     if (!body.done() && gate_.rewrites_body(request)) {
+      loan = gate_.borrow(3 * http::kMaxSwappedBody);
+      if (!loan) co_return co_await refuse_for_memory(request, json);
       if (!co_await gather(request, body, ahead)) {
         const bool sound = body.fault() == http::BodyFault::none;
         const std::string_view why = sound ? kHalfABody : to_string(body.fault());
@@ -100,6 +103,13 @@ class Http1Relay {
       if (verdict.replacement) ahead = reframed(request, *verdict.replacement, body.trailers());
     }
     co_return co_await carry(request, std::move(body), std::move(ahead), fresh, json);
+  }
+
+  asio::awaitable<bool> refuse_for_memory(const http::RequestMessage& request, bool json) {
+    Refused refused = gate_.lacks_memory(json);
+    story_.status = refused.status;
+    story_.error = refused.words;
+    co_return co_await refuse(request, std::move(refused), json);
   }
 
   // The body, as long as it is to be looked at: as it came, and in gathered_ what it says. False where it cannot be
@@ -224,13 +234,20 @@ class Http1Relay {
         const std::string fault(to_string(body.fault()));
         if (!final_answer_) co_return fault;
         deny_behind_answer(fault);
-        break;
+        co_await patience();
+        co_return fault;
       }
       body_sent_ = sent && body.done();
       if (!sent) break;
     }
     co_await forever();
     co_return std::string();
+  }
+
+  // An upstream that goes on answering what it will never have has so long.
+  asio::awaitable<void> patience() {
+    asio::steady_timer timer(co_await asio::this_coro::executor, gate_.patience());
+    co_await timer.async_wait(kAsTuple);
   }
 
   // The answer has begun, and is passed whole; the connection ends with it, since the body never does.
@@ -243,7 +260,7 @@ class Http1Relay {
   asio::awaitable<bool> fail_request(const http::RequestMessage& request, const http::BodyReader& body, std::string why,
                                      bool json) {
     story_.error = std::move(why);
-    if (body.fault() == http::BodyFault::none) co_return false;
+    if (body.fault() == http::BodyFault::none || final_answer_) co_return false;
     const Refused refused = gate_.refuse_malformed(story_.error, json);
     if (answers_) co_return false;
     story_.status = refused.status;
@@ -326,6 +343,8 @@ class Http1Relay {
   // A response with a body, without the secret that its upstream may have put into it.
   asio::awaitable<bool> finish_masked(const http::RequestMessage& request, http::ResponseMessage response,
                                       http::SecretFormsPtr secrets, bool json) {
+    const std::shared_ptr<void> loan = gate_.borrow(http::EchoMask::memory_for(response.headers));
+    if (!loan) co_return co_await refuse_for_memory(request, json);
     answers_ = true;
     http::BodyReader body(response_framing(request, response));
     const bool lives = keeps_alive(request, response);

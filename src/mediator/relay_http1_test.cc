@@ -181,6 +181,19 @@ TEST_F(Http1RelayTest, LetsAnAnswerEndThoughTheBodyGoesWrong) {
   EXPECT_NE(gate_.stories.at(0).error, "");
 }
 
+// The upstream may want the rest of the request first, which it will never have.
+TEST_F(Http1RelayTest, WaitsForNoAnswerForEverWhereTheBodyWentWrong) {
+  gate_.waits = std::chrono::milliseconds(50);
+  say(guest_, "POST /x HTTP/1.1\r\nHost: a.example\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n");
+  expect(upstream_, "POST /x HTTP/1.1\r\nHost: a.example\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n");
+  say(upstream_, "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf");
+  expect(guest_, "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf");
+  say(guest_, "no chunk\r\n");
+  ASSERT_TRUE(is_done());
+  EXPECT_EQ(gate_.faults.size(), 1u);
+  EXPECT_NE(gate_.stories.at(0).error, "");
+}
+
 TEST_F(Http1RelayTest, SaysThatTheUpstreamGaveNoAnswer) {
   say(guest_, kGet);
   expect(upstream_, kGetOnTheWire);

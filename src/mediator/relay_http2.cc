@@ -118,7 +118,21 @@ class Http2Relay final : public Http2Link::Owner {
     co_await upstream_.serve();
     if (is_cancelled(co_await asio::this_coro::cancellation_state)) co_return;
     end_upstream();
-    co_await forever();
+    co_await drain();
+  }
+
+  // What is left of the answers, as long as the guest goes on taking it.
+  asio::awaitable<void> drain() {
+    asio::steady_timer timer(co_await asio::this_coro::executor);
+    for (std::uint64_t before = guest_.written() + 1; before != guest_.written();) {
+      before = guest_.written();
+      timer.expires_after(gate_.patience());
+      co_await timer.async_wait(kAsTuple);
+      if (is_cancelled(co_await asio::this_coro::cancellation_state)) co_return;
+    }
+    for (auto& [id, passage] : passages_) {
+      if (passage.story.error.empty()) passage.story.error = "the guest did not take the answer";
+    }
   }
 
   void on_turn() override {
@@ -178,6 +192,8 @@ class Http2Relay final : public Http2Link::Owner {
     if (const auto refused = gate_.equip(passage.request, passage.story)) return refuse(passage, *refused);
     const bool has_body = !passage.guest_ended || !passage.waiting.empty();
     if (!has_body || !gate_.rewrites_body(passage.request)) return queue(passage);
+    passage.loan = gate_.borrow(3 * http::kMaxSwappedBody);
+    if (!passage.loan) return refuse(passage, gate_.lacks_memory(passage.json));
     passage.gathers = true;
     if (http::remove_header(passage.request.headers, "expect") > 0) {
       static_cast<void>(guest_.session().submit_informational(passage.guest, {{":status", "100"}}));
@@ -298,9 +314,20 @@ class Http2Relay final : public Http2Link::Owner {
     if (const auto secrets = gate_.secrets(passage->story)) {
       mask_headers(secrets, passage->head);
       // What a CONNECT opens is another protocol.
-      if (!end && passage->request.protocol.empty()) passage->mask.emplace(secrets, passage->head);
+      if (!end && passage->request.protocol.empty() && !look_through(*passage, secrets)) return;
     }
     if (!passage->mask || !passage->mask->undecided()) begin_response(*passage, end);
+  }
+
+  bool look_through(Passage& passage, const http::SecretFormsPtr& secrets) {
+    passage.loan = gate_.borrow(MaskedStream::kMaxAhead + http::EchoMask::memory_for(passage.head));
+    if (passage.loan) {
+      passage.mask.emplace(secrets, passage.head);
+      return true;
+    }
+    upstream_.end_later(passage.upstream, Http2Error::cancel);
+    refuse(passage, gate_.lacks_memory(passage.json));
+    return false;
   }
 
   void begin_response(Passage& passage, bool end) {

@@ -201,6 +201,20 @@ TEST_F(Http2RelayTest, ResetsWhatAnUpstreamThatIsGoneDidNotFinish) {
 }
 
 // RFC 9113, 8.1; gRPC servers end calls so whose client still has something to say.
+// A guest that takes nothing of what is left is not waited for, and one that reads is never hurried.
+TEST_F(Http2RelayTest, HoldsNoAnswerForAGuestThatNeverReads) {
+  gate_.waits = std::chrono::milliseconds(50);
+  client_.consumes = client_.reads = false;
+  ask(request("/big"));
+  const StreamId served = next_request();
+  ASSERT_TRUE(server_.session.submit_response(served, {{":status", "200"}}, false));
+  ASSERT_TRUE(server_.session.send_data(served, text_bytes(std::string(900 * 1024, 'x')), true));
+  ASSERT_TRUE(until([&] { return server_.seen[served].closed && server_.has_sent(); }));
+  upstream_.reset();
+  ASSERT_TRUE(is_done());
+  EXPECT_EQ(gate_.stories.at(0).error, "the guest did not take the answer");
+}
+
 TEST_F(Http2RelayTest, DeliversAnAnswerBeforeItsRequestIsStopped) {
   const StreamId asked = ask(request("/pkg.Service/Put", "POST"), false);
   const StreamId served = next_request();

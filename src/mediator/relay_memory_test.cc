@@ -44,6 +44,25 @@ TEST(RelayMemory, BoundsAllFlowsTogether) {
   EXPECT_EQ(memory.take(true)->window(), RelayMemory::kMostWindow);
 }
 
+TEST(RelayMemory, CountsWhatIsBorrowed) {
+  RelayMemory memory;
+  constexpr std::size_t kPiece = 16 * 1024 * 1024;
+  std::vector<std::shared_ptr<RelayMemory::Loan>> loans;
+  while (auto loan = memory.lend(kPiece)) loans.push_back(std::move(loan));
+  EXPECT_EQ(loans.size(), RelayMemory::kMostLent / kPiece);
+  std::vector<RelayMemory::Share> shares;
+  std::size_t held = loans.size() * kPiece;
+  while (auto share = memory.take(true)) {
+    held += RelayMemory::kOfFlow + 2 * std::size_t{share->window()};
+    shares.push_back(std::move(*share));
+  }
+  EXPECT_GT(shares.size(), 500u);
+  EXPECT_LE(held, RelayMemory::kAll);
+  loans.clear();
+  EXPECT_TRUE(memory.take(true));
+  EXPECT_EQ(memory.lend(RelayMemory::kAll), nullptr);
+}
+
 TEST(RelayMemory, IsGivenBackOnce) {
   RelayMemory memory;
   auto share = memory.take(true);

@@ -165,6 +165,22 @@ TEST_F(Http1SwapTest, EndsACompressedBodyThatShowsTheSecretLate) {
   EXPECT_NE(gate_.stories.at(0).error.find("sent the credential back"), std::string::npos);
 }
 
+TEST_F(Http1SwapTest, AnswersForABodyThatThereIsNoMemoryFor) {
+  swap().memory = 1;
+  ask();
+  say(upstream_, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+  EXPECT_TRUE(until_end(guest_).starts_with("HTTP/1.1 503 "));
+  EXPECT_EQ(gate_.stories.at(0).status, 503);
+}
+
+TEST_F(Http1SwapTest, GathersNoBodyThatThereIsNoMemoryFor) {
+  swap().memory = 1;
+  swap().rewrites = true;
+  say(guest_, "POST / HTTP/1.1\r\nHost: a.example\r\nContent-Length: 2\r\n\r\nab");
+  EXPECT_TRUE(until_end(guest_).starts_with("HTTP/1.1 503 "));
+  EXPECT_EQ(until_end(upstream_), "");
+}
+
 TEST_F(Http1SwapTest, AnswersForABodyThatCannotBeLookedThrough) {
   ask();
   say(upstream_, "HTTP/1.1 200 OK\r\nContent-Encoding: br\r\nContent-Length: 5\r\n\r\n\xff\xff\xff\xff\xff");
@@ -368,6 +384,22 @@ TEST_F(Http2SwapTest, RefusesALongBodyThatHasWhatIsToBeReplaced) {
   ASSERT_TRUE(until([&] { return client_.seen[asked].closed; }));
   EXPECT_EQ(status(asked), "413");
   EXPECT_EQ(server_.seen.size(), 0u);
+}
+
+TEST_F(Http2SwapTest, AnswersForBodiesThatThereIsNoMemoryFor) {
+  swap().memory = 1;
+  const StreamId asked = ask(request("/a"));
+  const StreamId served = next_request();
+  ASSERT_TRUE(server_.session.submit_response(served, {{":status", "200"}}, false));
+  ASSERT_TRUE(server_.session.send_data(served, text_bytes("ok"), true));
+  ASSERT_TRUE(until([&] { return client_.seen[asked].closed; }));
+  EXPECT_EQ(status(asked), "503");
+  swap().rewrites = true;
+  const StreamId gathered = ask(request("/b", "POST"), false);
+  ASSERT_TRUE(client_.session.send_data(gathered, text_bytes("ab"), true));
+  ASSERT_TRUE(until([&] { return client_.seen[gathered].closed; }));
+  EXPECT_EQ(status(gathered), "503");
+  EXPECT_EQ(server_.seen.size(), 1u);
 }
 
 TEST_F(Http2SwapTest, AnswersForABodyThatCannotBeLookedThrough) {

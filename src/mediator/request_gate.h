@@ -48,6 +48,8 @@ struct BodyVerdict {
 
 class RequestGate {
  public:
+  static constexpr std::chrono::milliseconds kPatience{120'000};
+
   virtual ~RequestGate() = default;
 
   // Before anything of a request goes on. What is refused is in the audit log when this returns.
@@ -61,6 +63,12 @@ class RequestGate {
 
   // How much each connection of HTTP/2 may hold for a peer that does not read (relay_memory.h).
   virtual std::uint32_t window() const { return http::Http2Limits().connection_window; }
+
+  // Memory for what is held beside that, as long as what this gives lives; null where there is none.
+  virtual std::shared_ptr<void> borrow(std::size_t) { return std::make_shared<int>(); }
+  // How long is waited for who has no reason to keep us waiting: a guest that does not take the rest of an answer whose
+  // upstream is gone, an upstream that goes on answering a request which turned out to be none.
+  virtual std::chrono::milliseconds patience() const { return kPatience; }
 
   // ---- the connection to the upstream
 
@@ -89,6 +97,8 @@ class RequestGate {
   // gathered first, and then judged, with or without its `whole`.
   virtual bool rewrites_body(const http::RequestMessage&) { return false; }
   virtual BodyVerdict rewrite_body(const http::RequestMessage&, std::string_view, bool, RequestStory&) { return {}; }
+  // There is no memory to gather it, or to look a response through.
+  virtual Refused lacks_memory(bool) { return {503, "there is no memory", "there is no memory\n"}; }
   // What no response to this request may show; null where there is nothing.
   virtual http::SecretFormsPtr secrets(const RequestStory&) { return nullptr; }
 };

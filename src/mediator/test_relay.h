@@ -34,10 +34,16 @@ class TestGate : public RequestGate {
     co_return replacement.get();
   }
   void leave_upstream_clean() override { clean = true; }
+  std::chrono::milliseconds patience() const override { return waits; }
+  std::shared_ptr<void> borrow(std::size_t bytes) override {
+    return bytes > memory ? nullptr : std::make_shared<int>();
+  }
 
   std::string refused_path = "/refused";
   std::vector<std::string> faults, failures;
   std::vector<RequestStory> stories;
+  std::chrono::milliseconds waits = kPatience;
+  std::size_t memory = std::size_t{1} << 30;
   bool reused = false;  // the relay's upstream, and what is to take its place
   StreamPtr replacement;
   int replaced = 0;
