@@ -11,6 +11,7 @@
 #include "cli/furnish.h"
 #include "cli/progress.h"
 #include "cli/table.h"
+#include "workspace/declaration.h"
 
 namespace microagent::cli {
 namespace {
@@ -27,6 +28,11 @@ struct PullOptions {
 struct RemoveOptions {
   std::string image;
 };
+
+// As `create` takes it: what lies in a directory or a file lies below the one we are in.
+Result<image::Reference> parse_here(const std::string& text) {
+  return image::parse_reference(workspace::anchored_image(text, {}));
+}
 
 Json record_of(const Cache::Stored& image) {
   return {{"digest", "sha256:" + image.name},
@@ -55,7 +61,7 @@ Result<int> list_images(const Context& context, const ListOptions&) {
 }
 
 Result<int> pull_image(const Context& context, const PullOptions& options) {
-  const auto reference = image::parse_reference(options.reference);
+  const auto reference = parse_here(options.reference);
   if (!reference) return fail(reference.error());
   const auto cache = open_images();
   if (!cache) return fail(cache.error());
@@ -72,7 +78,7 @@ Result<int> pull_image(const Context& context, const PullOptions& options) {
 Result<Cache::Stored> find_image(const Cache& cache, const std::string& wanted) {
   auto images = cache.list();
   if (!images) return fail(images.error());
-  const auto reference = image::parse_reference(wanted);
+  const auto reference = parse_here(wanted);
   constexpr std::string_view kPrefix = "sha256:";
   const std::string_view digits = std::string_view(wanted).substr(wanted.starts_with(kPrefix) ? kPrefix.size() : 0);
   std::erase_if(*images, [&](const Cache::Stored& image) {

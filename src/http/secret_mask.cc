@@ -32,7 +32,7 @@ SecretForms::SecretForms(std::span<const std::string> secrets) : nodes_(1) {
 SecretForms::~SecretForms() {
   explicit_bzero(nodes_.data(), nodes_.size() * sizeof(Node));
   explicit_bzero(pairs_.data(), pairs_.size());
-  explicit_bzero(leaps_.data(), leaps_.size());
+  if (!leaps_.empty()) explicit_bzero(leaps_.data(), leaps_.size());
 }
 
 std::uint32_t SecretForms::child_of(std::uint32_t node, std::uint8_t byte) const {

@@ -209,15 +209,17 @@ void anchor_trust(EgressDeclaration& egress, const std::filesystem::path& direct
   }
 }
 
-void anchor_image(Declaration& declaration, const std::filesystem::path& directory) {
-  if (!declaration.image) return;
-  std::string& text = declaration.image->value;
+std::string anchored_image(const std::string& text, const std::filesystem::path& directory) {
   for (const std::string_view scheme : {"oci:", "docker-archive:"}) {
     if (!text.starts_with(scheme) || text.size() == scheme.size()) continue;
     const auto place = std::filesystem::absolute(directory / text.substr(scheme.size())).lexically_normal();
-    text = std::string(scheme) + place.string();
-    return;
+    return std::string(scheme) + place.string();
   }
+  return text;
+}
+
+void anchor_image(Declaration& declaration, const std::filesystem::path& directory) {
+  if (declaration.image) declaration.image->value = anchored_image(declaration.image->value, directory);
 }
 
 Result<Manifest> resolve(const Declaration& declaration) {

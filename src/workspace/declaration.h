@@ -60,6 +60,7 @@ EgressDeclaration unite(EgressDeclaration stronger, EgressDeclaration weaker);
 void anchor_trust(EgressDeclaration& egress, const std::filesystem::path& directory);
 
 // The same for an image that lies in a directory or a file: oci:DIR and docker-archive:FILE.
+std::string anchored_image(const std::string& text, const std::filesystem::path& directory);
 void anchor_image(Declaration& declaration, const std::filesystem::path& directory);
 
 // The manifest with every rule checked and every default but created_at filled in. Kind usage; the message says the

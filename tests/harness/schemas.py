@@ -27,6 +27,8 @@ AUDIT_VALIDATOR = jsonschema.Draft202012Validator(AUDIT)
 def check_record(words, record):
     """A command's record; one that no schema describes is left alone."""
     definition = COMMANDS.get(words[0]) if words and not OTHERS.intersection(words) else None
+    if "error" in record and record.get("ok") is False:
+        definition = "error"
     if definition:
         VALIDATORS[definition].validate(record)
 
