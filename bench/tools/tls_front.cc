@@ -135,17 +135,19 @@ class Front {
     }
     std::optional<Refused> equip(http::RequestMessage& request, RequestStory& story) override {
       if (!front_.swap_) return std::nullopt;
-      http::ask_readable(request.headers);
+      http::ask_readable(request, front_.swap_->placement);
       const auto credential = front_.swapper_->at_hand(*front_.swap_);
       if (!credential || !http::place_secret(request, front_.swap_->placement, credential->secret->view())) {
         return Refused{502, "no credential", "no credential"};
       }
       story.swap = front_.swap_->name;
       story.credential = credential->version;
+      story.carried = credential->secret;
+      front_.swapper_->send(*front_.swap_, *credential);
       return std::nullopt;
     }
-    http::SecretFormsPtr secrets() override {
-      return front_.swap_ ? front_.swapper_->secrets(*front_.swap_) : http::SecretFormsPtr();
+    http::SecretFormsPtr secrets(const RequestStory& story) override {
+      return front_.swap_ ? front_.swapper_->secrets(*front_.swap_, story.carried) : http::SecretFormsPtr();
     }
 
    private:
