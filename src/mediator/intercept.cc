@@ -199,7 +199,8 @@ class Mediator::Gate final : public RequestGate {
   }
 
   http::SecretFormsPtr secrets(const RequestStory& story) override {
-    return swaps() ? mediator_.swapper_->secrets(*flow_->swap, story.carried) : http::SecretFormsPtr();
+    return swaps() ? mediator_.swapper_->secrets(*flow_->swap, story.credential, story.carried)
+                   : http::SecretFormsPtr();
   }
 
   bool upstream_is_reused() const override { return lease().reused; }

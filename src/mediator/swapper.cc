@@ -52,14 +52,15 @@ void Swapper::refuse(const policy::Swap& swap, std::uint64_t version) { client_-
 void Swapper::send(const policy::Swap& swap, const credentials::Credential& credential) {
   Shown& shown = shown_[index_of(swap)];
   if (shown.version == credential.version) return;
-  shown.version = credential.version;
+  shown.version_before = std::exchange(shown.version, credential.version);
   shown.before = std::exchange(shown.current, credential.secret);
   shown.forms = forms_of({shown.current, shown.before});
 }
 
-http::SecretFormsPtr Swapper::secrets(const policy::Swap& swap, const std::shared_ptr<const Secret>& carried) const {
+http::SecretFormsPtr Swapper::secrets(const policy::Swap& swap, std::uint64_t version,
+                                      const std::shared_ptr<const Secret>& carried) const {
   const Shown& shown = shown_[index_of(swap)];
-  if (!carried || carried == shown.current || carried == shown.before) return shown.forms;
+  if (!carried || version == shown.version || version == shown.version_before) return shown.forms;
   return forms_of({shown.current, shown.before, carried});
 }
 

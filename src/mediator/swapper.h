@@ -31,12 +31,13 @@ class Swapper {
   // Before it goes into a request: from now on the answers are looked through for it.
   void send(const policy::Swap& swap, const credentials::Credential& credential);
   // What an upstream may send back, and nobody may see: the last credential that was sent, the one before it, and that
-  // which the answered request `carried`, however long ago; null: none. Null before the first.
-  http::SecretFormsPtr secrets(const policy::Swap& swap, const std::shared_ptr<const Secret>& carried) const;
+  // which the answered request `carried`, of that `version`, however long ago; null: none. Null before the first.
+  http::SecretFormsPtr secrets(const policy::Swap& swap, std::uint64_t version,
+                               const std::shared_ptr<const Secret>& carried) const;
 
  private:
   struct Shown {
-    std::uint64_t version = 0;
+    std::uint64_t version = 0, version_before = 0;
     std::shared_ptr<const Secret> current, before;
     http::SecretFormsPtr forms;
   };
