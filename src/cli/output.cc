@@ -7,6 +7,7 @@
 #include <cstdlib>
 
 #include "base/write_all.h"
+#include "cli/remedy.h"
 
 namespace microagent::cli {
 namespace {
@@ -57,7 +58,7 @@ void Output::error(const Error& error) const {
                          {"error",
                           {{"kind", to_string(error.kind)},
                            {"message", error.message},
-                           {"remediation", error.remediation},
+                           {"remediation", remedy(error)},
                            {"retryable", error.retryable()}}}};
     // Whoever closed standard output learns it from the exit code.
     (void)write_whole(STDOUT_FILENO, dump(object, -1) + "\n");

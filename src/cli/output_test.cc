@@ -31,6 +31,16 @@ TEST(Output, AnErrorForProgramsIsOneObjectOnStandardOutput) {
                 R"({"ok":false,"error":{"kind":"transient","message":"busy","remediation":"wait","retryable":true}})"));
 }
 
+TEST(Output, AnErrorForProgramsHasARemedyAlways) {
+  for (const ErrorKind kind :
+       {ErrorKind::usage, ErrorKind::permanent, ErrorKind::transient, ErrorKind::conflict, ErrorKind::not_found,
+        ErrorKind::resource_exhausted, ErrorKind::unsupported, ErrorKind::policy_denied}) {
+    CaptureStdout();
+    Output(Format::json).error({kind, "it is so", ""});
+    EXPECT_NE(Json::parse(GetCapturedStdout())["error"]["remediation"], "") << to_string(kind);
+  }
+}
+
 TEST(Output, AnErrorForPeopleIsOneLineOnStandardError) {
   CaptureStdout();
   CaptureStderr();

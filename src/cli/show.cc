@@ -7,6 +7,7 @@
 #include "cli/command.h"
 #include "cli/describe.h"
 #include "cli/network_change.h"
+#include "cli/remedy.h"
 #include "cli/table.h"
 #include "supervisor/client.h"
 #include "workspace/forward.h"
@@ -90,7 +91,7 @@ Result<int> network(const Context& context, const NameOption& options) {
 Json unreadable_record(const std::string& name, const Error& error) {
   return {{"name", name},
           {"state", "unknown"},
-          {"error", {{"kind", to_string(error.kind)}, {"message", error.message}, {"remediation", error.remediation}}}};
+          {"error", {{"kind", to_string(error.kind)}, {"message", error.message}, {"remediation", remedy(error)}}}};
 }
 
 std::vector<Cell> list_row(const std::string& name, const Result<Known>& known) {

@@ -76,7 +76,8 @@ class EgressReader {
                            {"maxConnections",
                             [&](const auto& v) { yaml_.read_scalar(v, max_connections, parse_connection_cap); }}});
     if (!yaml_.status()) return;
-    if (host.has_value() == cidr.has_value()) return yaml_.reject(value, "a rule needs one of host and cidr");
+    if (host.has_value() == cidr.has_value())
+      return yaml_.reject(value, "a rule needs one of host and cidr", "write one of them");
     rule.form = host ? EgressRule::Form::host : EgressRule::Form::cidr;
     rule.destination = host ? host->value : cidr->value;
     if (max_bytes) rule.max_bytes = max_bytes->value;

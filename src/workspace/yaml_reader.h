@@ -48,7 +48,7 @@ class YamlReader {
   }
 
   std::string place(const YamlValue& value) const;
-  void reject(const YamlValue& value, std::string_view why, std::string remediation = {});
+  void reject(const YamlValue& value, std::string_view why, std::string remediation);
   const Status& status() const { return status_; }
 
  private:
