@@ -36,6 +36,7 @@ VALID = [
     " health: {httpGet: /up, port: 80, interval: 5s, timeout: 2s, retries: 2, startPeriod: 0}}",
     "{health: {exec: 'test -e /tmp/up'}}",
     "{image: 'oci:root', command: [python3, -V], volumes: ['data:/data'], resources: {disk: 2GiB}}",
+    "{image: 'oci:root', bundles: [app.tar.gz, '/all/app.tar:/srv/app']}",
 ]
 INVALID = [
     "[]",

@@ -75,6 +75,16 @@ Status read_volumes(const std::vector<std::string>& volumes, Declaration& out) {
   return {};
 }
 
+Status read_bundles(const std::vector<std::string>& bundles, Declaration& out) {
+  for (const std::string& text : bundles) {
+    const std::string place = "--bundle " + text;
+    const auto bundle = workspace::parse_bundle(text);
+    if (!bundle) return fail(with_context(bundle.error(), place));
+    out.bundles.push_back({*bundle, place});
+  }
+  return {};
+}
+
 // NAME and --name are two ways to say one thing.
 Status read_name(const CreateOptions& options, Declaration& out) {
   if (options.name && options.named && *options.name != *options.named) {
@@ -96,6 +106,7 @@ Result<Declaration> read_flags(const CreateOptions& options) {
   if (read) read = read_value(options.size, "--size", flags.disk_mib, workspace::parse_disk);
   if (read) read = read_publish(options.publish, flags);
   if (read) read = read_volumes(options.volumes, flags);
+  if (read) read = read_bundles(options.bundles, flags);
   if (read) read = read_mediation(options, flags.mediation);
   if (!read) return fail(read.error());
   read_text(options.ip, "--ip", flags.ip);
@@ -105,6 +116,7 @@ Result<Declaration> read_flags(const CreateOptions& options) {
   read_text(options.image, "--image", flags.image);
   read_text(options.init, "--init", flags.init);
   workspace::anchor_image(flags, {});
+  workspace::anchor_bundles(flags, {});
   read_list(options.command, "the command", flags.command);
   read_list(options.dns, "--dns", flags.dns);
   read_list(options.routes, "--route", flags.routes);
@@ -182,6 +194,10 @@ void add_disk_flags(CLI::App& command, CreateOptions& options) {
   add_list(command, "-v,--volume", options.volumes,
            "a named volume, NAME:/PATH, which outlives the workspace; made where there is none; may be repeated")
       ->type_name("VOLUME");
+  add_list(
+      command, "--bundle", options.bundles,
+      "a tar archive, FILE[:/PATH], whose content the disk has from the beginning, in / or in PATH; may be repeated")
+      ->type_name("BUNDLE");
   command.add_option("--init", options.init, "the image's own init, such as /sbin/init, as the guest's first process")
       ->type_name("PATH");
 }

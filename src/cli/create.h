@@ -19,7 +19,7 @@ struct CreateOptions {
   std::optional<std::string> name, named, file;
   std::optional<std::string> network, ip, subnet, gateway, memory, cpus, entrypoint;
   std::optional<std::string> image, init, size;
-  std::vector<std::string> publish, dns, routes, env, volumes;
+  std::vector<std::string> publish, dns, routes, env, volumes, bundles;
   std::vector<std::string> command;  // argv, in place of the image's
   bool pull = false;
   EgressOptions egress;

@@ -78,6 +78,18 @@ void add_upkeep(Table& table, const workspace::Upkeep& upkeep) {
   table.add({"health", fmt::format("{}, every {} s", what, health.interval)});
 }
 
+void add_image(Table& table, const Manifest& manifest) {
+  if (manifest.image) table.add({"image", manifest.image->reference});
+  for (const workspace::Bundle& bundle : manifest.bundles) {
+    table.add(
+        {&bundle == &manifest.bundles.front() ? "bundles" : "", fmt::format("{} in {}", bundle.file, bundle.path)});
+  }
+  for (const workspace::Volume& volume : manifest.volumes) {
+    table.add(
+        {&volume == &manifest.volumes.front() ? "volumes" : "", fmt::format("{} at {}", volume.name, volume.path)});
+  }
+}
+
 // What runs if it runs, else what would.
 void add_network(Table& table, const Manifest& manifest, const Runtime& runtime) {
   table.add({"network", std::string(to_string(manifest.network.mode))});
@@ -115,6 +127,7 @@ std::string acceleration(const Runtime& runtime) {
 std::string describe_plan(const Output& out, const Manifest& manifest) {
   Table table;
   table.add({"workspace", manifest.name});
+  add_image(table, manifest);
   table.add({"resources", resources(manifest)});
   add_network(table, manifest, {});
   table.add({"egress", egress(manifest.egress)});
@@ -133,6 +146,7 @@ std::string describe_status(const Output& out, const Manifest& manifest, const R
   table.add({"state", Cell(state, colour_of_state(state))});
   add_if(table, "detail", runtime.detail);
   table.add({"since", short_time(runtime.observed_at.empty() ? manifest.created_at : runtime.observed_at)});
+  add_image(table, manifest);
   add_network(table, manifest, runtime);
   table.add({"egress", egress(manifest.egress)});
   add_swaps(table, manifest);

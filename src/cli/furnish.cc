@@ -16,7 +16,10 @@ constexpr std::uint64_t kVolumeSize = image::kDefaultDiskMib * kMiB;
 Status make_disk(const fs::path& directory, const workspace::Manifest& manifest, const Furniture& furniture) {
   if (!furniture.image) return {};
   const fs::path base = directory / workspace::kBaseFile, disk = directory / workspace::kDiskFile;
-  if (Status lent = image::lend_base(furniture.image->base, base); !lent) return lent;
+  const Status based = furniture.bundles.empty()
+                           ? image::lend_base(furniture.image->base, base)
+                           : image::make_bundled_base(furniture.image->base, furniture.bundles, base);
+  if (!based) return based;
   return image::make_overlay(base, disk, manifest.resources.disk_mib);
 }
 
@@ -52,12 +55,15 @@ Result<Furniture> gather_furniture(workspace::Manifest& manifest, image::Pull pu
   if (!manifest.image) return Furniture{};
   const auto reference = image::parse_reference(manifest.image->reference);
   if (!reference) return fail(reference.error());
+  // What is on this host, before anything is pulled.
+  auto bundles = image::read_bundles(manifest.bundles);
+  if (!bundles) return fail(with_context(bundles.error(), "--bundle"));
   const auto cache = open_images();
   if (!cache) return fail(cache.error());
   auto held = cache->obtain(*reference, pull, progress);
   if (!held) return fail(held.error());
   manifest.image = held->image;
-  return Furniture{std::move(*held)};
+  return Furniture{std::move(*held), std::move(*bundles)};
 }
 
 Status create_furnished(const workspace::Store& store, const workspace::Manifest& manifest,

@@ -1,11 +1,12 @@
 #pragma once
 
-// What a workspace has beside its record: its image, its disk and its volumes.
+// What a workspace has beside its record: its image with what bundles add to it, its disk and its volumes.
 
 #include <functional>
 #include <optional>
 #include <string>
 
+#include "image/bundle.h"
 #include "image/cache.h"
 #include "workspace/state.h"
 
@@ -14,12 +15,13 @@ namespace microagent::cli {
 // Held from the moment that the image is there until the workspace has it.
 struct Furniture {
   std::optional<image::Cache::Held> image;
+  std::vector<image::Bundle> bundles{};
 };
 
 // The user's cache of images.
 Result<image::Cache> open_images();
 
-// Finds or pulls the manifest's image, if it declares one, and completes what the manifest says of it.
+// Reads the manifest's bundles, finds or pulls its image, if it declares one, and completes what it says of that.
 Result<Furniture> gather_furniture(workspace::Manifest& manifest, image::Pull pull,
                                    const image::Cache::Progress& progress);
 

@@ -30,7 +30,7 @@ std::string quoted(const std::string& text) {
 
 std::string action(const OptionWords& option) {
   if (!option.choices.empty()) return fmt::format("({})", fmt::join(option.choices, " "));
-  if (option.value == "FILE") return "_files";
+  if (option.value == "FILE" || option.value == "BUNDLE") return "_files";
   if (option.value == "DIRECTORY") return "_directories";
   return " ";
 }

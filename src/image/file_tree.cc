@@ -31,15 +31,15 @@ std::string printable(std::string_view name) {
 }
 
 tl::unexpected<Error> bad_entry(std::string_view path, std::string_view why) {
-  return fail(ErrorKind::permanent, fmt::format("a layer's entry {} {}", printable(path), why),
-              "build the image anew with a tool that writes standard layers");
+  return fail(ErrorKind::permanent, fmt::format("the archive's entry {} {}", printable(path), why),
+              "make the archive, or the image whose layer it is, anew by a tool that writes standard ones");
 }
 
 Result<std::vector<std::string>> split_entry_path(const std::string& path) {
   if (path.size() > FileTree::kMaxPath) return bad_entry(path, "has too long a path");
   auto components = split(path);
   for (const std::string& component : components) {
-    if (component == "..") return bad_entry(path, "leads out of the image");
+    if (component == "..") return bad_entry(path, "leads out of it");
     if (component.size() > FileTree::kMaxName) return bad_entry(path, "has too long a name");
     if (component.find('\0') != std::string::npos) return bad_entry(path, "has a zero byte in its name");
   }
@@ -50,8 +50,8 @@ Inode made_directory() { return {.type = FileType::directory, .mode = 0755}; }
 
 }  // namespace
 
-FileTree::FileTree(std::size_t max_memory)
-    : root_{std::make_shared<Inode>(made_directory())}, max_memory_(max_memory) {}
+FileTree::FileTree(std::size_t max_memory, Whiteouts whiteouts)
+    : root_{std::make_shared<Inode>(made_directory())}, whiteouts_(whiteouts), max_memory_(max_memory) {}
 
 Status FileTree::add(LayerEntry entry) {
   auto components = split_entry_path(entry.path);
@@ -64,7 +64,7 @@ Status FileTree::add(LayerEntry entry) {
   }
   const std::string name = components->back();
   components->pop_back();
-  const bool hides = name.starts_with(kWhiteout);
+  const bool hides = whiteouts_ == Whiteouts::heeded && name.starts_with(kWhiteout);
   // What is to be hidden in a directory that is not there is not there either.
   auto parent = walk(*components, !hides);
   if (!parent) return fail(with_context(parent.error(), printable(entry.path)));
@@ -111,8 +111,7 @@ Status FileTree::put(Node& parent, const std::string& name, std::shared_ptr<Inod
     parent.children.erase(known);
   }
   if (files_ >= kMaxFiles) {
-    return fail(ErrorKind::unsupported, fmt::format("the image has more than {} files", kMaxFiles),
-                "use a smaller one");
+    return fail(ErrorKind::unsupported, fmt::format("there are more than {} files", kMaxFiles), "use a smaller one");
   }
   if (Status charged = charge(name, *inode); !charged) return charged;
   ++files_;
@@ -129,7 +128,7 @@ Status FileTree::charge(std::string_view name, const Inode& inode) {
   }
   if (memory_ <= max_memory_) return {};
   return fail(ErrorKind::unsupported,
-              fmt::format("what the image says of its files takes more than {} MiB", max_memory_ / 1024 / 1024),
+              fmt::format("what is said of the files takes more than {} MiB", max_memory_ / 1024 / 1024),
               "use a smaller one");
 }
 

@@ -63,11 +63,14 @@ class FileTree {
     std::map<std::string, std::unique_ptr<Node>, std::less<>> children{};
   };
 
-  explicit FileTree(std::size_t max_memory = kMaxMemory);
+  // Whether names that begin with ".wh." hide what earlier layers have, as in an image, or are names like any other.
+  enum class Whiteouts : std::uint8_t { heeded, literal };
+
+  explicit FileTree(std::size_t max_memory = kMaxMemory, Whiteouts whiteouts = Whiteouts::heeded);
 
   // The entries that follow are of the next layer.
   void begin_layer() { ++layer_; }
-  // Kind permanent for what no layer may hold: paths that lead out, links to what is not there.
+  // Kind permanent for what no archive may hold: paths that lead out, links to what is not there.
   Status add(LayerEntry entry);
 
   const Node& root() const { return root_; }
@@ -87,6 +90,7 @@ class FileTree {
   void forget(Node& node);
 
   Node root_;
+  Whiteouts whiteouts_;
   unsigned layer_ = 0;
   std::size_t files_ = 0;
   std::size_t max_memory_, memory_ = 0;  // about; what later layers replace stays counted

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <memory>
 #include <utility>
+#include <vector>
 
 namespace microagent::image {
 namespace {
@@ -37,30 +38,43 @@ class Utf8Locale {
 
 using Archive = std::unique_ptr<archive, int (*)(archive*)>;
 
-tl::unexpected<Error> fail_with(const Archive& archive, const fs::path& file) {
+// What is read, as messages say it.
+struct Source {
+  fs::path file;
+  ArchiveKind kind;
+
+  std::string name() const { return fmt::format("the {} {}", to_string(kind), file.filename().string()); }
+};
+
+tl::unexpected<Error> fail_with(const Archive& archive, const Source& source) {
   const char* why = ::archive_error_string(archive.get());
-  return fail(ErrorKind::permanent,
-              fmt::format("the layer {} cannot be read: {}", file.filename().string(), why ? why : "damaged"),
-              "pull or build the image again");
+  return fail(ErrorKind::permanent, fmt::format("{} cannot be read: {}", source.name(), why ? why : "damaged"),
+              source.kind == ArchiveKind::layer
+                  ? "pull or build the image again"
+                  : "give a whole tar archive, plain or compressed by gzip, bzip2, xz or zstd");
 }
 
-Result<Archive> open(const fs::path& file) {
+Result<Archive> open(const Source& source) {
   Archive archive(::archive_read_new(), ::archive_read_free);
-  for (const auto support : {::archive_read_support_format_tar, ::archive_read_support_format_empty,
-                             ::archive_read_support_filter_gzip, ::archive_read_support_filter_zstd}) {
-    if (support(archive.get()) != ARCHIVE_OK) return fail_with(archive, file);
+  std::vector supported{::archive_read_support_format_tar, ::archive_read_support_format_empty,
+                        ::archive_read_support_filter_gzip, ::archive_read_support_filter_zstd};
+  if (source.kind == ArchiveKind::bundle) {
+    supported.insert(supported.end(), {::archive_read_support_filter_bzip2, ::archive_read_support_filter_xz});
   }
-  if (::archive_read_open_filename(archive.get(), file.c_str(), kBlock) != ARCHIVE_OK) return fail_with(archive, file);
-  return archive;
+  for (const auto support : supported) {
+    if (support(archive.get()) != ARCHIVE_OK) return fail_with(archive, source);
+  }
+  if (::archive_read_open_filename(archive.get(), source.file.c_str(), kBlock) == ARCHIVE_OK) return archive;
+  return fail_with(archive, source);
 }
 
 // The next header; false at the end.
-Result<bool> next(const Archive& archive, archive_entry*& entry, const fs::path& file) {
+Result<bool> next(const Archive& archive, archive_entry*& entry, const Source& source) {
   const int outcome = ::archive_read_next_header(archive.get(), &entry);
   if (outcome == ARCHIVE_EOF) return false;
   // A warning is about a field that does not matter here, or leaves a name out, which is seen.
   if (outcome == ARCHIVE_OK || outcome == ARCHIVE_WARN) return true;
-  return fail_with(archive, file);
+  return fail_with(archive, source);
 }
 
 std::optional<FileType> type_of(mode_t type) {
@@ -94,29 +108,28 @@ Status read_attributes(archive_entry* entry, Inode& inode) {
     if (total > kMaxAttributes) {
       return fail(ErrorKind::unsupported,
                   fmt::format("the attributes of {} are too large for ext4", ::archive_entry_pathname(entry)),
-                  "build the image with smaller ones");
+                  "give it smaller ones");
     }
     inode.attributes.push_back({name, std::string(static_cast<const char*>(value), size)});
   }
   return {};
 }
 
-tl::unexpected<Error> nameless(const fs::path& file) {
-  return fail(ErrorKind::permanent,
-              fmt::format("the layer {} has an entry whose name cannot be read", file.filename().string()),
-              "build the image with names in UTF-8");
+tl::unexpected<Error> nameless(const Source& source) {
+  return fail(ErrorKind::permanent, fmt::format("{} has an entry whose name cannot be read", source.name()),
+              "make it with names in UTF-8");
 }
 
 // An owner that was not there reads as -1 in places; no user has that number.
-Result<std::uint32_t> owner_of(la_int64_t number, const char* path) {
+Result<std::uint32_t> owner_of(la_int64_t number, const char* path, const Source& source) {
   if (number >= 0 && number < 0xffffffff) return static_cast<std::uint32_t>(number);
-  return fail(ErrorKind::permanent, fmt::format("the owner of {} in a layer is out of bounds", path),
-              "build the image anew");
+  return fail(ErrorKind::permanent, fmt::format("the owner of {} in {} is out of bounds", path, source.name()),
+              "make it anew");
 }
 
-Result<LayerEntry> describe(archive_entry* entry, ContentPlace place, const fs::path& file) {
+Result<LayerEntry> describe(archive_entry* entry, ContentPlace place, const Source& source) {
   const char* path = ::archive_entry_pathname(entry);
-  if (path == nullptr) return nameless(file);
+  if (path == nullptr) return nameless(source);
   LayerEntry result{path, {}, std::nullopt};
   if (const char* link = ::archive_entry_hardlink(entry)) {
     result.hard_link = link;
@@ -124,10 +137,12 @@ Result<LayerEntry> describe(archive_entry* entry, ContentPlace place, const fs::
   }
   const auto type = type_of(::archive_entry_filetype(entry));
   if (!type) {
-    return fail(ErrorKind::unsupported, fmt::format("{} in a layer is of a type that no image may hold", path),
-                "build the image without it");
+    return fail(ErrorKind::unsupported,
+                fmt::format("{} in {} is of a type that no image may hold", path, source.name()),
+                "make it without that");
   }
-  const auto uid = owner_of(::archive_entry_uid(entry), path), gid = owner_of(::archive_entry_gid(entry), path);
+  const auto uid = owner_of(::archive_entry_uid(entry), path, source);
+  const auto gid = owner_of(::archive_entry_gid(entry), path, source);
   if (!uid || !gid) return fail(!uid ? uid.error() : gid.error());
   Inode& inode = result.inode;
   inode = {.type = *type,
@@ -137,7 +152,7 @@ Result<LayerEntry> describe(archive_entry* entry, ContentPlace place, const fs::
            .mtime = ::archive_entry_mtime(entry)};
   if (*type == FileType::symlink) {
     const char* target = ::archive_entry_symlink(entry);
-    if (target == nullptr || *target == '\0') return nameless(file);
+    if (target == nullptr || *target == '\0') return nameless(source);
     inode.target = target;
   }
   if (*type == FileType::character_device || *type == FileType::block_device) {
@@ -152,27 +167,27 @@ Result<LayerEntry> describe(archive_entry* entry, ContentPlace place, const fs::
   return result;
 }
 
-Status copy_content(const Archive& archive, const fs::path& file, ContentSink& sink) {
+Status copy_content(const Archive& archive, const Source& source, ContentSink& sink) {
   for (;;) {
     const void* bytes = nullptr;
     std::size_t size = 0;
     la_int64_t offset = 0;
     const int outcome = ::archive_read_data_block(archive.get(), &bytes, &size, &offset);
     if (outcome == ARCHIVE_EOF) return sink.end();
-    if (outcome != ARCHIVE_OK) return fail_with(archive, file);
+    if (outcome != ARCHIVE_OK) return fail_with(archive, source);
     const ByteView view(static_cast<const std::uint8_t*>(bytes), size);
     if (Status written = sink.write(static_cast<std::uint64_t>(offset), view); !written) return written;
   }
 }
 
 template <typename Visit>
-Status for_each_header(const fs::path& file, unsigned layer, const Visit& visit) {
+Status for_each_header(const Source& source, unsigned layer, const Visit& visit) {
   const Utf8Locale locale;
-  const auto archive = open(file);
+  const auto archive = open(source);
   if (!archive) return fail(archive.error());
   archive_entry* header = nullptr;
   for (std::uint64_t number = 0;; ++number) {
-    const auto more = next(*archive, header, file);
+    const auto more = next(*archive, header, source);
     if (!more) return fail(more.error());
     if (!*more) return {};
     if (Status done = visit(*archive, header, {layer, number}); !done) return done;
@@ -181,18 +196,23 @@ Status for_each_header(const fs::path& file, unsigned layer, const Visit& visit)
 
 }  // namespace
 
-Status read_layer(const fs::path& file, unsigned layer, const std::function<Status(LayerEntry entry)>& on_entry) {
-  return for_each_header(file, layer, [&](const Archive&, archive_entry* header, ContentPlace place) -> Status {
-    auto entry = describe(header, place, file);
+std::string_view to_string(ArchiveKind kind) { return kind == ArchiveKind::layer ? "layer" : "bundle"; }
+
+Status read_layer(const fs::path& file, unsigned layer, const std::function<Status(LayerEntry entry)>& on_entry,
+                  ArchiveKind kind) {
+  const Source source{file, kind};
+  return for_each_header(source, layer, [&](const Archive&, archive_entry* header, ContentPlace place) -> Status {
+    auto entry = describe(header, place, source);
     if (!entry) return fail(entry.error());
     return on_entry(std::move(*entry));
   });
 }
 
-Status read_contents(const fs::path& file, unsigned layer, ContentSink& sink) {
-  return for_each_header(file, layer, [&](const Archive& archive, archive_entry*, ContentPlace place) -> Status {
+Status read_contents(const fs::path& file, unsigned layer, ContentSink& sink, ArchiveKind kind) {
+  const Source source{file, kind};
+  return for_each_header(source, layer, [&](const Archive& archive, archive_entry*, ContentPlace place) -> Status {
     if (!sink.begin(place)) return {};
-    return copy_content(archive, file, sink);
+    return copy_content(archive, source, sink);
   });
 }
 

@@ -25,7 +25,7 @@ namespace fs = std::filesystem;
 constexpr std::size_t kMaxOutput = 16 * 1024 * 1024, kMaxComplaint = 64 * 1024;
 
 std::string package_of(std::string_view name) {
-  if (name == "mke2fs") return "e2fsprogs";
+  if (name == "mke2fs" || name == "resize2fs") return "e2fsprogs";
   if (name == "qemu-img") return "qemu-utils";
   return std::string(name);
 }

@@ -13,7 +13,7 @@ using Json = nlohmann::json;
 // Sections whose members are told one by one. The policy is one thing, but for what only the start reads.
 constexpr std::array<std::string_view, 2> kSections{"network", "resources"};
 constexpr std::array<std::string_view, 2> kLive{"network.portForwards", "egress"};
-constexpr std::array<std::string_view, 3> kMade{"image", "resources.diskMiB", "volumes"};
+constexpr std::array<std::string_view, 4> kMade{"image", "resources.diskMiB", "volumes", "bundles"};
 
 bool among(const auto& keys, std::string_view key) { return std::ranges::find(keys, key) != keys.end(); }
 

@@ -145,6 +145,16 @@ Result<Volume> parse_volume(std::string_view text) {
   return Volume{std::string(text.substr(0, colon)), std::string(text.substr(colon + 1))};
 }
 
+Result<Bundle> parse_bundle(std::string_view text) {
+  const std::size_t colon = text.rfind(":/");
+  const std::string_view file = text.substr(0, colon);
+  if (file.empty()) {
+    return fail(ErrorKind::usage, fmt::format("\"{}\" is no bundle", text),
+                "write FILE or FILE:/PATH, such as app.tar.gz:/srv/app");
+  }
+  return Bundle{std::string(file), colon == std::string_view::npos ? "/" : std::string(text.substr(colon + 1))};
+}
+
 Result<std::uint32_t> parse_cpus(std::string_view text) {
   const auto number = parse_number(text, std::numeric_limits<std::uint32_t>::max());
   if (number) return *number;
@@ -171,11 +181,13 @@ Declaration unite(Declaration flags, Declaration spec) {
   std::swap(flags.routes, spec.routes);
   std::swap(flags.env, spec.env);
   std::swap(flags.volumes, spec.volumes);
+  std::swap(flags.bundles, spec.bundles);
   append(flags.forwards, std::move(spec.forwards));
   append(flags.dns, std::move(spec.dns));
   append(flags.routes, std::move(spec.routes));
   append(flags.env, std::move(spec.env));
   append(flags.volumes, std::move(spec.volumes));
+  append(flags.bundles, std::move(spec.bundles));
   flags.egress = unite(std::move(flags.egress), std::move(spec.egress));
   append(flags.providers, std::move(spec.providers));
   flags.mediation = unite(std::move(flags.mediation), std::move(spec.mediation));
@@ -222,6 +234,12 @@ void anchor_image(Declaration& declaration, const std::filesystem::path& directo
   if (declaration.image) declaration.image->value = anchored_image(declaration.image->value, directory);
 }
 
+void anchor_bundles(Declaration& declaration, const std::filesystem::path& directory) {
+  for (auto& [bundle, place] : declaration.bundles) {
+    bundle.file = std::filesystem::absolute(directory / bundle.file).lexically_normal();
+  }
+}
+
 Result<Manifest> resolve(const Declaration& declaration) {
   for (const auto* text : {&declaration.ip, &declaration.subnet, &declaration.gateway}) {
     if (!*text || !(*text)->value.empty()) continue;
@@ -246,6 +264,7 @@ Result<Manifest> resolve(const Declaration& declaration) {
   }
   for (const auto& [word, place] : declaration.command) resolver.add("command", word, place, manifest.command);
   for (const auto& [volume, place] : declaration.volumes) resolver.add("volumes", volume, place, manifest.volumes);
+  for (const auto& [bundle, place] : declaration.bundles) resolver.add("bundles", bundle, place, manifest.bundles);
   resolver.unite("network.dns", declaration.dns, network.dns);
   for (const Text& route : declaration.routes) {
     resolver.unite("network.routes", {{canonical_route(route.value), route.place}}, network.routes);

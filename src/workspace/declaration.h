@@ -39,6 +39,7 @@ struct Declaration {
   std::vector<Declared<std::string>> command;  // argv
   std::optional<Declared<std::uint32_t>> disk_mib;
   std::vector<Declared<Volume>> volumes;
+  std::vector<Declared<Bundle>> bundles;
   EgressDeclaration egress;
   std::vector<Declared<std::string>> providers;  // of credentials: PROVIDER[=REF], as --cred-swap has it
   DeclaredMediation mediation;
@@ -50,6 +51,7 @@ Result<NetworkMode> parse_mode(std::string_view text);
 Result<std::uint32_t> parse_memory(std::string_view text);  // MiB; "512", "512MiB", "2G"
 Result<std::uint32_t> parse_disk(std::string_view text);    // the same
 Result<Volume> parse_volume(std::string_view text);         // NAME:/PATH
+Result<Bundle> parse_bundle(std::string_view text);         // FILE[:/PATH]
 Result<std::uint32_t> parse_cpus(std::string_view text);
 
 // Flags win, lists unite: the spec's entries first. A variable that both set has the flag's value.
@@ -62,6 +64,9 @@ void anchor_trust(EgressDeclaration& egress, const std::filesystem::path& direct
 // The same for an image that lies in a directory or a file: oci:DIR and docker-archive:FILE.
 std::string anchored_image(const std::string& text, const std::filesystem::path& directory);
 void anchor_image(Declaration& declaration, const std::filesystem::path& directory);
+
+// And for bundles.
+void anchor_bundles(Declaration& declaration, const std::filesystem::path& directory);
 
 // The manifest with every rule checked and every default but created_at filled in. Kind usage; the message says the
 // place.

@@ -59,6 +59,12 @@ struct Volume {
   bool operator==(const Volume&) const = default;
 };
 
+// A tar archive, and the directory of the guest's that it was unpacked into when the workspace was made.
+struct Bundle {
+  std::string file, path;
+  bool operator==(const Bundle&) const = default;
+};
+
 // The mediation channel: a guest's connection to CID 2, `port`, is led to `target` (mediation.h). Not to be confused
 // with the mediation of egress.
 struct Mediation {
@@ -82,6 +88,7 @@ struct Manifest {
   std::vector<std::string> command{};  // argv, in place of the image's command
   std::string init{};                  // a program of the image that becomes the guest's process 1; empty: none
   std::vector<Volume> volumes{};
+  std::vector<Bundle> bundles{};
   std::string created_at;  // RFC 3339
 };
 

@@ -1,5 +1,7 @@
 // workspace.json.
 
+#include <fmt/format.h>
+
 #include <nlohmann/json.hpp>
 
 #include "workspace/json_fields.h"
@@ -57,18 +59,22 @@ Status read_upkeep(JsonFields& fields, std::string_view file, Upkeep& upkeep) {
   return {};
 }
 
-Result<std::vector<Volume>> volumes_from_json(const Json& json, std::string_view file) {
-  if (!json.is_array()) return fail(foreign_file(file, "has volumes that are no list"));
-  std::vector<Volume> volumes;
-  for (const Json& item : json) {
-    Volume volume;
-    JsonFields fields(item, file, "volumes[].");
-    fields.read("name", volume.name);
-    fields.read("path", volume.path);
-    if (Status read = fields.finish(); !read) return fail(read.error());
-    volumes.push_back(std::move(volume));
+// A list of what has a name of some kind and a path in the guest; none where it is not there.
+template <typename T>
+Status read_places(JsonFields& fields, std::string_view file, const char* list, const char* key, std::string T::*name,
+                   std::vector<T>& out) {
+  const Json* json = fields.nested(list, false);
+  if (json == nullptr) return {};
+  if (!json->is_array()) return fail(foreign_file(file, fmt::format("has {} that are no list", list)));
+  for (const Json& item : *json) {
+    T place;
+    JsonFields members(item, file, fmt::format("{}[].", list));
+    members.read(key, place.*name);
+    members.read("path", place.path);
+    if (Status read = members.finish(); !read) return read;
+    out.push_back(std::move(place));
   }
-  return volumes;
+  return {};
 }
 
 // The image, and what is run and kept in it.
@@ -80,12 +86,9 @@ Status read_image(JsonFields& fields, std::string_view file, Manifest& manifest)
     if (!parsed) return fail(parsed.error());
     manifest.image = std::move(*parsed);
   }
-  const Json* volumes = fields.nested("volumes", false);
-  if (volumes == nullptr) return {};
-  auto parsed = volumes_from_json(*volumes, file);
-  if (!parsed) return fail(parsed.error());
-  manifest.volumes = std::move(*parsed);
-  return {};
+  Status read = read_places(fields, file, "volumes", "name", &Volume::name, manifest.volumes);
+  if (read) read = read_places(fields, file, "bundles", "file", &Bundle::file, manifest.bundles);
+  return read;
 }
 
 }  // namespace
@@ -108,6 +111,9 @@ Json to_json(const Manifest& manifest) {
   if (!manifest.init.empty()) json["init"] = manifest.init;
   for (const Volume& volume : manifest.volumes) {
     json["volumes"].push_back({{"name", volume.name}, {"path", volume.path}});
+  }
+  for (const Bundle& bundle : manifest.bundles) {
+    json["bundles"].push_back({{"file", bundle.file}, {"path", bundle.path}});
   }
   return json;
 }

@@ -79,12 +79,14 @@ TEST(ManifestJson, KeepsImageDiskAndVolumes) {
   manifest.command = {"ls", "-l"};
   manifest.resources.disk_mib = 2048;
   manifest.volumes = {{"data", "/data"}};
+  manifest.bundles = {{"/work/app.tar", "/srv"}};
   const Json json = to_json(manifest);
   const auto read = manifest_from_json(json, "FILE");
   ASSERT_TRUE(read) << read.error().message;
   EXPECT_EQ(to_json(*read), json);
   EXPECT_EQ(read->image, manifest.image);
   EXPECT_EQ(read->volumes, manifest.volumes);
+  EXPECT_EQ(read->bundles, manifest.bundles);
   EXPECT_EQ(image_record(*read->image).dump().find("secret"), std::string::npos);
 
   Json bad = json;
@@ -95,7 +97,10 @@ TEST(ManifestJson, KeepsImageDiskAndVolumes) {
   EXPECT_THAT(refusal(bad), HasSubstr("image.stopSignal"));
   bad = json;
   bad["volumes"][0].erase("path");
-  EXPECT_THAT(refusal(bad), HasSubstr("path"));
+  EXPECT_THAT(refusal(bad), HasSubstr("volumes[].path"));
+  bad = json;
+  bad["bundles"] = "/work/app.tar";
+  EXPECT_THAT(refusal(bad), HasSubstr("has bundles that are no list"));
 }
 
 TEST(ManifestJson, MissesEveryKey) {

@@ -41,6 +41,9 @@ Json declared_record(const Manifest& manifest, State state) {
   for (const Volume& volume : manifest.volumes) {
     record["volumes"].push_back({{"name", volume.name}, {"path", volume.path}});
   }
+  for (const Bundle& bundle : manifest.bundles) {
+    record["bundles"].push_back({{"file", bundle.file}, {"path", bundle.path}});
+  }
   return record;
 }
 

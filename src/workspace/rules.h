@@ -22,6 +22,7 @@ inline constexpr std::size_t kMaxWords = 256 * 1024;  // bytes of environment an
 
 inline constexpr std::uint32_t kMinDiskMib = 256, kMaxDiskMib = 16 * 1024 * 1024;
 inline constexpr std::size_t kMaxVolumes = 4;  // what the guest's init takes
+inline constexpr std::size_t kMaxBundles = 64;
 inline constexpr std::size_t kMaxGuestPath = 4095;
 
 // A broken rule. `key` is the spec's: "network.gateway", "network.forwards[2]".
@@ -38,7 +39,7 @@ std::optional<Violation> find_network_violation(const Network& network);
 // Those of its upkeep (rules_upkeep.cc).
 std::optional<Violation> find_upkeep_violation(const Manifest& manifest);
 
-// The rules of image, command, disk and volumes (rules_image.cc).
+// The rules of image, command, disk, volumes and bundles (rules_image.cc).
 std::optional<Violation> find_image_violation(const Manifest& manifest);
 
 }  // namespace microagent::workspace

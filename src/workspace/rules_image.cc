@@ -46,6 +46,33 @@ std::optional<Violation> find_volume_violation(const std::vector<Volume>& volume
                    "use directories of one volume"};
 }
 
+bool lies_within(std::string_view path, std::string_view directory) {
+  return path.starts_with(directory) && (path.size() == directory.size() || path[directory.size()] == '/');
+}
+
+std::optional<Violation> find_bundle_violation(const Manifest& manifest) {
+  for (std::size_t i = 0; i < manifest.bundles.size(); ++i) {
+    const Bundle& bundle = manifest.bundles[i];
+    std::string key = fmt::format("bundles[{}]", i);
+    if (!manifest.image) {
+      return Violation{std::move(key), "the built-in base lives in memory and has no disk",
+                       "name an image by --image, or use `microagent cp` once the workspace runs"};
+    }
+    if (bundle.path != "/" && !is_plain_path(bundle.path)) {
+      return Violation{std::move(key), fmt::format("{} is no absolute path in the guest", bundle.path),
+                       "write FILE:/PATH, such as app.tar.gz:/srv/app"};
+    }
+    for (const Volume& volume : manifest.volumes) {
+      if (!lies_within(bundle.path, volume.path)) continue;
+      return Violation{std::move(key), fmt::format("{} would be hidden by the volume {}", bundle.path, volume.name),
+                       "choose another path, or use `microagent cp` once the workspace runs"};
+    }
+  }
+  if (manifest.bundles.size() <= kMaxBundles) return std::nullopt;
+  return Violation{"bundles", fmt::format("{} bundles are more than {}", manifest.bundles.size(), kMaxBundles),
+                   "put them into one archive"};
+}
+
 std::optional<Violation> find_command_violation(const Manifest& manifest) {
   const bool command = !manifest.command.empty(), entrypoint = !manifest.entrypoint.empty();
   if (command && entrypoint) {
@@ -71,6 +98,7 @@ std::optional<Violation> find_command_violation(const Manifest& manifest) {
 std::optional<Violation> find_image_violation(const Manifest& manifest) {
   if (auto violation = find_command_violation(manifest)) return violation;
   if (auto violation = find_volume_violation(manifest.volumes)) return violation;
+  if (auto violation = find_bundle_violation(manifest)) return violation;
   const std::uint32_t disk = manifest.resources.disk_mib;
   if (disk == 0) return std::nullopt;
   if (!manifest.image) {

@@ -30,6 +30,7 @@ class SpecReader {
                     {"command", [this](const auto& v) { read_texts(v, spec_.command); }},
                     {"init", [this](const auto& v) { spec_.init = yaml_.scalar(v); }},
                     {"volumes", [this](const auto& v) { read_volumes(v); }},
+                    {"bundles", [this](const auto& v) { read_bundles(v); }},
                     {"egress", [this](const auto& v) { read_egress_map(yaml_, v, spec_.egress); }},
                     {"mediation", [this](const auto& v) { read_mediation(v); }},
                     {"restart", [this](const auto& v) { yaml_.read_scalar(v, spec_.upkeep.restart, parse_restart); }},
@@ -81,6 +82,14 @@ class SpecReader {
       std::optional<Declared<Volume>> volume;
       yaml_.read_scalar(item, volume, parse_volume);
       if (volume) spec_.volumes.push_back(std::move(*volume));
+    });
+  }
+
+  void read_bundles(const YamlValue& value) {
+    yaml_.read_list(value, [this](const YamlValue& item) {
+      std::optional<Declared<Bundle>> bundle;
+      yaml_.read_scalar(item, bundle, parse_bundle);
+      if (bundle) spec_.bundles.push_back(std::move(*bundle));
     });
   }
 
@@ -156,6 +165,7 @@ Result<Declaration> parse_spec(std::string_view text, std::string_view file) {
                                    [&](YamlReader& yaml, const YamlValue& root) { SpecReader(yaml, spec).read(root); });
   if (!read) return fail(read.error());
   anchor_image(spec, std::filesystem::path(file).parent_path());
+  anchor_bundles(spec, std::filesystem::path(file).parent_path());
   anchor_trust(spec.egress, std::filesystem::path(file).parent_path());
   return spec;
 }

@@ -16,6 +16,7 @@
 //   command: [python3, -m, http.server]  # in place of the image's
 //   init: /sbin/init                 # the image's own, as the guest's process 1
 //   volumes: ["data:/var/lib/data"]
+//   bundles: ["app.tar.gz:/srv/app"] # unpacked into the image's disk; relative to this file
 //   resources: {memory: 512MiB, cpus: 2, disk: 10GiB}
 //   env: {GREETING: hello}           # or a list of NAME=VALUE
 //   entrypoint: httpd -f -p 80       # run by the guest's shell

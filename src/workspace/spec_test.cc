@@ -71,6 +71,11 @@ TEST(Spec, ReadsImageDiskAndVolumes) {
   const auto own_init = parse_spec("name: a\nimage: x\ninit: /sbin/init\n", "s");
   ASSERT_TRUE(own_init);
   EXPECT_EQ(resolve(*own_init)->init, "/sbin/init");
+  const auto bundled = parse_spec("name: a\nimage: x\nbundles: [app.tar.gz, '/all/b.tar:/srv/b']\n", "/specs/s");
+  ASSERT_TRUE(bundled);
+  EXPECT_THAT(resolve(*bundled)->bundles,
+              ElementsAre(Bundle{"/specs/app.tar.gz", "/"}, Bundle{"/all/b.tar", "/srv/b"}));
+  EXPECT_THAT(parse_spec("bundles: [':/x']\n", "s").error().message, StartsWith("s:1: bundles[0]: "));
   EXPECT_THAT(parse_spec("volumes: [data]\n", "s").error().message, StartsWith("s:1: volumes[0]: "));
 }
 

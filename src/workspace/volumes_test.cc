@@ -112,5 +112,23 @@ TEST_F(Volumes, HaveRules) {
   }
 }
 
+TEST_F(Volumes, HideNoBundle) {
+  Manifest manifest;
+  manifest.name = "web";
+  manifest.image.emplace();
+  manifest.volumes = {{"a", "/x"}};
+  for (const char* path : {"/", "/xy", "/y/x"}) {
+    manifest.bundles = {{"/f.tar", path}};
+    EXPECT_TRUE(validate(manifest)) << path;
+  }
+  for (const char* path : {"/x", "/x/y", "y", "", "/y/../z"}) {
+    manifest.bundles = {{"/f.tar", path}};
+    EXPECT_THAT(validate(manifest).error().message, HasSubstr("bundles[0]")) << path;
+  }
+  manifest.image.reset();
+  manifest.bundles = {{"/f.tar", "/"}};
+  EXPECT_THAT(validate(manifest).error().remediation, HasSubstr("--image"));
+}
+
 }  // namespace
 }  // namespace microagent::workspace
