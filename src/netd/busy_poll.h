@@ -16,7 +16,7 @@ class BusyPoll {
   // Who has spoken; the other's answer is awaited.
   enum class Party : std::uint8_t { guest, host };
 
-  static constexpr std::uint64_t kMost = 50'000;  // nanoseconds
+  static constexpr std::uint64_t kMost = 100'000;  // nanoseconds
 
   // `party` has spoken.
   void on_work(Party party, std::uint64_t now_ns);

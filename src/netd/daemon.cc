@@ -1,5 +1,7 @@
 #include "netd/daemon.h"
 
+#include <sched.h>
+
 #include <algorithm>
 
 #include "base/check.h"
@@ -13,6 +15,8 @@ namespace {
 // Frames and packets of one batch: enough to be efficient, few enough that the rest of the loop gets its turn.
 constexpr std::size_t kFrameBudget = 256;
 constexpr std::size_t kPacketBudget = 128;
+
+constexpr std::uint32_t kPeerEvents = EPOLLIN | EPOLLRDHUP;
 
 // The stack numbers its flows below the marks that vsock and dialled flows carry.
 constexpr flow::FlowId kStackFlowMask = kVsockFlowBit - 1;
@@ -28,9 +32,8 @@ Daemon::~Daemon() {
 }
 
 Status Daemon::run() {
-  constexpr std::uint32_t kBoth = EPOLLIN | EPOLLOUT | EPOLLRDHUP;
-  if (!poller_.watch(peers_.channel(Peer::supervisor).fd(), kBoth, Source::supervisor) ||
-      !poller_.watch(peers_.channel(Peer::mediator).fd(), kBoth, Source::mediator)) {
+  if (!poller_.watch(peers_.channel(Peer::supervisor).fd(), kPeerEvents, Source::supervisor) ||
+      !poller_.watch(peers_.channel(Peer::mediator).fd(), kPeerEvents, Source::mediator)) {
     return fail(ErrorKind::permanent, "cannot watch the peers' sockets");
   }
   if (Status told = peers_.channel(Peer::supervisor).send(0, flow::Ready{}); !told) return told;
@@ -44,6 +47,7 @@ Status Daemon::run() {
       if (Status handled = handle(event); !handled) return handled;
     }
     if (Status done = run_batch(); !done) return done;
+    if (Status awaited = await_peers(); !awaited) return awaited;
     if (peers_.broken()) return fail(ErrorKind::permanent, "a peer does not read its messages any more");
   }
   return {};
@@ -55,16 +59,33 @@ Status Daemon::handle(const Event& event) {
     case Source::mediator: return on_peer(Peer::mediator);
     case Source::net_session: return on_net_session();
     case Source::vsock_session: return on_vsock_session();
-    case Source::net_kick:
-      if (net_ && event.token == virtio::NetDevice::kReceiveQueue && std::exchange(awaiting_room_, false)) {
-        stack_->on_wire_room();
-      }
-      return {};
+    case Source::net_kick: return on_net_kick(event.token), Status();
     case Source::vsock_kick: return {};  // the batch looks at both rings anyway
     case Source::net_flow: stack_->on_descriptor(event.token, event.epoll_events); return {};
     case Source::vsock_flow:
       if (vsock_) vsock_->flows.on_descriptor(event.token, event.epoll_events);
       return {};
+  }
+  return {};
+}
+
+void Daemon::on_net_kick(std::uint64_t queue) {
+  if (FrontEnd* const front_end = wire_.front_end()) front_end->on_kick();
+  const bool room = net_ && queue == virtio::NetDevice::kReceiveQueue;
+  if (room && std::exchange(awaiting_room_, false)) stack_->on_wire_room();
+}
+
+// That a peer has read wakes us only while something is held back for it: each of its reads would.
+Status Daemon::await_peers() {
+  for (const auto& [peer, source] :
+       {std::pair(Peer::supervisor, Source::supervisor), {Peer::mediator, Source::mediator}}) {
+    bool& watched = watches_for_room_[static_cast<std::size_t>(peer)];
+    if (peers_.waits(peer) == watched) continue;
+    watched = !watched;
+    const std::uint32_t events = watched ? kPeerEvents | EPOLLOUT : kPeerEvents;
+    if (!poller_.watch_for(peers_.channel(peer).fd(), events, source)) {
+      return fail(ErrorKind::permanent, "cannot watch the peers' sockets");
+    }
   }
   return {};
 }
@@ -82,7 +103,7 @@ Status Daemon::run_batch() {
     if (packets > 0) busy_poll_.on_work(BusyPoll::Party::guest, now_ns_);
     more_ |= packets == kPacketBudget;
   }
-  if (stack_) stack_->flush();
+  if (stack_) stack_->flush(netstack::Round::goes_on);
   if (vsock_) vsock_->flows.pump();
   flush(more_ || busy_poll_.worthwhile(now_ns_) ? virtio::Show::news : virtio::Show::all);
   report_faults();
@@ -96,7 +117,16 @@ void Daemon::flush(virtio::Show what) {
 }
 
 std::span<const Event> Daemon::next_events() {
-  if (has_work() || busy_poll_.worthwhile(monotonic_ns())) return poller_.look();
+  if (has_work()) return poller_.look();
+  if (busy_poll_.worthwhile(monotonic_ns())) {
+    ::sched_yield();  // whoever is to answer may have no other processor
+    return poller_.look();
+  }
+  if (stack_ && stack_->puts_off()) {
+    if (const auto events = poller_.look(); !events.empty()) return events;
+    stack_->flush();
+    if (has_work()) return poller_.look();
+  }
   flush(virtio::Show::all);
   return may_sleep() ? poller_.wait(next_deadline()) : poller_.look();
 }

@@ -53,6 +53,8 @@ class Daemon final : public netstack::Upcalls, public VsockUpcalls {
 
   // A turn of the loop.
   Status handle(const Event& event);
+  void on_net_kick(std::uint64_t queue);
+  Status await_peers();
   Status run_batch();
   bool has_work();
   bool may_sleep();
@@ -95,8 +97,9 @@ class Daemon final : public netstack::Upcalls, public VsockUpcalls {
   std::unique_ptr<VsockPort> vsock_;
   std::uint64_t now_ns_ = 0;
   BusyPoll busy_poll_;
-  bool more_ = false;           // the last batch ended at its budget
-  bool awaiting_room_ = false;  // the stack waits for receive buffers of the guest
+  bool more_ = false;                       // the last batch ended at its budget
+  std::array<bool, 2> watches_for_room_{};  // by peer: whether its reads wake us
+  bool awaiting_room_ = false;              // the stack waits for receive buffers of the guest
   bool severed_ = false;
   bool ended_ = false;
 };

@@ -23,7 +23,8 @@ netstack::GuestService service_of(const flow::Dial& dial) {
 // The far ends of our flows never block us.
 bool make_nonblocking(const Fd& fd) {
   const int flags = ::fcntl(fd.get(), F_GETFL);
-  return flags >= 0 && ::fcntl(fd.get(), F_SETFL, flags | O_NONBLOCK) == 0;
+  if (flags < 0) return false;
+  return (flags & O_NONBLOCK) != 0 || ::fcntl(fd.get(), F_SETFL, flags | O_NONBLOCK) == 0;
 }
 
 }  // namespace

@@ -11,6 +11,8 @@ namespace microagent::netd {
 // it is a wire; towards the loop it is a queue that is emptied in batches.
 class FrontEnd : public netstack::Wire {
  public:
+  // The loop was woken because of it.
+  virtual void on_kick() {}
   // Gives the stack at most `budget` frames of the guest; returns how many. Fewer means that there are no more. The
   // frames' memory is the guest's again after flush().
   virtual std::size_t receive(netstack::Stack& stack, std::size_t budget) = 0;

@@ -29,6 +29,8 @@ class Outbox {
   void number(const flow::Usage& usage);
   void number(const flow::Dropped& dropped);
 
+  // Whether something is held back.
+  bool waits() const { return !queued_.empty(); }
   // The peer reads again.
   void drain();
 

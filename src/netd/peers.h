@@ -29,6 +29,7 @@ class Peers {
   // Tells the one who dialled it, or the mediator for a flow that the guest opened.
   void closed(flow::FlowId flow, const flow::Closed& closed);
 
+  bool waits(Peer peer) const { return peer == Peer::supervisor ? supervisor_out_.waits() : mediator_out_.waits(); }
   void drain(Peer peer) { peer == Peer::supervisor ? supervisor_out_.drain() : mediator_out_.drain(); }
   bool broken() const { return supervisor_out_.broken() || mediator_out_.broken(); }
 

@@ -26,11 +26,19 @@ Result<Poller> Poller::make() {
 }
 
 bool Poller::watch(int fd, std::uint32_t epoll_events, Source source, std::uint64_t token) {
+  return control(EPOLL_CTL_ADD, fd, epoll_events, source, token);
+}
+
+bool Poller::watch_for(int fd, std::uint32_t epoll_events, Source source, std::uint64_t token) {
+  return control(EPOLL_CTL_MOD, fd, epoll_events, source, token);
+}
+
+bool Poller::control(int operation, int fd, std::uint32_t epoll_events, Source source, std::uint64_t token) {
   MICROAGENT_CHECK(token >> kTokenBits == 0);
   epoll_event event{};
   event.events = epoll_events | EPOLLET;
   event.data.u64 = static_cast<std::uint64_t>(source) << kTokenBits | token;
-  return ::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event) == 0;
+  return ::epoll_ctl(epoll_.get(), operation, fd, &event) == 0;
 }
 
 void Poller::forget(int fd) { (void)::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, fd, nullptr); }

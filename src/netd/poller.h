@@ -41,6 +41,8 @@ class Poller {
 
   // Edge-triggered. False when the kernel will not watch it.
   bool watch(int fd, std::uint32_t epoll_events, Source source, std::uint64_t token = 0);
+  // Watches for other events, of which those that there are already are told anew.
+  bool watch_for(int fd, std::uint32_t epoll_events, Source source, std::uint64_t token = 0);
   void forget(int fd);
 
   // What has happened, without waiting for it.
@@ -52,6 +54,7 @@ class Poller {
   static constexpr std::size_t kMaxEvents = 256;
 
   explicit Poller(Fd epoll) : epoll_(std::move(epoll)) {}
+  bool control(int operation, int fd, std::uint32_t epoll_events, Source source, std::uint64_t token);
   std::span<const Event> wait_for(std::optional<std::uint64_t> span_ns);
 
   Fd epoll_;

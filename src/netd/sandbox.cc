@@ -33,6 +33,7 @@ constexpr int kAllowed[] = {
     SCMP_SYS(epoll_pwait2),
     SCMP_SYS(epoll_ctl),
     SCMP_SYS(clock_gettime),
+    SCMP_SYS(sched_yield),
     // memory
     SCMP_SYS(munmap),
     SCMP_SYS(brk),

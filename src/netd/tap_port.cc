@@ -79,9 +79,9 @@ TapPort::TapPort(Fd tap, Poller& poller)
 TapPort::~TapPort() { poller_.forget(tap_.get()); }
 
 std::size_t TapPort::receive(netstack::Stack& stack, std::size_t budget) {
+  if (!more_) return 0;
   budget = std::min(budget, kBatch);
   std::size_t frames = 0, bytes = 0, held = 0;
-  more_ = true;
   for (; frames < budget && bytes < kBatchBytes && kReceived - held >= kBuffer; ++frames) {
     std::uint8_t* buffer = received_.get() + held;
     const ssize_t count = ::read(tap_.get(), buffer, kBuffer);

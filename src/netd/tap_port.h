@@ -19,6 +19,7 @@ class TapPort final : public FrontEnd {
   static Result<std::unique_ptr<TapPort>> open(Fd tap, Poller& poller);
   ~TapPort() override;
 
+  void on_kick() override { more_ = true; }
   std::size_t receive(netstack::Stack& stack, std::size_t budget) override;
   void flush(virtio::Show) override {}
   // Readiness is told by epoll's edges; the descriptor was read until it was empty.

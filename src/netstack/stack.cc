@@ -259,8 +259,10 @@ void Stack::on_wire_room() {
 
 bool Stack::holds_frames() const { return impl_->udp.holds_frames() || impl_->echo.holds_frames(); }
 
-void Stack::flush() {
-  impl_->tcp.flush();
+bool Stack::puts_off() const { return impl_->tcp.puts_off(); }
+
+void Stack::flush(Round round) {
+  impl_->tcp.flush(round);
   impl_->udp.flush();
   impl_->echo.flush();
 }

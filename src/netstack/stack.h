@@ -116,6 +116,9 @@ class Upcalls {
   virtual void forget(int fd) = 0;
 };
 
+// Of batches of frames and events: whether the next one follows at once, or the loop is about to sleep.
+enum class Round : std::uint8_t { goes_on, last };
+
 class Stack {
  public:
   // Whether the MTU is one that the internet protocols can live with.
@@ -155,8 +158,10 @@ class Stack {
   void on_wire_room();
   // Whether flush() will look at the memory of a frame. Where it will not, that memory is free at once.
   bool holds_frames() const;
-  // End of one batch of frames and events: what was put off (acknowledgements) goes out now.
-  void flush();
+  // End of one batch of frames and events: what was put off goes out, all of it in the last round before a sleep.
+  void flush(Round round = Round::last);
+  // Whether something waits for the next round.
+  bool puts_off() const;
 
   // Runs what is due; the next deadline (CLOCK_MONOTONIC ns), nothing when idle.
   void on_time(std::uint64_t now_ns);

@@ -132,7 +132,7 @@ struct TcpConnection {
   std::unique_ptr<OutOfOrder> out_of_order;
   std::unique_ptr<Scoreboard> scoreboard;
 
-  std::uint64_t opened_ns = 0, last_heard_ns = 0, last_challenge_ns = 0;
+  std::uint64_t opened_ns = 0, last_heard_ns = 0, last_challenge_ns = 0, ack_owed_ns = 0;
   std::uint64_t bytes_out = 0, bytes_in = 0;
 
   std::uint32_t in_flight() const { return span(snd_una, snd_nxt); }

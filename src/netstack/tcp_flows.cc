@@ -291,7 +291,9 @@ void TcpFlows::on_wire_room() {
   }
 }
 
-void TcpFlows::flush() { impl_->send_owed_acks(); }
+void TcpFlows::flush(Round round) { impl_->send_owed_acks(round); }
+
+bool TcpFlows::puts_off() const { return !impl_->owed_acks.empty(); }
 
 void TcpFlows::on_time() {
   impl_->deadlines.run(impl_->env.now_ns, [this](std::uint64_t token) {

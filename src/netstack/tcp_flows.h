@@ -35,7 +35,10 @@ class TcpFlows {
   void on_wire_room();
   // Connections that their budgets refused bytes try again.
   void on_budget();
-  void flush();
+  // What was put off (acknowledgements) goes out.
+  void flush(Round round = Round::last);
+  // Whether some of it may wait for another round.
+  bool puts_off() const;
   void on_time();  // environment.now_ns
   std::optional<std::uint64_t> next_deadline() const;
 

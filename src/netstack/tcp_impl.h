@@ -194,7 +194,8 @@ struct TcpFlows::Impl {
   bool try_reset(const Reset& reset);
   // `empty`: a repeated or early segment, whose acknowledgement tells the guest something by itself (RFC 5681, 4.2).
   void owe_ack(TcpConnection& c, bool empty);
-  void send_owed_acks();
+  void send_owed_acks(Round round);
+  bool may_put_off_ack(const TcpConnection& c) const;
   void send_owed_resets();
 
   // --- Ending (tcp_close.cc). The connection is no more, or lingers in time_wait.

@@ -139,21 +139,33 @@ void TcpFlows::Impl::owe_ack(TcpConnection& c, bool empty) {
   c.owes_empty_ack |= empty;
   if (c.in_ack_list) return;
   c.in_ack_list = true;
+  c.ack_owed_ns = env.now_ns;
   forget_dead(owed_acks);
   owed_acks.push_back(token_of(c));
 }
 
-void TcpFlows::Impl::send_owed_acks() {
-  std::size_t done = 0;
-  for (; done < owed_acks.size(); ++done) {
-    TcpConnection* c = find_token(owed_acks[done]);
-    if (c == nullptr) continue;
+// Little that the guest has said, or its end, is often answered at once, and the answer acknowledges it. (RFC 9293,
+// 3.8.6.3, lets an acknowledgement wait for 500 ms, and for less than two segments.)
+bool TcpFlows::Impl::may_put_off_ack(const TcpConnection& c) const {
+  constexpr std::uint64_t kPatience = kMillisecondNs;
+  return !c.owes_empty_ack && span(c.last_ack_sent, c.acknowledgeable()) < c.mss &&
+         env.now_ns - c.ack_owed_ns < kPatience;
+}
+
+void TcpFlows::Impl::send_owed_acks(Round round) {
+  bool room = true;  // in the ring; where there is none, the rest is owed until the next batch
+  std::erase_if(owed_acks, [&](std::uint64_t token) {
+    TcpConnection* c = find_token(token);
+    if (c == nullptr) return true;
     const bool may_speak = c->state == TcpState::established || c->state == TcpState::syn_received;
-    // When the ring is full, the rest is owed until the next batch.
-    if (c->owes_ack && may_speak && !send_control(*c, c->snd_nxt, kTcpAck)) break;
+    if (c->owes_ack && may_speak) {
+      if (round == Round::goes_on && may_put_off_ack(*c)) return false;
+      room = room && send_control(*c, c->snd_nxt, kTcpAck);
+      if (!room) return false;
+    }
     c->in_ack_list = false;
-  }
-  owed_acks.erase(owed_acks.begin(), owed_acks.begin() + static_cast<std::ptrdiff_t>(done));
+    return true;
+  });
 }
 
 }  // namespace microagent::netstack

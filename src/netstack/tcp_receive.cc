@@ -267,7 +267,7 @@ bool TcpFlows::Impl::pass_on_end(TcpConnection& c) {
   ::shutdown(c.fd.get(), SHUT_WR);  // fails only when the host has gone, which its own event tells
   c.host_shut = true;
   c.rcv_nxt += 1;
-  owe_ack(c, true);
+  owe_ack(c, false);
   finish_if_over(c);
   return c.state == TcpState::established;
 }

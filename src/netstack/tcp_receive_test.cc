@@ -71,6 +71,74 @@ TEST_F(TcpReceiveTest, ABatchIsAcknowledgedOnce) {
   expect_heard(0, 10'000);
 }
 
+// What comes between two rounds of a loop that goes on.
+class TcpPutOffTest : public TcpReceiveTest {
+ protected:
+  void go_on() { flows->flush(Round::goes_on); }
+};
+
+TEST_F(TcpPutOffTest, LittleIsNotAcknowledgedBeforeTheLastRound) {
+  establish();
+  send({.seq = 1, .ack = 1, .data = bytes_of_text("ping")}, false);
+  EXPECT_TRUE(flows->puts_off());
+  go_on();
+  expect_silence();
+  EXPECT_TRUE(flows->puts_off());
+  flush();
+  expect_ack(5);
+  EXPECT_FALSE(flows->puts_off());
+}
+
+TEST_F(TcpPutOffTest, AnAnswerOfALaterRoundIsTheAcknowledgement) {
+  establish();
+  send({.seq = 1, .ack = 1, .data = bytes_of_text("ping")}, false);
+  go_on();
+  host_says("pong");
+  EXPECT_EQ(only().ack, 5U);
+  flush();
+  expect_silence();
+  EXPECT_FALSE(flows->puts_off());
+}
+
+TEST_F(TcpPutOffTest, TheEndsOfBothStreamsMakeOneSegment) {
+  establish();
+  send({.flags = kFin | kAck, .seq = 1, .ack = 1}, false);
+  go_on();
+  expect_silence();
+  EXPECT_TRUE(host_sees_end());
+  host_ends();
+  const Segment end = only();
+  EXPECT_TRUE(end.has(kFin));
+  EXPECT_EQ(end.ack, 2U);
+}
+
+TEST_F(TcpPutOffTest, AFullSegmentIsAcknowledgedInEveryRound) {
+  establish();
+  say(0, 1460, false);
+  go_on();
+  expect_ack(1461);
+}
+
+TEST_F(TcpPutOffTest, WhatIsOutOfItsTurnIsAcknowledgedInEveryRound) {
+  establish();
+  send({.seq = 11, .ack = 1, .data = bytes_of_text("later")}, false);
+  go_on();
+  expect_ack(1);
+}
+
+TEST_F(TcpPutOffTest, NothingIsPutOffForLong) {
+  establish();
+  send({.seq = 1, .ack = 1, .data = bytes_of_text("ping")}, false);
+  for (int round = 0; round < 10; ++round) {
+    environment.now_ns += kMs / 10 - 1;
+    go_on();
+  }
+  expect_silence();
+  environment.now_ns += 10;
+  go_on();
+  expect_ack(5);
+}
+
 TEST_F(TcpReceiveTest, AnAnswerAcknowledgesByTheWay) {
   establish();
   send({.seq = 1, .ack = 1, .data = bytes_of_text("ping")}, false);
