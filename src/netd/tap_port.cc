@@ -82,7 +82,7 @@ std::size_t TapPort::receive(netstack::Stack& stack, std::size_t budget) {
   if (!more_) return 0;
   budget = std::min(budget, kBatch);
   std::size_t frames = 0, bytes = 0, held = 0;
-  for (; frames < budget && bytes < kBatchBytes && kReceived - held >= kBuffer; ++frames) {
+  for (; frames < budget && bytes < kBatchBytes && held + kBuffer <= kReceived; ++frames) {
     std::uint8_t* buffer = received_.get() + held;
     const ssize_t count = ::read(tap_.get(), buffer, kBuffer);
     if (count < static_cast<ssize_t>(sizeof(wire::NetHeader))) {
