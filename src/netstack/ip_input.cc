@@ -104,7 +104,8 @@ bool offload_fits(const Packet& packet, std::size_t transport_at) {
   }
   if (offload.gso_type == wire::kNetHeaderGsoNone) return true;
   if (offload.gso_type != gso_type_of(packet) || !needs_checksum || offload.gso_size == 0) return false;
-  return packet.protocol == wire::kProtocolTcp || packet.bytes <= kMaxSegments * offload.gso_size;
+  if (packet.protocol == wire::kProtocolTcp) return true;
+  return packet.bytes <= sizeof(wire::UdpHeader) + kMaxSegments * offload.gso_size;
 }
 
 // The guest may take any address of the prefix that no other has (RFC 4862, RFC 8981). From a link-local address it

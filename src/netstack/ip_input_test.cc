@@ -235,7 +235,7 @@ TEST(OffloadFits, OnlyThePacketsOwnChecksumMayBeLeftOut) {
 TEST(OffloadFits, DatagramsAreSegmentedWithinBounds) {
   std::vector<iovec> none;
   Packet packet{
-      .source = kGuest, .destination = kServer, .protocol = wire::kProtocolUdp, .payload = none, .bytes = 12'800};
+      .source = kGuest, .destination = kServer, .protocol = wire::kProtocolUdp, .payload = none, .bytes = 12'808};
   const auto fits = [&packet](std::uint8_t type, std::uint16_t size, std::uint8_t flags = wire::kNetHeaderNeedsCsum) {
     packet.offload = {.flags = flags, .gso_type = type, .gso_size = size, .csum_start = 34, .csum_offset = 6};
     return offload_fits(packet, 34);
@@ -243,6 +243,8 @@ TEST(OffloadFits, DatagramsAreSegmentedWithinBounds) {
   EXPECT_TRUE(fits(wire::kNetHeaderGsoUdp, 1200));
   EXPECT_TRUE(fits(wire::kNetHeaderGsoUdp, 100));
   EXPECT_FALSE(fits(wire::kNetHeaderGsoUdp, 99)) << "more than 128 of them";
+  packet.bytes = 12'809;
+  EXPECT_FALSE(fits(wire::kNetHeaderGsoUdp, 100)) << "a 129th of one byte";
   EXPECT_FALSE(fits(wire::kNetHeaderGsoUdp, 0));
   EXPECT_FALSE(fits(wire::kNetHeaderGsoUdp, 1200, 0));
   packet.protocol = wire::kProtocolTcp;
