@@ -90,9 +90,7 @@ Status Writer::settle(std::uint64_t torn_bytes, const std::optional<Head>& head)
 Status Writer::write(Event event, std::uint64_t flow, const Fields& fields) {
   if (const Status status = drop_partial_line(); !status) return status;
   if (const Status status = rotate_if_full(); !status) return status;
-  if (const Status status = append_record(event, flow, fields); !status) return status;
-  note(event, flow, fields);
-  return {};
+  return append_record(event, flow, fields);
 }
 
 Status Writer::write_later(Event event, std::uint64_t flow, const Fields& fields) {
@@ -109,6 +107,7 @@ void Writer::add_record(Event event, std::uint64_t flow, const Fields& fields) {
   prev_ = line_hash(line);
   later_ += line;
   later_ += '\n';
+  note(event, flow, fields);
 }
 
 Status Writer::append_record(Event event, std::uint64_t flow, const Fields& fields) {
@@ -123,7 +122,10 @@ Status Writer::flush() {
   if (status) status = append(lines);
   if (status) {
     status = head_.write({last_seq_, prev_});
-    if (status) return status;
+    if (status) {
+      settle_notes(true);
+      return status;
+    }
     // Records that the head does not know could be cut off unseen: they are taken back.
     size_ -= lines.size();
     partial_line_ = true;
@@ -131,15 +133,23 @@ Status Writer::flush() {
   }
   last_seq_ = written_.seq;
   prev_ = written_.hash;
+  settle_notes(false);
   return status;
 }
 
 void Writer::note(Event event, std::uint64_t flow, const Fields& fields) {
   if (const auto closing = closing_event(event)) {
     const auto text = [&](const char* key) { return fields.value(key, std::string()); };
-    open_[flow] = OpenFlow{*closing, text("host"), text("dst")};
+    notes_.emplace_back(flow, OpenFlow{*closing, text("host"), text("dst")});
   } else if (ends_flow(event)) {
-    open_.erase(flow);
+    notes_.emplace_back(flow, std::nullopt);
+  }
+}
+
+void Writer::settle_notes(bool written) {
+  for (auto& [flow, open] : std::exchange(notes_, {})) {
+    if (!written) continue;
+    open ? void(open_.insert_or_assign(flow, std::move(*open))) : void(open_.erase(flow));
   }
 }
 

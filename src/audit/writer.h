@@ -11,7 +11,10 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <optional>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "audit/head.h"
 #include "audit/record.h"
@@ -43,8 +46,8 @@ class Writer {
   // Appends one record. After a failure nothing of it is in the log, and the next call tries anew.
   Status write(Event event, std::uint64_t flow, const Fields& fields);
 
-  // A record that nothing waits for, such as of a request that is over: it is in the file with the next write() or
-  // flush(), and one of them must come soon. Where that fails, the records since the last one are not in the log.
+  // A record that is in the file with the next write() or flush(), and one of them must come soon: of what is over, or
+  // of what waits for it. Where that fails, the records since the last one are not in the log.
   Status write_later(Event event, std::uint64_t flow, const Fields& fields);
   bool has_later() const { return !later_.empty(); }
   Status flush();
@@ -66,6 +69,7 @@ class Writer {
   void add_record(Event event, std::uint64_t flow, const Fields& fields);
   Status append_record(Event event, std::uint64_t flow, const Fields& fields);
   void note(Event event, std::uint64_t flow, const Fields& fields);
+  void settle_notes(bool written);
 
   Status rotate_if_full();
   Status begin_next_file(std::uint64_t number);
@@ -86,6 +90,7 @@ class Writer {
   std::uint64_t rotate_at_;  // the size at which the file is full; what it began with does not count
   bool partial_line_ = false;
   OpenFlows open_;
+  std::vector<std::pair<std::uint64_t, std::optional<OpenFlow>>> notes_;  // what later_ makes of them: open, or over
 };
 
 }  // namespace microagent::audit

@@ -51,6 +51,7 @@ struct LiveFlow {
   policy::Facts facts;           // of upstream flows, as they were judged last
   dns::Pin names;                // keeps the names of the destination while the flow lives
   std::string host;              // whom it is for, as recorded
+  Fd recorded;                   // its upstream, while the record of its being allowed is written
   std::uint64_t audit_flow = 0;  // 0: nothing to record at its end
   flow::BudgetId budget = flow::kNoBudget;
   bool mediation = false;  // one of the mediation channel's

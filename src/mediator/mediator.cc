@@ -259,7 +259,7 @@ void Mediator::on_closed(flow::FlowId id, const flow::Closed& closed) {
     flow->relay->expires_after(closed.end == flow::End::finished ? kRelayLinger : kAtOnce);
     return;
   }
-  if (flow->audit_flow != 0) recorder_.write(flow->audit_flow, close_record(flow->open, flow->host, closed));
+  if (flow->audit_flow != 0) recorder_.write_later(flow->audit_flow, close_record(flow->open, flow->host, closed));
 }
 
 std::string Mediator::policy_answer(const http::RequestHead& request) const {

@@ -134,6 +134,7 @@ class Mediator {
   void refuse(const FlowPtr& flow, flow::Refusal refusal);
   void splice(const FlowPtr& flow, Fd fd);
   void account_for_gone(const FlowPtr& flow, const policy::Decision& decision);
+  void end_unspliced(const FlowPtr& flow, std::uint64_t audit_flow);
   bool write_denial(const LiveFlow& flow, Denial& denial);
   bool write_denial(const LiveFlow& flow, Denial& denial, Record record);
   void deny_by_cap(const FlowPtr& flow, const CapHit& hit);

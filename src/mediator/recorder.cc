@@ -15,8 +15,15 @@ std::string subject_of(const Denial& denial) {
 Recorder::Recorder(audit::Writer log)
     : log_(std::move(log)), denials_(log_, [this] { return fmt::format("d{}", new_flow()); }) {}
 
+// Nobody who waits is there any more.
+Recorder::~Recorder() {
+  waiting_.clear();
+  flush();
+}
+
 bool Recorder::write(std::uint64_t flow, const Record& record) {
   const Status status = log_.write(record.event, flow, record.fields);
+  note_outcome(status.has_value());
   if (!status) warnings_.warn(status.error().message);
   return status.has_value();
 }
@@ -25,17 +32,44 @@ void Recorder::write_later(std::uint64_t flow, const Record& record) {
   if (!on_later_) return void(write(flow, record));
   const bool first = !log_.has_later();
   const Status status = log_.write_later(record.event, flow, record.fields);
+  note_outcome(status.has_value());
   if (!status) warnings_.warn(status.error().message);
   if (first && log_.has_later()) on_later_();
 }
 
+void Recorder::write_then(std::uint64_t flow, const Record& record, std::function<void(bool written)> done) {
+  if (!on_later_) return done(write(flow, record));
+  const Status status = log_.write_later(record.event, flow, record.fields);
+  if (!status) warnings_.warn(status.error().message);
+  note_outcome(status.has_value());
+  // Whoever waits hears of it in a turn of its own, and not from within what it is at.
+  if (waiting_.empty()) on_later_();
+  const bool waits = status && log_.has_later();
+  const std::optional<bool> written = waits ? std::nullopt : std::optional(status.has_value());
+  waiting_.push_back({std::move(done), written});
+}
+
 void Recorder::flush() {
-  if (const Status status = log_.flush(); !status) warnings_.warn(status.error().message);
+  const Status status = log_.flush();
+  if (!status) warnings_.warn(status.error().message);
+  note_outcome(status.has_value());
+  std::vector<Waiting> waiting;
+  std::swap(waiting, waiting_);
+  for (const Waiting& one : waiting) one.done(one.written.value_or(false));
+}
+
+// The log holds everything back, or nothing.
+void Recorder::note_outcome(bool written) {
+  if (log_.has_later()) return;
+  for (Waiting& one : waiting_) {
+    if (!one.written) one.written = written;
+  }
 }
 
 bool Recorder::refuse(Denial& denial, std::string_view dst, std::string_view proto, const Record& record) {
   ++denial_count_;
   const auto id = denials_.record(record.event, record.fields, std::chrono::steady_clock::now(), subject_of(denial));
+  note_outcome(id.has_value());
   if (!id) {
     warnings_.warn(id.error().message);
     return false;

@@ -7,8 +7,10 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "audit/denials.h"
 #include "audit/writer.h"
@@ -35,7 +37,7 @@ class Recorder {
   explicit Recorder(audit::Writer log);
   Recorder(const Recorder&) = delete;
   Recorder& operator=(const Recorder&) = delete;
-  ~Recorder() { flush(); }
+  ~Recorder();
 
   std::uint64_t new_flow() { return log_.new_flow(); }
 
@@ -46,6 +48,9 @@ class Recorder {
   // `on_later` is told when that is due: once the event loop has done what it is at.
   void write_later(std::uint64_t flow, const Record& record);
   void set_on_later(std::function<void()> on_later) { on_later_ = std::move(on_later); }
+  // The same of what waits for its record: `done` hears, when flush() is called, whether it is in the log. Many that
+  // come together cost one write.
+  void write_then(std::uint64_t flow, const Record& record, std::function<void(bool written)> done);
   void flush();
 
   // Writes a refusal down, or counts it with those of its kind (audit/denials.h), and gives it its id.
@@ -71,7 +76,13 @@ class Recorder {
     Time until;
   };
 
+  struct Waiting {
+    std::function<void(bool written)> done;
+    std::optional<bool> written;  // nothing as long as its record is still to be written
+  };
+
   void write_count(const Kind& kind);
+  void note_outcome(bool written);
 
   audit::Writer log_;
   audit::Denials denials_;
@@ -80,6 +91,7 @@ class Recorder {
   std::map<std::string, Kind, std::less<>> kinds_;
   LogLimit warnings_;
   std::function<void()> on_later_;
+  std::vector<Waiting> waiting_;
 };
 
 }  // namespace microagent::mediator

@@ -61,6 +61,75 @@ TEST_F(RecorderTest, CountsOtherRecordsByTheirKey) {
   EXPECT_EQ(directory_.records().size(), 4U);
 }
 
+// What was said to those who wait for their records, in order.
+class WaitingTest : public RecorderTest {
+ protected:
+  WaitingTest() {
+    recorder_.set_on_later([this] { ++turns_; });
+  }
+  void wait_for_record(std::uint64_t flow) {
+    recorder_.write_then(flow, allowed(), [this, flow](bool written) { heard_.emplace_back(flow, written); });
+  }
+  static Record allowed() { return {audit::Event::allow, {{"dst", "192.0.2.1:80"}}}; }
+
+  int turns_ = 0;
+  std::vector<std::pair<std::uint64_t, bool>> heard_;
+};
+
+TEST_F(WaitingTest, HearsOnceItsRecordIsInTheLog) {
+  wait_for_record(1);
+  wait_for_record(2);
+  EXPECT_EQ(turns_, 1);
+  EXPECT_TRUE(heard_.empty());
+  EXPECT_TRUE(directory_.records().empty());
+  recorder_.flush();
+  EXPECT_EQ(heard_, (std::vector<std::pair<std::uint64_t, bool>>{{1, true}, {2, true}}));
+  EXPECT_EQ(directory_.records().size(), 2U);
+  recorder_.flush();
+  EXPECT_EQ(heard_.size(), 2U);
+}
+
+TEST_F(WaitingTest, HearsInATurnOfItsOwnThoughAnotherRecordTookItsAlong) {
+  wait_for_record(1);
+  EXPECT_TRUE(recorder_.write(2, allowed()));
+  EXPECT_EQ(directory_.records().size(), 2U);
+  EXPECT_TRUE(heard_.empty());
+  wait_for_record(3);
+  recorder_.flush();
+  EXPECT_EQ(heard_, (std::vector<std::pair<std::uint64_t, bool>>{{1, true}, {3, true}}));
+}
+
+TEST_F(WaitingTest, HearsThatItsRecordIsNotInTheLog) {
+  EXPECT_TRUE(recorder_.write(1, allowed()));
+  wait_for_record(2);
+  {
+    const FullDisk full(directory_.audit_file());
+    wait_for_record(3);
+    EXPECT_FALSE(recorder_.write(4, allowed()));
+  }
+  wait_for_record(5);
+  recorder_.flush();
+  EXPECT_EQ(heard_, (std::vector<std::pair<std::uint64_t, bool>>{{2, false}, {3, false}, {5, true}}));
+  EXPECT_EQ(directory_.records().size(), 2U);
+}
+
+// A flow whose beginning was lost with the disk has no end that is to be told; one whose end was lost is still open.
+TEST_F(WaitingTest, KnowsWhichFlowsTheLogHasOpen) {
+  const Record closed{audit::Event::close, {{"dst", "192.0.2.1:80"}, {"end", "finished"}}};
+  EXPECT_TRUE(recorder_.write(1, allowed()));
+  {
+    const FullDisk full(directory_.audit_file());
+    wait_for_record(2);
+    recorder_.write_later(1, closed);
+    recorder_.flush();
+  }
+  ASSERT_TRUE(recorder_.close_open_flows());
+  const auto records = directory_.records();
+  ASSERT_EQ(records.size(), 2U);
+  EXPECT_EQ(records[1]["flow"], 1);
+  EXPECT_EQ(records[1]["end"], "lost");
+}
+
 TEST_F(RecorderTest, SaysWhenItCannotWrite) {
   refuse("10.0.0.1:80");
   Denial refused = denial("inside", "rule");

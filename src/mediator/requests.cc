@@ -68,6 +68,7 @@ Json to_json(const policy::Decision& decision) {
 }  // namespace
 
 void Mediator::on_supervisor_message(const Json& message, Fd fd) {
+  recorder_.flush();  // whoever changes what holds for flows finds them all decided
   const std::string type = text_of(message, "type");
   if (type == "shutdown") return agent_.shutdown(std::chrono::milliseconds(number_of(message, "patienceMs")));
   if (type != "request") return log_warning("the supervisor sent a message of an unknown type");

@@ -283,11 +283,13 @@ policy::SwapPtr Mediator::swap_for(const policy::Facts& facts) const {
 // The record comes before the verdict: what a guest may send is in the log before it can.
 void Mediator::allow(const FlowPtr& flow, const policy::Decision& decision, Fd upstream) {
   const std::uint64_t audit_flow = recorder_.new_flow();
-  if (!recorder_.write(audit_flow, allow_record(flow->open, decision))) {
-    return refuse(flow, refusal_for(flow->open.protocol));
-  }
-  flow->audit_flow = audit_flow;
-  splice(flow, std::move(upstream));
+  flow->recorded = std::move(upstream);
+  recorder_.write_then(audit_flow, allow_record(flow->open, decision), [this, flow, audit_flow](bool written) {
+    if (!written) return refuse(flow, refusal_for(flow->open.protocol));
+    if (flow->phase == Phase::gone) return end_unspliced(flow, audit_flow);
+    flow->audit_flow = audit_flow;
+    splice(flow, std::move(flow->recorded));
+  });
 }
 
 // One of our own services takes the flow.
@@ -332,9 +334,12 @@ void Mediator::refuse(const FlowPtr& flow, flow::Refusal refusal) {
 // The guest gave up while it was looked at. Its upstream was dialled, so the log has it as a flow that was and ended.
 void Mediator::account_for_gone(const FlowPtr& flow, const policy::Decision& decision) {
   const std::uint64_t audit_flow = recorder_.new_flow();
-  if (recorder_.write(audit_flow, allow_record(flow->open, decision))) {
-    recorder_.write(audit_flow, close_record(flow->open, flow->host, *flow->closed));
-  }
+  if (!recorder_.write(audit_flow, allow_record(flow->open, decision))) return leave_caps(*flow, 0);
+  end_unspliced(flow, audit_flow);
+}
+
+void Mediator::end_unspliced(const FlowPtr& flow, std::uint64_t audit_flow) {
+  recorder_.write_later(audit_flow, close_record(flow->open, flow->host, *flow->closed));
   leave_caps(*flow, 0);
 }
 
