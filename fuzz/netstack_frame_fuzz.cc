@@ -164,7 +164,7 @@ class Script {
       case 6: return pass_time(byte());
       case 7: return set_wire(byte());
       case 8: return dial(byte());
-      case 9: return stack_.flush();
+      case 9: return stack_.flush(byte() % 2 == 0 ? Round::last : Round::goes_on);
     }
   }
 
