@@ -134,7 +134,8 @@ MessageFault parse_http2_response(const HeaderList& fields, ResponseMessage& out
     return MessageFault::bad_pseudo_header;
   }
   out.status = static_cast<std::uint16_t>(std::stoi(status));
-  return check_fields(out.headers);
+  if (const MessageFault fault = check_fields(out.headers); fault != MessageFault::none) return fault;
+  return check_response_framing(out);  // nghttp2 takes "05" for a length
 }
 
 HeaderList http2_fields(const RequestMessage& request) {

@@ -8,7 +8,8 @@
 namespace microagent::http {
 
 // The session has checked the fields as RFC 9113 wants them; here is what a man in the middle wants beside: one host,
-// a path that an HTTP/1 server would read the same, no CONNECT but the extended one.
+// a path that an HTTP/1 server would read the same, no CONNECT but the extended one, a length that everybody reads the
+// same.
 MessageFault parse_http2_request(const HeaderList& fields, RequestMessage& out);
 MessageFault parse_http2_response(const HeaderList& fields, ResponseMessage& out);
 

@@ -156,6 +156,9 @@ TEST(Http2Message, ResponsesGoBothWays) {
   for (const char* status : {"101", "20", "099", "2000", "2x0"}) {
     EXPECT_EQ(parse_http2_response({{":status", status}}, response), Fault::bad_pseudo_header) << status;
   }
+  for (const char* length : {"05", "00", "+5", "5, 5", ""}) {
+    EXPECT_EQ(parse_http2_response({{":status", "200"}, {"content-length", length}}, response), Fault::bad_length);
+  }
   ResponseMessage http1{200, "OK", Version::http_1_1, {{"Connection", "X"}, {"X", "1"}, {"Y", "2"}}};
   EXPECT_EQ(http2_fields(http1), (HeaderList{{":status", "200"}, {"y", "2"}}));
 }

@@ -33,6 +33,7 @@ using http::Http2Error;
 using http::StreamId;
 
 constexpr std::size_t kMaxAhead = 256 * 1024;              // of a request, that the upstream has not taken
+constexpr std::size_t kMaxInterimAhead = 64 * 1024;         // of a response, that the guest has not taken
 constexpr std::chrono::milliseconds kOpenTimeout{10'000};  // for the upstream to let a stream begin
 constexpr int kMaxConnections = 2;                         // that one request is tried on
 
@@ -91,9 +92,11 @@ class Http2Upstream final : public http::Http2Events, public Http2Link::Owner {
     tell();
   }
 
+  // There may be any number of them, and no window holds them back: a guest that does not read them misses some.
   void on_informational(StreamId stream, http::HeaderList fields) override {
     http::ResponseMessage response;
     if (!is_current(stream) || exchange_->request.version == http::Version::http_1_0) return;
+    if (out_.size() > kMaxInterimAhead) return;
     if (parse_http2_response(fields, response) != http::MessageFault::none) return;
     append(encode_head(as_http1(response, exchange_->request, false)));
     tell();
@@ -373,7 +376,9 @@ class Http2Upstream final : public http::Http2Events, public Http2Link::Owner {
     tell();
   }
 
-  bool is_current(StreamId stream) const { return exchange_ && exchange_->stream == stream; }
+  bool is_current(StreamId stream) const {
+    return exchange_ && exchange_->stream == stream && !exchange_->failed;
+  }
 
   // Every coroutine here that waits looks at what has come.
   void tell() { news_.cancel(); }

@@ -242,6 +242,34 @@ TEST_F(TranslateUpstreamTest, PassesOnThatAWebSocketIsRefused) {
   expect_guest("HTTP/1.1 403 Forbidden\r\ncontent-length: 2\r\n\r\nno");
 }
 
+// HTTP/2 lets it be written so, and HTTP/1 does not.
+TEST_F(TranslateUpstreamTest, BelievesNoLengthThatIsReadInTwoWays) {
+  say(guest_, kGet);
+  answer(next_request(), {{":status", "200"}, {"content-length", "05"}}, "hello");
+  const std::string page = until_guests_end();
+  EXPECT_TRUE(page.starts_with("HTTP/1.1 502 ")) << page;
+  EXPECT_EQ(gate_.stories.at(0).error, "the upstream's response: a Content-Length that is no number");
+}
+
+TEST_F(TranslateUpstreamTest, HoldsFewInterimResponsesForAGuestThatDoesNotRead) {
+  say(guest_, kGet);
+  const StreamId served = next_request();
+  const std::string hint(16 * 1024, 'x');
+  std::size_t sent = 0;
+  for (int i = 0; i < 400; ++i, sent += hint.size()) {
+    ASSERT_TRUE(server_->session.submit_informational(served, {{":status", "103"}, {"link", hint}}));
+    ASSERT_TRUE(until([&] { return server_->has_sent(); }));
+  }
+  answer(served, {{":status", "200"}, {"content-length", "2"}}, "ok");
+  std::string got;
+  ASSERT_TRUE(until([&] {
+    const auto some = arrived(guest_);
+    if (some) got.append(some->begin(), some->end());
+    return got.ends_with("\r\n\r\nok");
+  }));
+  EXPECT_LT(got.size(), sent / 2);
+}
+
 // A guest that does not read stops the upstream.
 TEST_F(TranslateUpstreamTest, StopsAnUpstreamWhoseGuestDoesNotRead) {
   say(guest_, kGet);
