@@ -197,6 +197,7 @@ RequestMessage as_http1(const RequestMessage& request, bool has_body, std::strin
   if (!request.protocol.empty()) {
     out.method = "GET";
     out.protocol.clear();
+    remove_header(out.headers, "content-length");  // what follows is the other protocol's
     out.headers.push_back({"connection", "Upgrade"});
     out.headers.push_back({"upgrade", request.protocol});
     out.headers.push_back({"sec-websocket-key", std::string(websocket_key)});

@@ -126,6 +126,8 @@ TEST(Http2Message, WebSocketGoesBothWays) {
   EXPECT_EQ(encode_head(as_http1(request, true, "n")),
             "GET /chat HTTP/1.1\r\nhost: a.example\r\nsec-websocket-version: 13\r\nconnection: Upgrade\r\n"
             "upgrade: websocket\r\nsec-websocket-key: n\r\n\r\n");
+  request.headers.push_back({"content-length", "9"});
+  EXPECT_EQ(find_header(as_http1(request, true, "n").headers, "content-length"), nullptr);
   const ResponseMessage yes{
       101, "", Version::http_1_1, {{"Connection", "Upgrade"}, {"Upgrade", "websocket"}, {"Sec-WebSocket-Accept", "x"}}};
   EXPECT_EQ(http2_fields(yes), (HeaderList{{":status", "200"}}));

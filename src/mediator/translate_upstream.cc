@@ -5,6 +5,7 @@
 // on from one to the next, and another takes its place where its server wants no more streams on it (GOAWAY): a stream
 // that it has not looked at is tried again.
 
+#include <algorithm>
 #include <boost/asio/experimental/awaitable_operators.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <memory>
@@ -33,12 +34,14 @@ using http::Http2Error;
 using http::StreamId;
 
 constexpr std::size_t kMaxAhead = 256 * 1024;              // of a request, that the upstream has not taken
-constexpr std::size_t kMaxInterimAhead = 64 * 1024;         // of a response, that the guest has not taken
+constexpr std::size_t kMaxInterimAhead = 64 * 1024;        // of a response, that the guest has not taken
 constexpr std::chrono::milliseconds kOpenTimeout{10'000};  // for the upstream to let a stream begin
 constexpr int kMaxConnections = 2;                         // that one request is tried on
 
+// What has a body would have it taken for the first of the other protocol.
 bool asks_websocket(const http::RequestMessage& request) {
-  return asks_upgrade(request) && to_lower_ascii(header_value(request.headers, "upgrade")) == "websocket";
+  return asks_upgrade(request) && to_lower_ascii(header_value(request.headers, "upgrade")) == "websocket" &&
+         request_framing(request).kind == Framing::Kind::none;
 }
 
 // One request and what has come of it.
@@ -153,6 +156,7 @@ class Http2Upstream final : public http::Http2Events, public Http2Link::Owner {
     Inflow from_relay(far);
     while (stream_ != nullptr) {
       gone_ = false;
+      left_ = 0;
       link_.emplace(*stream_, session_options(), *this, *this);
       co_await (serve_requests(from_relay) || serve_link());
       if (over_ || is_cancelled(co_await asio::this_coro::cancellation_state)) co_return;
@@ -182,6 +186,7 @@ class Http2Upstream final : public http::Http2Events, public Http2Link::Owner {
   asio::awaitable<void> serve_requests(Inflow& from_relay) {
     for (;;) {
       if (!exchange_ && !co_await read_request(from_relay)) co_return end();
+      co_await leave_last();
       Outcome outcome = Outcome::again;
       if (co_await may_begin()) outcome = co_await carry(from_relay);
       if (outcome == Outcome::over) co_return end();
@@ -211,6 +216,17 @@ class Http2Upstream final : public http::Http2Events, public Http2Link::Owner {
     }
     exchange_.emplace().request = reader.take();
     co_return true;
+  }
+
+  // The last request, whose response has come before the upstream took all of it: it has a while to take the rest.
+  asio::awaitable<void> leave_last() {
+    const Deadline deadline = in(std::min(kOpenTimeout, gate_.patience()));
+    while (!gone_ && link_->session().queued(left_) > 0 && co_await has_news(deadline)) continue;
+    if (link_->session().queued(left_) > 0) {
+      link_->end_later(left_, Http2Error::cancel);
+      on_turn();
+    }
+    left_ = 0;
   }
 
   // Whether a stream can begin. What the upstream takes of WebSocket, its settings say.
@@ -251,6 +267,7 @@ class Http2Upstream final : public http::Http2Events, public Http2Link::Owner {
       link_->end_later(exchange.stream, Http2Error::cancel);
       on_turn();
     }
+    left_ = exchange.stream;
     const bool lasts = exchange.request.version == http::Version::http_1_1 && !exchange.tunnels;
     if (exchange.sent && lasts) co_return Outcome::done;
     co_await from_relay.stream().finish();
@@ -349,7 +366,7 @@ class Http2Upstream final : public http::Http2Events, public Http2Link::Owner {
     response.version = http::Version::http_1_1;
     response.status = 101;
     response.reason = http::reason_phrase(response.status);
-    http::remove_header(response.headers, "content-length");
+    for (const char* name : {"content-length", "sec-websocket-accept"}) http::remove_header(response.headers, name);
     response.headers.push_back({"connection", "Upgrade"});
     response.headers.push_back({"upgrade", "websocket"});
     const std::string key(header_value(request.headers, "sec-websocket-key"));
@@ -376,9 +393,7 @@ class Http2Upstream final : public http::Http2Events, public Http2Link::Owner {
     tell();
   }
 
-  bool is_current(StreamId stream) const {
-    return exchange_ && exchange_->stream == stream && !exchange_->failed;
-  }
+  bool is_current(StreamId stream) const { return exchange_ && exchange_->stream == stream && !exchange_->failed; }
 
   // Every coroutine here that waits looks at what has come.
   void tell() { news_.cancel(); }
@@ -401,7 +416,8 @@ class Http2Upstream final : public http::Http2Events, public Http2Link::Owner {
   bool gone_ = false;  // its peer is
   bool over_ = false;  // nothing more is to be done
   std::optional<Exchange> exchange_;
-  int tried_ = 0;  // connections, for the exchange
+  int tried_ = 0;      // connections, for the exchange
+  StreamId left_ = 0;  // of the exchange before
   std::string trouble_;
   std::vector<std::uint8_t> out_;  // of the response, on its way to the relay
   std::size_t unconsumed_ = 0;     // bytes of the stream that it comes from

@@ -235,6 +235,30 @@ TEST_F(TranslateUpstreamTest, CarriesAWebSocket) {
   EXPECT_EQ(until_guests_end(), "down");
 }
 
+// The proof is for the key of this side, and the upstream was told none.
+TEST_F(TranslateUpstreamTest, ProvesAWebSocketByItself) {
+  say(guest_, kChat);
+  ASSERT_TRUE(
+      server_->session.submit_response(next_request(), {{":status", "200"}, {"sec-websocket-accept", "x"}}, false));
+  expect_guest(
+      "HTTP/1.1 101 Switching Protocols\r\nconnection: Upgrade\r\nupgrade: websocket\r\n"
+      "sec-websocket-accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n");
+}
+
+// A body would be the first of the other protocol.
+TEST_F(TranslateUpstreamTest, AsksForNoWebSocketWithABody) {
+  std::string chat(kChat);
+  chat.insert(chat.size() - 2, "Content-Length: 4\r\n");
+  say(guest_, chat + "body");
+  const StreamId asked = next_request();
+  EXPECT_EQ(header_value(server_->seen[asked].fields, ":method"), "GET");
+  EXPECT_EQ(find_header(server_->seen[asked].fields, ":protocol"), nullptr);
+  ASSERT_TRUE(until([&] { return server_->seen[asked].ended; }));
+  EXPECT_EQ(server_->seen[asked].data, "body");
+  answer(asked, {{":status", "200"}, {"content-length", "2"}}, "no");
+  expect_guest("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nno");
+}
+
 TEST_F(TranslateUpstreamTest, PassesOnThatAWebSocketIsRefused) {
   say(guest_, kChat);
   const StreamId chat = next_request();
@@ -268,6 +292,49 @@ TEST_F(TranslateUpstreamTest, HoldsFewInterimResponsesForAGuestThatDoesNotRead) 
     return got.ends_with("\r\n\r\nok");
   }));
   EXPECT_LT(got.size(), sent / 2);
+}
+
+// An upload that is answered before it is taken.
+class EarlyAnswer : public TranslateUpstreamTest {
+ protected:
+  static constexpr std::size_t kUpload = 1100 * 1024;  // more than the window of a stream
+
+  void SetUp() override {
+    server_->consumes = false;
+    say(guest_, fmt::format("POST /up HTTP/1.1\r\nHost: a.example\r\nContent-Length: {}\r\n\r\n", kUpload));
+    const std::string body(kUpload, 'x');
+    std::size_t sent = 0;
+    ASSERT_TRUE(until([&] {
+      const ssize_t count = ::send(guest_.get(), body.data() + sent, body.size() - sent, MSG_DONTWAIT | MSG_NOSIGNAL);
+      if (count > 0) sent += static_cast<std::size_t>(count);
+      return sent == body.size() && server_->last > 0 && server_->seen[server_->last].data.size() >= 1024 * 1024;
+    }));
+    upload_ = server_->last;
+    for (int turns = 0; turns < 20; ++turns) until([&, turned = 0]() mutable { return turned++ == 1; });
+    answer(upload_, {{":status", "200"}, {"content-length", "2"}}, "ok");
+    expect_guest("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok");
+  }
+
+  StreamId upload_ = 0;
+};
+
+TEST_F(EarlyAnswer, LetsGoOfAnUploadThatIsNotTaken) {
+  gate_.waits = std::chrono::milliseconds(20);
+  say(guest_, kGet);
+  answer(next_request(upload_), {{":status", "200"}, {"content-length", "3"}}, "yes");
+  expect_guest("HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\nyes");
+  EXPECT_EQ(server_->seen[upload_].reset, Http2Error::cancel);
+}
+
+TEST_F(EarlyAnswer, SendsTheRestOfAnUploadThatIsTakenLater) {
+  say(guest_, kGet);
+  server_->consumes = true;
+  server_->session.consume(upload_, server_->seen[upload_].data.size());
+  answer(next_request(upload_), {{":status", "200"}, {"content-length", "3"}}, "yes");
+  expect_guest("HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\nyes");
+  ASSERT_TRUE(until([&] { return server_->seen[upload_].closed; }));
+  EXPECT_EQ(server_->seen[upload_].data.size(), kUpload);
+  EXPECT_EQ(server_->seen[upload_].reset, std::nullopt);
 }
 
 // A guest that does not read stops the upstream.
