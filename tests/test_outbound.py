@@ -118,6 +118,12 @@ def test_ping_of_the_gateway(guest):
     assert "1 packets received" in guest.shell("ping -c 1 -W 5 192.168.64.1")
 
 
+def test_traceroute(guest):
+    """The gateway is the first hop; the server says by an ICMP error that it is the last."""
+    hops = guest.shell(f"traceroute -n -q 1 -w 3 -m 5 {net.SERVER}").splitlines()[1:]
+    assert "192.168.64.1" in hops[0] and net.SERVER in hops[-1] and len(hops) == 2, hops
+
+
 def test_names(guest):
     # One question at a time: busybox mixes answers up when two of its questions get the same identifier.
     assert net.SERVER in guest.shell("nslookup -type=a www.example")
