@@ -105,6 +105,21 @@ def test_a_person_is_asked(crowd, answer, gone):
     assert (names(crowd) == ["new"]) is gone and (b"frees" in out) is gone
 
 
+def test_what_has_become_another_while_a_person_thinks_stays(crowd):
+    ours, theirs = pty.openpty()
+    with crowd.popen("prune", stdin=theirs, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        for line in process.stderr:
+            if line.startswith(b"remove all this"):
+                break
+        crowd.json("delete", "done")
+        make(crowd, "done", observedAt="2026-01-02T03:05:00.000000000Z")
+        os.write(ours, b"y\n")
+        out, _ = process.communicate(timeout=30)
+    os.close(ours), os.close(theirs)
+    assert process.returncode == 0 and b"broken" in out and b"done" not in out
+    assert names(crowd) == ["done", "new"]
+
+
 def test_a_workspace_of_an_earlier_life_of_the_host_can_be_used_again(fresh):
     """As after a power cut: the record says running, nobody holds the lock, sockets lie about, and pids are others'."""
     make(fresh, "survivor", state="running", detail="", bootID="another", supervisorPid=1, pids={"qemu": 1, "netd": 2})

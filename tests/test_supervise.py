@@ -4,11 +4,12 @@ import contextlib
 import json
 import os
 import signal
+import socket
 import subprocess
 
 import pytest
 
-from harness.cli import EXIT_FAILURE
+from harness.cli import EXIT_FAILURE, EXIT_RETRY
 from harness.wait import wait_until
 
 TIMEOUT = 200
@@ -114,6 +115,82 @@ def test_an_end_is_asked_for_between_two_lives(workspaces, microagent, command):
     assert process.returncode == 0 and "asked to end" in json.loads(out.splitlines()[-1])["event"]
     assert workspace.status()["reason"] == "request" and workspace.events()[-1]["reason"] == "request"
     assert microagent.refuses(command, name, code=EXIT_FAILURE)["kind"] == "conflict", "nothing runs"
+
+
+@pytest.fixture
+def unreachable():
+    """What a connection is begun to and never made: a start that requires it goes on for ten seconds."""
+    with contextlib.ExitStack() as stack:
+        listener = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+        for _ in range(3):
+            client = stack.enter_context(socket.socket())
+            client.setblocking(False)
+            client.connect_ex(listener.getsockname())
+        yield "127.0.0.1:{}".format(listener.getsockname()[1])
+
+
+@pytest.mark.parametrize("command", ["stop", "kill"])
+def test_an_end_is_asked_for_while_it_starts(workspaces, microagent, unreachable, command):
+    name = f"starting-{command}"
+    workspace = workspaces(name, "--mediation", f"2048={unreachable}", "--restart", "always", start=False)
+    with supervised(microagent, name) as process:
+        workspace.wait_for_state("starting")
+        assert microagent.json(command, name)["state"] == "stopped"
+        out, err = process.communicate(timeout=20)
+    assert process.returncode == 0 and err == b"", (out, err)
+    assert workspace.status()["reason"] == "request"
+
+
+def test_an_end_is_asked_for_while_supervise_ends_a_life(workspaces, microagent):
+    workspace = workspaces("late", "--network", "isolated", "--restart", "always", "--health-cmd", "test ! -e /tmp/bad",
+                           "--health-interval", "1s", "--health-retries", "1", "--entrypoint",
+                           "trap '' TERM; while true; do sleep 1; done", start=False)
+    with supervised(microagent, "late") as process:
+        lines(process, 1)
+        workspace.shell("touch /tmp/bad")
+        workspace.wait_for_state("stopping")
+        assert microagent.json("stop", "late")["state"] == "stopped"
+        out, _ = process.communicate(timeout=20)
+    assert process.returncode == 0, out
+    assert json.loads(out.splitlines()[-1])["restart"] is False
+    assert [event["state"] for event in workspace.events()].count("starting") == 1, "no other life has begun"
+
+
+def test_an_end_is_not_waited_for_without_bound(workspaces, microagent):
+    workspace = workspaces("deaf", "--mediation", "2048=127.0.0.1:1", "--restart", "always", start=False)
+    with supervised(microagent, "deaf") as process:
+        while lines(process, 1)[0]["pauseSeconds"] < 8:
+            pass
+        process.send_signal(signal.SIGSTOP)
+        error = microagent.run("--json", "stop", "deaf", code=EXIT_RETRY).error()
+        assert error["kind"] == "transient" and "supervise" in error["message"]
+        process.send_signal(signal.SIGCONT)
+        process.communicate(timeout=4)
+    assert process.returncode == 0, "the request is heeded all the same"
+    assert workspace.status()["reason"] == "request"
+
+
+def test_what_is_supervised_is_deleted_by_force_alone(workspaces, microagent):
+    workspace = workspaces("unwanted", "--mediation", "2048=127.0.0.1:1", "--restart", "always", start=False)
+    with supervised(microagent, "unwanted") as process:
+        while lines(process, 1)[0]["pauseSeconds"] < 8:
+            pass
+        error = microagent.refuses("delete", "unwanted", code=EXIT_FAILURE)
+        assert error["kind"] == "conflict" and "supervised" in error["message"]
+        assert workspace.delete()["deleted"] is True
+        out, _ = process.communicate(timeout=4)
+    assert process.returncode == 0
+    assert json.loads(out.splitlines()[-1]) == {"workspace": "unwanted", "event": "is deleted", "restart": False}
+    assert microagent.json("delete", "unwanted")["deleted"] is False
+
+
+def test_what_runs_supervised_is_deleted(workspaces, microagent):
+    workspace = workspaces("running", "--network", "isolated", "--restart", "always", start=False)
+    with supervised(microagent, "running") as process:
+        lines(process, 1)
+        assert workspace.delete()["deleted"] is True
+        process.communicate(timeout=20)
+    assert process.returncode == 0 and not workspace.directory.exists()
 
 
 def test_nobody_else_starts_what_is_supervised(workspaces, microagent):

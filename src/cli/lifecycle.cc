@@ -5,7 +5,6 @@
 #include <chrono>
 #include <functional>
 
-#include "base/clock.h"
 #include "cli/boot_table.h"
 #include "cli/command.h"
 #include "cli/describe.h"
@@ -71,38 +70,43 @@ Status check_unsupervised(const Subject& subject) {
               "restart the service or the command that runs `microagent supervise`, or end it first");
 }
 
-// The record of an end that is asked for while nothing runs, which `supervise` heeds between two lives.
-Status record_request(const Subject& subject) {
-  const std::string& name = subject.manifest.name;
-  const auto lock = subject.store.try_lock(name);
-  if (!lock) return fail(lock.error());
-  auto runtime = subject.store.load_runtime(name);
-  if (!runtime) return fail(runtime.error());
-  runtime->state = workspace::State::stopped;
-  runtime->detail = "asked to end before its next life";
-  runtime->reason = workspace::kReasonRequest;
-  runtime->observed_at = utc_timestamp();
-  const workspace::Event event{runtime->state, runtime->detail, runtime->observed_at, runtime->reason};
-  if (Status told = subject.store.append_event(name, event); !told) return told;
-  return subject.store.save_runtime(name, *runtime);
+// Whether the workspace is supervised; who supervises it knows then that its end is final.
+Result<bool> tell_supervise(const Store& store, const std::string& name) {
+  const auto supervised = store.supervised(name);
+  if (!supervised || !*supervised) return supervised;
+  const auto known = store.end_requested(name);
+  if (!known) return fail(known.error());
+  const Status told = *known ? Status() : store.request_end(name);
+  if (!told) return fail(told.error());
+  return true;
 }
 
-// Ends what runs by `end`; where nothing does, the next life that somebody supervises it for. What is booted before
-// the record is seen is ended as well.
+// Ends what runs by `end`. Where nothing does, but somebody supervises the workspace, it is that one who ends, and at
+// once: one that takes longer than `kPatience` is not at work.
 Result<Runtime> end_for_good(const Subject& subject, const std::function<Result<Runtime>()>& end) {
+  using Clock = std::chrono::steady_clock;
+  constexpr std::chrono::seconds kPatience{15};
   const std::string& name = subject.manifest.name;
   auto watch = WorkspaceWatch::open(subject.store, name);
   if (!watch) return fail(watch.error());
-  for (bool recorded = false;;) {
-    auto ended = end();
-    if (ended || (ended.error().kind != ErrorKind::conflict && !(recorded && ended.error().retryable()))) return ended;
-    const auto supervised = subject.store.supervised(name);
+  std::optional<Clock::time_point> deadline;
+  for (bool told = false;;) {
+    const auto supervised = tell_supervise(subject.store, name);
     if (!supervised) return fail(supervised.error());
-    if (!*supervised) return recorded ? subject.store.load_runtime(name) : ended;
-    const Status request = recorded ? Status() : record_request(subject);
-    if (!request && request.error().kind != ErrorKind::conflict) return fail(request.error());
-    recorded = recorded || request.has_value();
-    watch->wait();
+    told = told || *supervised;
+    auto ended = end();
+    const bool nothing_runs = !ended && ended.error().kind == ErrorKind::conflict;
+    if (ended || (!nothing_runs && !(told && ended.error().retryable()))) return ended;
+    if (nothing_runs && !*supervised) return told ? subject.store.load_runtime(name) : ended;
+    if (!deadline) deadline = Clock::now() + kPatience;
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(*deadline - Clock::now());
+    if (left.count() <= 0 && !*supervised) return ended;
+    if (left.count() <= 0) {
+      return fail(ErrorKind::transient,
+                  fmt::format("`microagent supervise` of workspace \"{}\" is told to end and does not react", name),
+                  "see whether it is suspended or nobody reads its output, and end it");
+    }
+    watch->wait_beside({}, static_cast<int>(left.count()));
   }
 }
 
@@ -162,8 +166,20 @@ Result<int> kill(const Context& context, const KillOptions& options) {
                 end_for_good(*subject, [&] { return supervisor::kill(subject->store, options.name); }));
 }
 
+// One that is supervised goes by force alone, and whoever supervises it is told so that no other life begins meanwhile.
+Status release(const Store& store, const DeleteOptions& options) {
+  if (!store.exists(options.name)) return {};
+  const auto supervised = options.force ? tell_supervise(store, options.name) : store.supervised(options.name);
+  if (!supervised) return fail(supervised.error());
+  if (!*supervised || options.force) return {};
+  return fail(ErrorKind::conflict,
+              fmt::format("workspace \"{}\" is supervised: `microagent supervise` starts it", options.name),
+              fmt::format("`microagent stop {0}` first, or `microagent delete --force {0}`", options.name));
+}
+
 // Whether the workspace was there. A record that cannot be read does not stand in the way.
 Result<bool> remove_workspace(const Store& store, const DeleteOptions& options) {
+  if (Status released = release(store, options); !released) return fail(released.error());
   Status removed = store.remove(options.name);
   if (!removed && removed.error().kind == ErrorKind::conflict && options.force) {
     const auto killed = supervisor::kill(store, options.name);
@@ -250,7 +266,7 @@ void add_delete(Commands& commands) {
   auto [command, options] =
       commands.add<DeleteOptions>("delete", "Remove a workspace and all that is kept of it", delete_workspace);
   require_name(*command, options->name);
-  command->add_flag("--force", options->force, "kill it first if it runs");
+  command->add_flag("--force", options->force, "kill it first if it runs, and even if it is supervised");
   command->footer("A workspace that does not exist is deleted already: exit code 0, \"deleted\":false.");
 }
 

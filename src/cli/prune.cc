@@ -129,9 +129,18 @@ Status remove_image(const Remains& image) {
   return *removed ? Status() : Status(fail(ErrorKind::conflict, "the image is used"));
 }
 
-Status remove(const Store& store, const Remains& remains) {
+// The workspace that was shown, and no other that has taken its name or begun another life meanwhile.
+Status remove_workspace(const Store& store, const Remains& shown, const PruneOptions& options,
+                        const std::string& before) {
+  return store.remove(shown.name, [&] {
+    const auto now = judge(store, shown.name, options, before);
+    return now && now->since == shown.since && now->state == shown.state;
+  });
+}
+
+Status remove(const Store& store, const Remains& remains, const PruneOptions& options, const std::string& before) {
   switch (remains.kind) {
-    case Remains::Kind::workspace: return store.remove(remains.name);
+    case Remains::Kind::workspace: return remove_workspace(store, remains, options, before);
     case Remains::Kind::leftover: return store.remove_leftover(remains.path);
     case Remains::Kind::image: return remove_image(remains);
   }
@@ -139,10 +148,11 @@ Status remove(const Store& store, const Remains& remains) {
 }
 
 // One that was started or used meanwhile, or is gone already, is left alone.
-Result<std::vector<Remains>> remove(const Store& store, const std::vector<Remains>& all) {
+Result<std::vector<Remains>> remove(const Store& store, const std::vector<Remains>& all, const PruneOptions& options,
+                                    const std::string& before) {
   std::vector<Remains> removed;
   for (const Remains& remains : all) {
-    const Status gone = remove(store, remains);
+    const Status gone = remove(store, remains, options, before);
     if (gone) removed.push_back(remains);
     else if (gone.error().kind != ErrorKind::conflict && gone.error().kind != ErrorKind::not_found) {
       return fail(gone.error());
@@ -202,7 +212,7 @@ Result<int> prune(const Context& context, const PruneOptions& options) {
     const auto may = may_remove(context, options, *found);
     if (!may) return fail(may.error());
     if (!*may) found->clear();
-    found = remove(*store, *found);
+    found = remove(*store, *found, options, before);
     if (!found) return fail(found.error());
   }
   if (Status told = tell(context, options, *found); !told) return fail(told.error());

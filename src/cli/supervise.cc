@@ -160,9 +160,22 @@ Status tell(const Context& context, const std::string& name, const std::string& 
 
 class Keeper {
  public:
-  Keeper(const Context& context, const SuperviseOptions& options) : context_(context), options_(options) {}
+  Keeper(const Context& context, const workspace::Store& store, const SuperviseOptions& options)
+      : context_(context), store_(store), options_(options) {}
 
   Result<int> keep() {
+    // One that came when nobody supervised, or that was not heeded any more, is none of ours.
+    if (Status forgotten = store_.forget_end_request(options_.name); !forgotten) return fail(forgotten.error());
+    auto code = attend_lives();
+    if (!code && !store_.exists(options_.name)) return tell_done("is deleted");
+    if (Status forgotten = store_.forget_end_request(options_.name); code && !forgotten) return fail(forgotten.error());
+    return code;
+  }
+
+ private:
+  static constexpr const char* kAsked = "is asked to end";
+
+  Result<int> attend_lives() {
     for (;;) {
       // Read anew for each life: it may have been changed meanwhile.
       const auto subject = find_subject(context_, options_.name);
@@ -174,6 +187,10 @@ class Keeper {
       const auto signalled = make_sure_of_end(*subject);
       if (!signalled) return fail(signalled.error());
       if (*signalled) return tell_done(kAsked);
+      // Whatever else ended it: who asked for the end was told that it is final.
+      const auto requested = store_.end_requested(options_.name);
+      if (!requested) return fail(requested.error());
+      if (*requested) end->kind = LifeEnd::Kind::asked;
       const NextLife next = plan_.next(subject->manifest.upkeep.restart, *end, age);
       if (Status told = tell_end(*end, next); !told) return fail(told.error());
       if (!next.wanted) return conclude(*end);
@@ -184,14 +201,14 @@ class Keeper {
     }
   }
 
- private:
-  static constexpr const char* kAsked = "is asked to end";
-
   Result<LifeEnd> live(const Subject& subject, seconds& age) {
     supervisor::Leash leash;
     leash.interrupt = signals_->fd();
     const auto booted = boot(context_, subject, seconds(options_.timeout), &leash);
     if (!booted && signals_->take()) return LifeEnd{LifeEnd::Kind::asked, "asked to end"};
+    const auto requested = store_.end_requested(options_.name);
+    if (!requested) return fail(requested.error());
+    if (!booted && *requested) return LifeEnd{LifeEnd::Kind::asked, booted.error().message};
     // One that runs already is somebody else's; bad words do not get better by trying again.
     if (!booted && (booted.error().kind == ErrorKind::conflict || booted.error().kind == ErrorKind::usage)) {
       return fail(booted.error());
@@ -248,6 +265,21 @@ class Keeper {
                 {{"restart", true}, {"pauseSeconds", next.pause.count()}, {"restarts", next.number}});
   }
 
+  // The end of a pause, in the record of a workspace that nobody else writes now.
+  Status record_request(const Subject& subject) {
+    const auto lock = subject.store.try_lock(options_.name);
+    if (!lock) return fail(lock.error());
+    auto runtime = subject.store.load_runtime(options_.name);
+    if (!runtime) return fail(runtime.error());
+    runtime->state = workspace::State::stopped;
+    runtime->detail = "asked to end before its next life";
+    runtime->reason = workspace::kReasonRequest;
+    runtime->observed_at = utc_timestamp();
+    const workspace::Event event{runtime->state, runtime->detail, runtime->observed_at, runtime->reason};
+    if (Status told = subject.store.append_event(options_.name, event); !told) return told;
+    return subject.store.save_runtime(options_.name, *runtime);
+  }
+
   // In the history of the workspace, where nobody else writes now.
   void note(const Subject& subject, const NextLife& next) {
     const auto lock = subject.store.try_lock(options_.name);
@@ -259,19 +291,22 @@ class Keeper {
     if (!told) say("microagent: " + told.error().message);
   }
 
-  // Whether a signal, or `stop` and `kill` by a new record (lifecycle.cc), ask for the end before the pause is over.
+  // Whether a signal, or `stop` and `kill` (lifecycle.cc), ask for the end before the pause is over.
   Result<bool> is_asked_within(const Subject& subject, seconds pause) {
     const auto deadline = Clock::now() + pause;
-    const auto before = subject.store.load_settled_runtime(options_.name);
-    if (!before) return fail(before.error());
     auto watch = WorkspaceWatch::open(subject.store, options_.name);
     if (!watch) return fail(watch.error());
     for (;;) {
       if (signals_->take()) return true;
-      const auto runtime = subject.store.load_settled_runtime(options_.name);
-      if (!runtime) return fail(runtime.error());
-      const bool is_new = runtime->observed_at != before->observed_at || runtime->reason != before->reason;
-      if (is_new && !is_alive(runtime->state) && runtime->reason == workspace::kReasonRequest) return true;
+      if (!store_.exists(options_.name)) return fail(ErrorKind::not_found, "the workspace is deleted");
+      const auto requested = store_.end_requested(options_.name);
+      if (!requested) return fail(requested.error());
+      if (*requested) {
+        // Whoever holds the lock, to delete the workspace for example, stands in the way of the record only.
+        const Status recorded = record_request(subject);
+        if (!recorded && recorded.error().kind != ErrorKind::conflict) return fail(recorded.error());
+        return true;
+      }
       if (Clock::now() >= deadline) return false;
       watch->wait_beside(std::array{signals_->fd()}, milliseconds_until(deadline));
     }
@@ -288,6 +323,7 @@ class Keeper {
   }
 
   const Context& context_;
+  const workspace::Store& store_;
   const SuperviseOptions& options_;
   std::optional<SignalWatch> signals_{std::in_place, kEndingSignals};  // until one has come, and is heeded
   RestartPlan plan_;
@@ -299,7 +335,7 @@ Result<int> supervise(const Context& context, const SuperviseOptions& options) {
   if (const auto manifest = store->load_manifest(options.name); !manifest) return fail(manifest.error());
   const auto lock = store->lock_supervision(options.name);
   if (!lock) return fail(lock.error());
-  return Keeper(context, options).keep();
+  return Keeper(context, *store, options).keep();
 }
 
 }  // namespace
@@ -319,8 +355,10 @@ void add_supervise(Commands& commands) {
       "a start that fails, an entrypoint that ends with another code than 0, and health checks that fail; with always\n"
       "every end counts. An end on request, by `stop`, `kill` or its time to live, is final. A workspace that is\n"
       "quarantined is left as it is, and so is its guest. Before the next life it waits 1 s, each time twice as long,\n"
-      "at most 60 s; a life of ten minutes begins a new count. A second signal kills. Exit code 0 after an end on\n"
-      "request or a quarantine, 1 when it gives up.");
+      "at most 60 s; a life of ten minutes begins a new count. A second signal ends this command at once: the guest "
+      "is\n"
+      "killed then, or shut down cleanly within 10 s where it has volumes. Exit code 0 after an end on request, a\n"
+      "quarantine or `delete --force`, 1 when it gives up.");
 }
 
 }  // namespace microagent::cli

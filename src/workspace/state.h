@@ -11,6 +11,7 @@
 //       workspace.json             Manifest
 //       runtime.json               Runtime, written by the supervisor
 //       events.jsonl               one lifecycle event a line
+//       end-request                there while somebody wants what `microagent supervise` attends to ended for good
 //       result                     what the guest wrote to /run/microagent/result, at most 16 MiB
 //       egress.jsonl               audit, written by the mediator
 //       egress-usage.json          what the caps have been charged, written by the mediator
@@ -43,6 +44,7 @@ inline constexpr const char* kEventsFile = "events.jsonl";
 inline constexpr const char* kAuditFile = "egress.jsonl";
 inline constexpr const char *kBaseFile = "base", *kDiskFile = "disk.qcow2";
 inline constexpr const char* kUsageFile = "egress-usage.json";
+inline constexpr const char* kEndRequestFile = "end-request";
 
 // `halted` is of the contract; nothing here enters it.
 enum class State { prepared, starting, running, stopping, stopped, halted, quarantined, failed };
@@ -148,9 +150,14 @@ class Store {
   // For `microagent supervise`, as long as it attends to the workspace. Kind conflict when another one does.
   Result<Lock> lock_supervision(std::string_view name) const;
   Result<bool> supervised(std::string_view name) const;
+  // Tells whoever supervises the workspace that its end is final, whatever ends it.
+  Status request_end(std::string_view name) const;
+  Result<bool> end_requested(std::string_view name) const;
+  Status forget_end_request(std::string_view name) const;
   // What the caps have been charged is forgotten. Kind conflict while the workspace runs.
   Status reset_caps(std::string_view name) const;
-  Status remove(std::string_view name) const;
+  // `still` is asked under the lock whether it is still to go; kind conflict where it is not.
+  Status remove(std::string_view name, const std::function<bool()>& still = {}) const;
   // What a create or a delete that was killed has left beside the workspaces; a create that is at work is among it, but
   // cannot be removed: kind conflict.
   Result<std::vector<std::filesystem::path>> leftovers() const;

@@ -164,13 +164,17 @@ Status Store::reset_caps(std::string_view name) const {
   return {};
 }
 
-Status Store::remove(std::string_view name) const {
+Status Store::remove(std::string_view name, const std::function<bool()>& still) const {
   if (Status named = check_name(name); !named) return named;
   const fs::path place = directory(name);
   std::error_code error;
   if (!exists(name) && !fs::exists(leaver(place), error)) return no_such_workspace(name);
   const auto lock = try_lock(name);
   if (!lock) return fail(lock.error());
+  if (still && !still()) {
+    return fail(ErrorKind::conflict, fmt::format("workspace \"{}\" is not what it was any more", name),
+                fmt::format("see `microagent status {}`", name));
+  }
   // The name goes in one step; then what it held. A crash in between leaves work for the next time.
   if (Status cleared = remove_tree(leaver(place)); !cleared) return cleared;
   if (!exists(name)) return {};

@@ -1,6 +1,9 @@
 // The part of the store that changes while a workspace lives.
 
+#include <fcntl.h>
 #include <fmt/format.h>
+
+#include <cerrno>
 
 #include "base/boot_id.h"
 #include "base/clock.h"
@@ -84,6 +87,31 @@ Result<Runtime> Store::load_settled_runtime(std::string_view name) const {
 
 Status Store::save_runtime(std::string_view name, const Runtime& runtime) const {
   return write_atomically(directory(name) / "runtime.json", dump(to_json(runtime)) + "\n");
+}
+
+Status Store::request_end(std::string_view name) const {
+  const fs::path path = directory(name) / kEndRequestFile;
+  const Fd file(::open(path.c_str(), O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600));
+  if (!file) return fail_errno(errno, fmt::format("cannot make {}", path.string()));
+  return {};
+}
+
+Result<bool> Store::end_requested(std::string_view name) const {
+  const fs::path path = directory(name) / kEndRequestFile;
+  std::error_code error;
+  const auto status = fs::symlink_status(path, error);
+  if (error && status.type() != fs::file_type::not_found) {
+    return fail_errno(error.value(), fmt::format("cannot look for {}", path.string()));
+  }
+  return fs::exists(status);
+}
+
+Status Store::forget_end_request(std::string_view name) const {
+  const fs::path path = directory(name) / kEndRequestFile;
+  std::error_code error;
+  fs::remove(path, error);
+  if (error) return fail_errno(error.value(), fmt::format("cannot remove {}", path.string()));
+  return {};
 }
 
 Status Store::append_event(std::string_view name, const Event& event) const {

@@ -241,5 +241,30 @@ TEST_F(StoreTest, IsSupervisedByOneOnly) {
   EXPECT_FALSE(store_.lock_supervision("../web"));
 }
 
+TEST_F(StoreTest, RemembersThatAnEndIsWanted) {
+  EXPECT_FALSE(store_.request_end("web")) << "there is no such workspace";
+  EXPECT_FALSE(*store_.end_requested("web"));
+  EXPECT_TRUE(store_.forget_end_request("web"));
+  ASSERT_TRUE(store_.create(named("web")));
+  for (int times = 0; times < 2; ++times) EXPECT_TRUE(store_.request_end("web"));
+  EXPECT_TRUE(*store_.end_requested("web"));
+  EXPECT_TRUE(store_.forget_end_request("web"));
+  EXPECT_FALSE(*store_.end_requested("web"));
+}
+
+// What was looked at may have become another by the time that the lock is held.
+TEST_F(StoreTest, RemovesOnlyWhatIsStillToGo) {
+  ASSERT_TRUE(store_.create(named("web")));
+  const Status kept = store_.remove("web", [this] {
+    EXPECT_FALSE(store_.try_lock("web")) << "asked under the lock";
+    return false;
+  });
+  ASSERT_FALSE(kept);
+  EXPECT_EQ(kept.error().kind, ErrorKind::conflict);
+  EXPECT_TRUE(store_.exists("web"));
+  EXPECT_TRUE(store_.remove("web", [] { return true; }));
+  EXPECT_FALSE(store_.exists("web"));
+}
+
 }  // namespace
 }  // namespace microagent::workspace
