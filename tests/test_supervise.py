@@ -165,7 +165,7 @@ def test_an_end_is_not_waited_for_without_bound(workspaces, microagent):
         error = microagent.run("--json", "stop", "deaf", code=EXIT_RETRY).error()
         assert error["kind"] == "transient" and "supervise" in error["message"]
         process.send_signal(signal.SIGCONT)
-        process.communicate(timeout=4)
+        process.communicate(timeout=7)
     assert process.returncode == 0, "the request is heeded all the same"
     assert workspace.status()["reason"] == "request"
 
@@ -178,7 +178,7 @@ def test_what_is_supervised_is_deleted_by_force_alone(workspaces, microagent):
         error = microagent.refuses("delete", "unwanted", code=EXIT_FAILURE)
         assert error["kind"] == "conflict" and "supervised" in error["message"]
         assert workspace.delete()["deleted"] is True
-        out, _ = process.communicate(timeout=4)
+        out, _ = process.communicate(timeout=7)
     assert process.returncode == 0
     assert json.loads(out.splitlines()[-1]) == {"workspace": "unwanted", "event": "is deleted", "restart": False}
     assert microagent.json("delete", "unwanted")["deleted"] is False
