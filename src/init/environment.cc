@@ -25,12 +25,16 @@ Environment merge(Environment environment, const std::vector<std::string>& addit
   return environment;
 }
 
-Environment workspace_environment(const Identity& identity, const std::vector<std::string>& image,
-                                  const std::vector<std::string>& trust, const std::vector<std::string>& declared) {
+Environment chosen_environment(const std::vector<std::string>& image, const std::vector<std::string>& trust,
+                               const std::vector<std::string>& declared) {
+  return merge(merge(merge({}, image), trust), declared);
+}
+
+Environment workspace_environment(const Identity& identity, const Environment& chosen) {
   Environment environment(std::begin(kDefaults), std::end(kDefaults));
   environment.push_back(concat("HOME=", identity.home));
   environment.push_back(concat("USER=", identity.name));
-  return merge(merge(merge(std::move(environment), image), trust), declared);
+  return merge(std::move(environment), chosen);
 }
 
 std::string_view value_of(const Environment& environment, std::string_view name) {

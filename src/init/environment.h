@@ -10,10 +10,12 @@ namespace microagent::init {
 
 using Environment = std::vector<std::string>;  // NAME=VALUE, every name once
 
-// What every command of the guest gets, the stronger ones last: our defaults, the user's own, what the image says, whom
-// to trust, what the workspace declares.
-Environment workspace_environment(const Identity& identity, const std::vector<std::string>& image,
-                                  const std::vector<std::string>& trust, const std::vector<std::string>& declared);
+// The variables that are the same for every user of the guest, the stronger ones last: what the image says, whom to
+// trust, what the workspace declares.
+Environment chosen_environment(const std::vector<std::string>& image, const std::vector<std::string>& trust,
+                               const std::vector<std::string>& declared);
+// What every command of the guest gets, the stronger ones last: our defaults, the user's own, what was chosen.
+Environment workspace_environment(const Identity& identity, const Environment& chosen);
 
 // Where both have a name, the addition wins.
 Environment merge(Environment environment, const std::vector<std::string>& additions);

@@ -9,7 +9,7 @@ namespace {
 using testing::ElementsAre;
 
 TEST(Environment, HasWhatEveryCommandExpectsUnlessDeclaredOtherwise) {
-  const Environment environment = workspace_environment({}, {}, {}, {"HOME=/srv", "A=b=c"});
+  const Environment environment = workspace_environment({}, {"HOME=/srv", "A=b=c"});
   EXPECT_EQ(value_of(environment, "HOME"), "/srv");
   EXPECT_EQ(value_of(environment, "A"), "b=c");
   EXPECT_THAT(std::string(value_of(environment, "PATH")), testing::HasSubstr("/usr/bin"));
@@ -18,11 +18,11 @@ TEST(Environment, HasWhatEveryCommandExpectsUnlessDeclaredOtherwise) {
 
 TEST(Environment, IsTheUsersThenTheImagesThenTrustsThenTheWorkspaces) {
   const Identity web{1001, 1001, {}, "web", "/srv/web"};
-  const Environment plain = workspace_environment(web, {}, {}, {});
+  const Environment plain = workspace_environment(web, {});
   EXPECT_EQ(value_of(plain, "HOME"), "/srv/web");
   EXPECT_EQ(value_of(plain, "USER"), "web");
-  const Environment all =
-      workspace_environment(web, {"PATH=/opt", "A=image", "CA=image", "B=image"}, {"CA=trust", "B=trust"}, {"B=mine"});
+  const Environment all = workspace_environment(
+      web, chosen_environment({"PATH=/opt", "A=image", "CA=image", "B=image"}, {"CA=trust", "B=trust"}, {"B=mine"}));
   EXPECT_EQ(value_of(all, "PATH"), "/opt");
   EXPECT_EQ(value_of(all, "A"), "image");
   EXPECT_EQ(value_of(all, "CA"), "trust");

@@ -93,7 +93,6 @@ bool ExecSession::on_request(const wire::FrameReader::Frame& frame) {
     auto request = wire::parse_exec(frame.payload);
     if (!request) return false;
     spec.argv = std::move(request->argv);
-    spec.environment = around_.environment;
     spec.identity = around_.identity;
     if (!request->user.empty()) {
       auto identity = find_identity(request->user);
@@ -102,10 +101,8 @@ bool ExecSession::on_request(const wire::FrameReader::Frame& frame) {
         return true;
       }
       spec.identity = std::move(*identity);
-      spec.environment = merge(std::move(spec.environment),
-                               {concat("HOME=", spec.identity.home), concat("USER=", spec.identity.name)});
     }
-    spec.environment = merge(std::move(spec.environment), request->env);
+    spec.environment = merge(workspace_environment(spec.identity, around_.chosen), request->env);
     spec.workdir = request->workdir.empty() ? around_.workdir : std::move(request->workdir);
     spec.streams = request->terminal ? Streams::terminal : Streams::pipes;
     spec.size = {request->rows, request->columns};

@@ -17,8 +17,8 @@ namespace microagent::init {
 struct ExecSurroundings {
   Loop& loop;
   Reaper& reaper;
-  const Environment& environment;  // the workspace's
-  const Identity& identity;        // of commands, unless they are our own
+  const Environment& chosen;  // the workspace's variables, beside those that are a user's own (init/environment.h)
+  const Identity& identity;   // of commands, unless they are our own or ask for another
   const std::string& workdir;
 };
 

@@ -132,6 +132,18 @@ TEST_F(ExecSessionTest, RunsAsAnotherUserWhereThatIsAskedFor) {
   else EXPECT_EQ(host.wait() + " " + host.output, "exit 0 0\n0\n/root root\n");
 }
 
+// As with docker: a home that the image or the workspace names is everybody's.
+TEST_F(ExecSessionTest, AnotherUserHasTheHomeThatWasDeclared) {
+  if (::getuid() != 0) GTEST_SKIP() << "becoming somebody needs to be root";
+  guest_.chosen = {"HOME=/app"};
+  wire::ExecRequest request;
+  request.argv = {"sh", "-c", "echo $HOME $USER"};
+  request.user = "root";
+  Host host(guest_);
+  host.exec(request);
+  EXPECT_EQ(host.wait() + " " + host.output, "exit 0 /app root\n");
+}
+
 TEST_F(ExecSessionTest, GivesACommandNothingButItsStreams) {
   Host host(guest_);
   host.exec({"ls", "/proc/self/fd"});

@@ -133,7 +133,7 @@ Status Guest::prepare() {
   signals_ = std::move(*signals);
   if (::setrlimit(RLIMIT_NOFILE, &kOwnOpenFiles) != 0) return fail_errno(errno, "cannot raise the limit of open files");
   if (Status found = find_user(); !found) return found;
-  environment_ = workspace_environment(identity_, config_.image_env, {}, config_.env);
+  chosen_ = chosen_environment(config_.image_env, {}, config_.env);
   // A disk keeps the result of an earlier life, which is none of this one's.
   if (::unlink(wire::kResultPath) != 0 && errno != ENOENT) return fail_errno(errno, "cannot remove an old result");
   auto watch = ResultWatch::open(loop_, wire::kResultPath,
@@ -180,7 +180,7 @@ void Guest::on_trust(ByteView payload) {
   const Status installed = install_trust("", *trust_);
   if (!installed) say(installed.error().message);
   // Processes that run already go on with what they have.
-  environment_ = workspace_environment(identity_, config_.image_env, trust_environment(""), config_.env);
+  chosen_ = chosen_environment(config_.image_env, trust_environment(""), config_.env);
   const std::string why = installed ? std::string() : installed.error().message;
   agent_.send(wire::encode_frame(FrameType::trusted, std::string_view(why).substr(0, wire::kMaxFrame)));
 }
@@ -194,7 +194,7 @@ Status Guest::start_workload() {
   const auto& argv = config_.entrypoint.empty() ? config_.command : line;
   if (argv.empty()) return {};
   workload_ = {.argv = argv,
-               .environment = environment_,
+               .environment = workspace_environment(identity_, chosen_),
                .workdir = workdir_,
                .streams = Streams::console,
                .identity = identity_};

@@ -62,14 +62,14 @@ class Guest {
   wire::GuestConfig config_;
   Identity identity_;
   std::string workdir_ = "/";
-  Environment environment_;
+  Environment chosen_;
   Fd way_;                   // to process 1, where that is to become the image's own init
   bool second_ = false;      // it has
   bool told_to_go_ = false;  // by the image's init: it ends everything
   std::optional<Signals> signals_;
   std::optional<ResultWatch> result_watch_;
   AgentStream agent_{loop_, connect_to_host, [this](const wire::FrameReader::Frame& frame) { on_frame(frame); }};
-  ExecService exec_{{loop_, reaper_, environment_, identity_, workdir_}};
+  ExecService exec_{{loop_, reaper_, chosen_, identity_, workdir_}};
   ProcessSpec workload_;
   Fd workload_verdict_;
   pid_t workload_pid_ = -1;  // while it lives

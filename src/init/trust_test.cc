@@ -131,8 +131,8 @@ TEST(Bundle, LosesOursAndNothingElse) {
 }
 
 TEST(TrustEnvironment, IsWeakerThanTheWorkspaces) {
-  const Environment environment = workspace_environment({}, {}, trust_environment("/nowhere"),
-                                                        {"CURL_CA_BUNDLE=/mine.pem", "NODE_EXTRA_CA_CERTS="});
+  const Environment environment = workspace_environment(
+      {}, chosen_environment({}, trust_environment("/nowhere"), {"CURL_CA_BUNDLE=/mine.pem", "NODE_EXTRA_CA_CERTS="}));
   EXPECT_EQ(value_of(environment, "SSL_CERT_FILE"), "/etc/microagent/egress-ca-bundle.pem");
   EXPECT_EQ(value_of(environment, "DENO_CERT"), "/etc/microagent/egress-ca.pem");
   EXPECT_EQ(value_of(environment, "CURL_CA_BUNDLE"), "/mine.pem");

@@ -7,7 +7,8 @@
 namespace microagent::wire {
 namespace {
 
-// Payload of exec: ExecHead, then argv and env as a count and that many texts, then workdir and user. A text is le32
+// Payload of exec: ExecHead, then argv and env as a count and that many texts, then workdir and, unless it is empty,
+// user: a guest that was started before there was one runs on when the host's programs are replaced. A text is le32
 // length and its bytes, none of them NUL.
 constexpr std::uint8_t kTerminal = 1;
 struct ExecHead {
@@ -99,6 +100,11 @@ bool read_texts(Reader& reader, std::vector<std::string>& texts) {
   return true;
 }
 
+// One way to say each thing: an empty one is left out.
+bool read_user(Reader& reader, std::string& user) {
+  return reader.left() == 0 || (read_text(reader, user) && !user.empty());
+}
+
 template <typename T>
 std::optional<T> parse_exactly(ByteView payload) {
   T value;
@@ -157,7 +163,7 @@ std::optional<std::vector<std::uint8_t>> encode_exec(const ExecRequest& request)
   std::vector<std::uint8_t> payload(kMaxFrame);
   Writer writer(payload);
   const bool fits = writer.write(head) && write_texts(writer, request.argv) && write_texts(writer, request.env) &&
-                    write_text(writer, request.workdir) && write_text(writer, request.user);
+                    write_text(writer, request.workdir) && (request.user.empty() || write_text(writer, request.user));
   if (!fits) return std::nullopt;
   payload.resize(writer.written());
   return payload;
@@ -172,7 +178,7 @@ std::optional<ExecRequest> parse_exec(ByteView payload) {
   request.rows = head.size.rows;
   request.columns = head.size.columns;
   const bool whole = read_texts(reader, request.argv) && read_texts(reader, request.env) &&
-                     read_text(reader, request.workdir) && read_text(reader, request.user) && reader.left() == 0;
+                     read_text(reader, request.workdir) && read_user(reader, request.user) && reader.left() == 0;
   if (!whole || request.argv.empty() || !std::ranges::all_of(request.env, is_variable)) return std::nullopt;
   return request;
 }

@@ -94,12 +94,30 @@ TEST(Exec, SurvivesTheRoundTrip) {
 }
 
 TEST(Exec, IsRefusedWhenCutAnywhereOrFollowedByMore) {
-  Bytes payload = encode_exec(sample_request()).value();
+  ExecRequest request = sample_request();
+  Bytes payload = encode_exec(request).value();
+  request.user.clear();
+  const std::size_t without_user = encode_exec(request).value().size();
   for (std::size_t length = 0; length < payload.size(); ++length) {
-    EXPECT_FALSE(parse_exec(ByteView(payload).first(length))) << length;
+    EXPECT_EQ(parse_exec(ByteView(payload).first(length)).has_value(), length == without_user) << length;
   }
   payload.push_back(0);
   EXPECT_FALSE(parse_exec(payload));
+}
+
+// Guests and hosts from before there was a user understand what needs none.
+TEST(Exec, HasItsUserOnlyWhereThereIsOne) {
+  ExecRequest request;
+  request.argv = {"ls"};
+  request.workdir = "/";
+  const Bytes old_form{0, 0, 0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 'l', 's', 0, 0, 0, 0, 1, 0, 0, 0, '/'};
+  EXPECT_EQ(encode_exec(request).value(), old_form);
+  const auto parsed = parse_exec(old_form);
+  ASSERT_TRUE(parsed);
+  EXPECT_EQ(parsed->user, "");
+  Bytes said_twice = old_form;
+  said_twice.insert(said_twice.end(), {0, 0, 0, 0});
+  EXPECT_FALSE(parse_exec(said_twice));
 }
 
 TEST(Exec, FitsIntoOneFrameOrNotAtAll) {

@@ -19,7 +19,7 @@ namespace microagent::init::testing {
 struct ExecGuest {
   ExecGuest()
       : signals(*Signals::heed(loop, {SIGCHLD}, [this](int) { reaper.on_child_signal(); })),
-        service({loop, reaper, environment, identity, workdir}) {
+        service({loop, reaper, chosen, identity, workdir}) {
     ::signal(SIGPIPE, SIG_IGN);
   }
 
@@ -38,7 +38,7 @@ struct ExecGuest {
   Signals signals;
   Identity identity;
   std::string workdir = "/";
-  Environment environment = workspace_environment({}, {}, {}, {"FROM=workspace"});
+  Environment chosen{"FROM=workspace"};
   ExecService service;
 };
 
