@@ -53,24 +53,36 @@ Result<std::string> read_checked(const fs::path& file, const std::string& digest
   return text;
 }
 
+bool is_of_word(char letter) {
+  return (letter >= 'a' && letter <= 'z') || (letter >= 'A' && letter <= 'Z') || (letter >= '0' && letter <= '9') ||
+         letter == '_' || letter == '-';
+}
+
+// Takes a name out of a text, where it is no part of a longer word and stands behind `before`.
+void remove_name(std::string& text, std::string_view name, std::string_view before = "") {
+  if (name.empty()) return;
+  for (std::size_t at = text.find(name); at != std::string::npos; at = text.find(name, at)) {
+    const std::size_t end = at + name.size();
+    const bool part = (at > 0 && is_of_word(text[at - 1])) || (end < text.size() && is_of_word(text[end]));
+    if (!part && std::string_view(text).substr(0, at).ends_with(before)) text.erase(at, name.size());
+    else ++at;
+  }
+}
+
 // skopeo's own words: without what the image, its registry or its file is called, which may be any words.
 std::string own_words(const Reference& reference, std::string text) {
-  const auto remove = [&](std::string_view name) {
-    if (name.empty()) return;
-    for (std::size_t at = text.find(name); at != std::string::npos; at = text.find(name, at))
-      text.erase(at, name.size());
-  };
   const std::string_view repository = reference.repository;
   const std::size_t host = repository.find('/');
   // The longest first. A path is repeated without its transport, and without what stands behind it.
-  remove(reference.name);
-  remove(repository);
-  remove(repository.substr(0, host));
-  if (host != std::string_view::npos) remove(repository.substr(host + 1));
+  remove_name(text, reference.name);
+  remove_name(text, repository);
+  remove_name(text, repository.substr(0, host));
+  // Without its registry it stands in addresses only; as a word it would be one of theirs.
+  if (host != std::string_view::npos) remove_name(text, repository.substr(host + 1), "/");
   if (reference.transport == Transport::registry) return text;
   const std::string_view path = std::string_view(reference.name).substr(reference.name.find(':') + 1);
-  remove(path);
-  remove(path.substr(0, path.find(':')));
+  remove_name(text, path);
+  remove_name(text, path.substr(0, path.find(':')));
   return text;
 }
 
@@ -80,19 +92,28 @@ class Complaint {
   bool says(std::initializer_list<std::string_view> any) const {
     return std::ranges::any_of(any, [&](std::string_view word) { return words_.find(word) != std::string::npos; });
   }
-  // As an error of this host's ends, and none of a registry's.
-  bool is_of_file() const { return words_.ends_with(": permission denied"); }
+  // As an error of a file of this host ends: a registry may deny by the same words, but behind no call and path.
+  bool is_of_file(bool local) const {
+    constexpr std::string_view kDenied = ": permission denied";
+    if (!words_.ends_with(kDenied)) return false;
+    if (local) return true;
+    const std::string_view rest = std::string_view(words_).substr(0, words_.size() - kDenied.size());
+    const std::size_t before = rest.rfind(": ");
+    const std::string_view call = before == std::string_view::npos ? rest : rest.substr(before + 2);
+    const std::size_t path = call.find(' ');
+    return path != std::string_view::npos && call.substr(path).starts_with(" /");
+  }
 
  private:
   std::string words_;
 };
 
 // What may be wrong on this host, wherever the image comes from.
-std::optional<Error> host_error(const Complaint& complaint, const std::string& message) {
+std::optional<Error> host_error(const Complaint& complaint, bool local, const std::string& message) {
   if (complaint.says({"no space left on device"})) {
     return Error{ErrorKind::resource_exhausted, message, "free some disk space"};
   }
-  if (!complaint.is_of_file()) return std::nullopt;
+  if (!complaint.is_of_file(local)) return std::nullopt;
   return Error{ErrorKind::permanent, message, "let your user read and write what the message names"};
 }
 
@@ -109,8 +130,9 @@ Error pull_error(const Reference& reference, std::string_view text) {
   const std::string said = message_of(text);
   const std::string message = fmt::format("cannot pull {}: {}", reference.name, said);
   const Complaint complaint(own_words(reference, said));
-  if (auto error = host_error(complaint, message)) return std::move(*error);
-  if (reference.transport != Transport::registry) return local_error(complaint, message);
+  const bool local = reference.transport != Transport::registry;
+  if (auto error = host_error(complaint, local, message)) return std::move(*error);
+  if (local) return local_error(complaint, message);
   const auto says = [&](std::initializer_list<std::string_view> words) { return complaint.says(words); };
   if (says({"unauthorized", "authentication required", "denied"})) {
     return {ErrorKind::policy_denied, message, "check the name; if the image is private, log in: skopeo login HOST"};

@@ -45,6 +45,24 @@ TEST(PullError, IsNotToldByTheNameOfTheImage) {
   EXPECT_EQ(judged_of("oci:/timeout/denied:certificate", "something else").kind, ErrorKind::permanent);
 }
 
+// A name of one letter stands in every word, and one that is a word stands in what a registry says.
+TEST(PullError, IsToldByWholeWords) {
+  EXPECT_EQ(judged_of("localhost:5000/a", "reading manifest latest in localhost:5000/a: manifest unknown").kind,
+            ErrorKind::not_found);
+  EXPECT_EQ(judged_of("localhost:5000/denied", "requested access to the resource is denied").kind,
+            ErrorKind::policy_denied);
+  EXPECT_EQ(
+      judged_of("localhost:5000/timeout", "fetching https://localhost:5000/v2/timeout/manifests/latest: odd").kind,
+      ErrorKind::permanent);
+}
+
+TEST(PullError, OfARegistryThatDeniesIsNotAFiles) {
+  for (const char* message : {"reading manifest 1 in registry.example/x: denied: permission denied",
+                              "Get \\\"https://registry.example/v2/\\\": denied: permission denied"}) {
+    EXPECT_EQ(judged(message).kind, ErrorKind::policy_denied) << message;
+  }
+}
+
 // An archive has no registry that one could log in to, or that could be reached later.
 TEST(PullError, OfAFileIsNotARegistrys) {
   for (const char* image : {"docker-archive:/home/me/image.tar", "oci:/home/me/layout:1"}) {
