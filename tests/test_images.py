@@ -282,6 +282,12 @@ def test_images_can_be_pulled_shown_and_removed(fresh, place, scratch):
     fresh.json("delete", "user", env=cache)
     assert fresh.refuses("image", "rm", "oci:/absent", code=EXIT_FAILURE, env=cache)["kind"] == "not_found"
     assert fresh.refuses("image", "rm", "../../etc", code=EXIT_FAILURE, env=cache)["kind"] == "not_found"
+    alias = layout.replace("/pulled:", "/pulled-alias:")
+    (place / "pulled-alias").symlink_to("pulled")
+    assert fresh.json("image", "pull", alias, env=cache, timeout=120)["image"]["digest"] == pulled["digest"]
+    removed = fresh.json("image", "rm", alias, env=cache)
+    assert removed == {"ok": True, "digest": pulled["digest"], "reference": alias, "deleted": False}, removed
+    assert fresh.json("image", "ls", env=cache)["images"][0]["references"] == [layout]
     assert fresh.json("image", "rm", pulled["digest"][:20], env=cache)["digest"] == pulled["digest"]
     assert fresh.json("image", "ls", env=cache)["images"] == []
 

@@ -92,16 +92,41 @@ Result<Cache::Stored> find_image(const Cache& cache, const std::string& wanted) 
   return fail(ErrorKind::usage, fmt::format("{} is the beginning of several digests", printable(wanted)), remedy);
 }
 
+// As with docker: a name goes alone as long as the image has another. Which one, where that is so.
+std::optional<std::string> name_that_goes_alone(const Cache::Stored& image, const std::string& wanted) {
+  const auto reference = parse_here(wanted);
+  const bool named = reference && std::ranges::count(image.references, reference->name) > 0;
+  if (!named || image.references.size() < 2) return std::nullopt;
+  return reference->name;
+}
+
+Result<int> forget_name(const Context& context, const Cache& cache, const Cache::Stored& image,
+                        const std::string& name) {
+  if (Status forgotten = cache.forget(name); !forgotten) return fail(forgotten.error());
+  const Status told =
+      context.out.json()
+          ? context.out.record({{"digest", "sha256:" + image.name}, {"reference", name}, {"deleted", false}})
+          : context.out.text(fmt::format("{} is forgotten; image {} has another name, and stays\n", printable(name),
+                                         image.name.substr(0, kShortDigest)));
+  if (!told) return fail(told.error());
+  return 0;
+}
+
 Result<int> remove_image(const Context& context, const RemoveOptions& options) {
   const auto cache = open_images();
   if (!cache) return fail(cache.error());
   const auto image = find_image(*cache, options.image);
   if (!image) return fail(image.error());
+  if (const auto name = name_that_goes_alone(*image, options.image)) return forget_name(context, *cache, *image, *name);
   const auto removed = cache->remove({image->name, image->bytes});
   if (!removed) return fail(removed.error());
-  if (!*removed) {
+  if (*removed == Cache::Removal::used) {
     return fail(ErrorKind::conflict, fmt::format("a workspace is made of {}", printable(options.image)),
                 "delete the workspace first; `microagent list` shows them all");
+  }
+  if (*removed == Cache::Removal::busy) {
+    return fail(ErrorKind::transient, fmt::format("another command is using {}", printable(options.image)),
+                "try again once that `create`, `run` or `image pull` is done");
   }
   const Status told = context.out.json()
                           ? context.out.record({{"digest", "sha256:" + image->name}, {"deleted", true}})
@@ -126,7 +151,9 @@ void add_image(Commands& commands) {
   remove->add_option("IMAGE", remove_options->image, "its name, or at least 7 digits of its digest")
       ->required()
       ->type_name("");
-  remove->footer("`microagent prune --images` removes all that no workspace is made of.");
+  remove->footer(
+      "An image that has other names loses the one that is given, and stays. `microagent prune --images` removes all\n"
+      "that no workspace is made of.");
 }
 
 }  // namespace microagent::cli

@@ -126,7 +126,7 @@ Status remove_image(const Remains& image) {
   if (!cache) return fail(cache.error());
   const auto removed = cache->remove({image.name, image.bytes});
   if (!removed) return fail(removed.error());
-  return *removed ? Status() : Status(fail(ErrorKind::conflict, "the image is used"));
+  return *removed == image::Cache::Removal::done ? Status() : Status(fail(ErrorKind::conflict, "the image is used"));
 }
 
 // The workspace that was shown, and no other that has taken its name or begun another life meanwhile.

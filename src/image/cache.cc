@@ -128,15 +128,15 @@ Result<Fd> Cache::lock(const std::string& name, Share share, const Progress* wai
   return file;
 }
 
-fs::path Cache::reference_file(const Reference& reference) const {
-  return images_ / "references" / (sha256(reference.name) + ".json");
+fs::path Cache::reference_file(const std::string& reference) const {
+  return images_ / "references" / (sha256(reference) + ".json");
 }
 
 // A registry is not asked again for a name that is known; what lies on this host is looked at each time.
 Result<std::string> Cache::digest_of(const Reference& reference, Pull pull, const Progress& progress) const {
   const bool registry = reference.transport == Transport::registry;
   if (registry && pull == Pull::missing) {
-    const auto text = workspace::read_file(reference_file(reference), kMaxRecord);
+    const auto text = workspace::read_file(reference_file(reference.name), kMaxRecord);
     const std::string known = text ? text_in(*text, "digest") : "";
     if (is_sha256_digits(known) && names_of_base(images_ / known) != 0) return known;
   }
@@ -202,7 +202,7 @@ Status Cache::remember(const Reference& reference, const std::string& digest) co
   const auto held = lock(sha256(reference.name), Share::alone, &silent);
   if (!held) return fail(held.error());
   const Json known = {{"reference", reference.name}, {"digest", digest}};
-  return workspace::write_atomically(reference_file(reference), known.dump() + "\n");
+  return workspace::write_atomically(reference_file(reference.name), known.dump() + "\n");
 }
 
 Result<std::vector<Cache::Stored>> Cache::list() const {
@@ -252,15 +252,23 @@ Result<std::vector<Cache::Unused>> Cache::unused() const {
   return found;
 }
 
-Result<bool> Cache::remove(const Unused& unused) const {
+Result<Cache::Removal> Cache::remove(const Unused& unused) const {
+  const fs::path place = images_ / unused.name;
   const auto held = lock(unused.name, Share::alone);
   if (!held) return fail(held.error());
-  const fs::path place = images_ / unused.name;
-  if (!*held || names_of_base(place) > 1) return false;
+  if (names_of_base(place) > 1) return Removal::used;
+  if (!*held) return Removal::busy;
   for (const fs::path& path : {unfinished_of(place), place}) {
     if (Status removed = workspace::remove_tree(path); !removed) return fail(removed.error());
   }
-  return true;
+  return Removal::done;
+}
+
+Status Cache::forget(const std::string& reference) const {
+  const Progress silent = [](const std::string&) {};
+  const auto held = lock(sha256(reference), Share::alone, &silent);
+  if (!held) return fail(held.error());
+  return workspace::remove_tree(reference_file(reference));
 }
 
 Status lend_base(const fs::path& base, const fs::path& name) {

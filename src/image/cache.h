@@ -60,8 +60,11 @@ class Cache {
     std::uint64_t bytes = 0;
   };
   Result<std::vector<Unused>> unused() const;
-  // Nothing happens to what has come to be used meanwhile: false then.
-  Result<bool> remove(const Unused& unused) const;
+  // Nothing happens to what has come to be used meanwhile, by a workspace or by a command that makes or lends it now.
+  enum class Removal { done, used, busy };
+  Result<Removal> remove(const Unused& unused) const;
+  // A name that means nothing any more; the image stays.
+  Status forget(const std::string& reference) const;
 
  private:
   explicit Cache(std::filesystem::path images) : images_(std::move(images)) {}
@@ -70,7 +73,7 @@ class Cache {
   Status remember(const Reference& reference, const std::string& digest) const;
   Result<std::string> digest_of(const Reference& reference, Pull pull, const Progress& progress) const;
   Status make(const Reference& reference, const std::string& digest, const Progress& progress) const;
-  std::filesystem::path reference_file(const Reference& reference) const;
+  std::filesystem::path reference_file(const std::string& reference) const;
 
   std::filesystem::path images_;
 };

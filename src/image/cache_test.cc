@@ -93,13 +93,14 @@ TEST_F(CacheTest, WhatIsLentIsInUse) {
     const auto held = obtain();
     ASSERT_TRUE(held);
     // As long as it is held, nobody removes it.
-    EXPECT_FALSE(*cache().remove(cache().unused()->front()));
+    EXPECT_EQ(*cache().remove(cache().unused()->front()), Cache::Removal::busy);
     ASSERT_TRUE(lend_base(held->base, workspace / "base"));
     EXPECT_EQ(make_overlay(workspace / "base", workspace / "small", 1).error().kind, ErrorKind::usage);
     ASSERT_TRUE(make_overlay(workspace / "base", workspace / "disk", 20 * 1024));
     EXPECT_THAT(output_of("qemu-img info " + (workspace / "disk").string()), HasSubstr("20 GiB"));
   }
   EXPECT_THAT(*cache().unused(), IsEmpty());
+  EXPECT_EQ(*cache().remove({cache().list()->front().name}), Cache::Removal::used);
   struct stat facts {};
   ASSERT_EQ(::stat((workspace / "base").c_str(), &facts), 0);
   EXPECT_EQ(facts.st_mode & 0777U, 0400U);
@@ -110,7 +111,7 @@ TEST_F(CacheTest, WhatIsLentIsInUse) {
   ASSERT_TRUE(obtain());
   ASSERT_THAT(*cache().unused(), SizeIs(1));
   EXPECT_GT(cache().unused()->front().bytes, 0U);
-  EXPECT_TRUE(*cache().remove(cache().unused()->front()));
+  EXPECT_EQ(*cache().remove(cache().unused()->front()), Cache::Removal::done);
   EXPECT_THAT(*cache().unused(), IsEmpty());
 }
 
@@ -135,6 +136,18 @@ TEST_F(CacheTest, TellsWhatIsThere) {
   }
 }
 
+TEST_F(CacheTest, AnImageHasSeveralNamesAndLosesOne) {
+  fs::create_directory_symlink(directory_ / "layout", directory_ / "alias");
+  const Reference alias = *parse_reference(fmt::format("oci:{}/alias:latest", directory_.string()));
+  ASSERT_TRUE(obtain());
+  ASSERT_TRUE(cache().obtain(alias, Pull::missing, [](const std::string&) {}));
+  ASSERT_THAT(*cache().list(), SizeIs(1));
+  EXPECT_THAT(cache().list()->front().references, testing::ElementsAre(alias.name, reference().name));
+  EXPECT_TRUE(cache().forget(alias.name));
+  EXPECT_THAT(cache().list()->front().references, testing::ElementsAre(reference().name));
+  EXPECT_TRUE(cache().forget(alias.name)) << "it is forgotten already";
+}
+
 TEST_F(CacheTest, IsLentToSeveralAtOnce) {
   ASSERT_TRUE(obtain());
   const auto one = obtain();
@@ -142,7 +155,7 @@ TEST_F(CacheTest, IsLentToSeveralAtOnce) {
   auto other = std::async(std::launch::async, [this] { return obtain().has_value(); });
   ASSERT_EQ(other.wait_for(std::chrono::seconds(20)), std::future_status::ready) << "it waits for the first";
   EXPECT_TRUE(other.get());
-  EXPECT_FALSE(*cache().remove(cache().unused()->front()));
+  EXPECT_EQ(*cache().remove(cache().unused()->front()), Cache::Removal::busy);
 }
 
 TEST_F(CacheTest, ALentImageIsWaitedForAloud) {
