@@ -86,7 +86,8 @@ std::size_t TapPort::receive(netstack::Stack& stack, std::size_t budget) {
     std::uint8_t* buffer = received_.get() + held;
     const ssize_t count = ::read(tap_.get(), buffer, kBuffer);
     if (count < static_cast<ssize_t>(sizeof(wire::NetHeader))) {
-      more_ = count < 0 && errno == EINTR;
+      // EINVAL: the kernel had a frame that it could not express, and has dropped it.
+      more_ = count > 0 || (count < 0 && (errno == EINTR || errno == EINVAL));
       break;
     }
     wire::NetHeader header;

@@ -19,7 +19,10 @@ void abort_descriptor(Fd fd) {
 // Both streams have ended and both sides know. Who ended first waits for late segments (RFC 9293, 3.6).
 void TcpFlows::Impl::finish_if_over(TcpConnection& c) {
   if (!c.host_shut || !c.fin_acknowledged) return;
-  if (c.guest_ended_first) return end(c, End::finished);
+  if (c.guest_ended_first) {
+    if (c.owes_ack) (void)send_control(c, c.snd_nxt, kTcpAck);  // of its end, which found bytes waiting before it
+    return end(c, End::finished);
+  }
   enter_time_wait(c);
 }
 

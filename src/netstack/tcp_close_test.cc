@@ -196,6 +196,24 @@ TEST_F(TcpCloseTest, AFinIsNotAcknowledgedBeforeTheHostHasAll) {
   EXPECT_TRUE(host_sees_end());
 }
 
+TEST_F(TcpCloseTest, AFinIsAcknowledgedThoughOursWasAcknowledgedBefore) {
+  establish_unix();
+  Segment answer;
+  do {
+    guest_says(pattern(16'384));
+    answer = only();
+  } while (answer.ack == guest_next);
+  guest_ends();
+  host_ends();
+  EXPECT_TRUE(last().has(kFin));
+  guest_acks(2);
+  seen();
+  host_drains();
+  events(true);
+  EXPECT_EQ(last().ack, guest_next);
+  EXPECT_EQ(only_end(), End::finished);
+}
+
 TEST_F(TcpCloseTest, OurFinIsSentAgain) {
   establish();
   host_ends();
