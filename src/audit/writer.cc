@@ -123,7 +123,7 @@ Status Writer::flush() {
   if (status) {
     status = head_.write({last_seq_, prev_});
     if (status) {
-      settle_notes(true);
+      note_flushed(true);
       return status;
     }
     // Records that the head does not know could be cut off unseen: they are taken back.
@@ -133,7 +133,7 @@ Status Writer::flush() {
   }
   last_seq_ = written_.seq;
   prev_ = written_.hash;
-  settle_notes(false);
+  note_flushed(false);
   return status;
 }
 
@@ -146,14 +146,16 @@ void Writer::note(Event event, std::uint64_t flow, const Fields& fields) {
   }
 }
 
-void Writer::settle_notes(bool written) {
+void Writer::note_flushed(bool written) {
   for (auto& [flow, open] : std::exchange(notes_, {})) {
     if (!written) continue;
     open ? void(open_.insert_or_assign(flow, std::move(*open))) : void(open_.erase(flow));
   }
+  if (on_flushed_) on_flushed_(written);
 }
 
 Status Writer::close_open_flows() {
+  if (const Status flushed = flush(); !flushed) return flushed;
   while (!open_.empty()) {
     const auto [flow, open] = *open_.begin();
     const Status status = write(open.closing, flow, {{"host", open.host}, {"dst", open.dst}, {"end", "lost"}});

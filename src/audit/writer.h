@@ -51,6 +51,8 @@ class Writer {
   Status write_later(Event event, std::uint64_t flow, const Fields& fields);
   bool has_later() const { return !later_.empty(); }
   Status flush();
+  // Hears of each try to write what was held back, whoever made it: whether all of it is in the log, or nothing.
+  void set_on_flushed(std::function<void(bool written)> on_flushed) { on_flushed_ = std::move(on_flushed); }
 
   // Closes every flow that is still open with end "lost": their totals died with whoever counted them.
   Status close_open_flows();
@@ -69,7 +71,7 @@ class Writer {
   void add_record(Event event, std::uint64_t flow, const Fields& fields);
   Status append_record(Event event, std::uint64_t flow, const Fields& fields);
   void note(Event event, std::uint64_t flow, const Fields& fields);
-  void settle_notes(bool written);
+  void note_flushed(bool written);
 
   Status rotate_if_full();
   Status begin_next_file(std::uint64_t number);
@@ -81,6 +83,7 @@ class Writer {
   std::string workspace_;
   Clock clock_;
   Rotation rotation_;
+  std::function<void(bool written)> on_flushed_;
   std::uint64_t last_seq_;
   std::uint64_t last_flow_;
   std::string prev_;

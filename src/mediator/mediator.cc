@@ -169,6 +169,7 @@ asio::awaitable<void> Mediator::write_counts() {
 // No further record can come, so what is still open is closed here rather than at the next start.
 void Mediator::end(std::string_view why) {
   log_info("{}: ending", why);
+  recorder_.flush();
   recorder_.write_all_counts();
   if (const Status status = recorder_.close_open_flows(); !status) log_error("{}", status.error().message);
   if (const Status status = caps_->settle(); !status) log_error("{}", status.error().message);

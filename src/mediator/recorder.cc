@@ -13,7 +13,13 @@ std::string subject_of(const Denial& denial) {
 }  // namespace
 
 Recorder::Recorder(audit::Writer log)
-    : log_(std::move(log)), denials_(log_, [this] { return fmt::format("d{}", new_flow()); }) {}
+    : log_(std::move(log)), denials_(log_, [this] { return fmt::format("d{}", new_flow()); }) {
+  log_.set_on_flushed([this](bool written) {
+    for (Waiting& one : waiting_) {
+      if (!one.written) one.written = written;
+    }
+  });
+}
 
 // Nobody who waits is there any more.
 Recorder::~Recorder() {
@@ -23,7 +29,6 @@ Recorder::~Recorder() {
 
 bool Recorder::write(std::uint64_t flow, const Record& record) {
   const Status status = log_.write(record.event, flow, record.fields);
-  note_outcome(status.has_value());
   if (!status) warnings_.warn(status.error().message);
   return status.has_value();
 }
@@ -32,7 +37,6 @@ void Recorder::write_later(std::uint64_t flow, const Record& record) {
   if (!on_later_) return void(write(flow, record));
   const bool first = !log_.has_later();
   const Status status = log_.write_later(record.event, flow, record.fields);
-  note_outcome(status.has_value());
   if (!status) warnings_.warn(status.error().message);
   if (first && log_.has_later()) on_later_();
 }
@@ -41,7 +45,6 @@ void Recorder::write_then(std::uint64_t flow, const Record& record, std::functio
   if (!on_later_) return done(write(flow, record));
   const Status status = log_.write_later(record.event, flow, record.fields);
   if (!status) warnings_.warn(status.error().message);
-  note_outcome(status.has_value());
   // Whoever waits hears of it in a turn of its own, and not from within what it is at.
   if (waiting_.empty()) on_later_();
   const bool waits = status && log_.has_later();
@@ -50,26 +53,15 @@ void Recorder::write_then(std::uint64_t flow, const Record& record, std::functio
 }
 
 void Recorder::flush() {
-  const Status status = log_.flush();
-  if (!status) warnings_.warn(status.error().message);
-  note_outcome(status.has_value());
+  if (const Status status = log_.flush(); !status) warnings_.warn(status.error().message);
   std::vector<Waiting> waiting;
   std::swap(waiting, waiting_);
   for (const Waiting& one : waiting) one.done(one.written.value_or(false));
 }
 
-// The log holds everything back, or nothing.
-void Recorder::note_outcome(bool written) {
-  if (log_.has_later()) return;
-  for (Waiting& one : waiting_) {
-    if (!one.written) one.written = written;
-  }
-}
-
 bool Recorder::refuse(Denial& denial, std::string_view dst, std::string_view proto, const Record& record) {
   ++denial_count_;
   const auto id = denials_.record(record.event, record.fields, std::chrono::steady_clock::now(), subject_of(denial));
-  note_outcome(id.has_value());
   if (!id) {
     warnings_.warn(id.error().message);
     return false;

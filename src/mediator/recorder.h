@@ -82,7 +82,6 @@ class Recorder {
   };
 
   void write_count(const Kind& kind);
-  void note_outcome(bool written);
 
   audit::Writer log_;
   audit::Denials denials_;

@@ -113,6 +113,17 @@ TEST_F(WaitingTest, HearsThatItsRecordIsNotInTheLog) {
   EXPECT_EQ(directory_.records().size(), 2U);
 }
 
+TEST_F(WaitingTest, HearsWhoeverLostItsRecord) {
+  for (int i = 0; i < 3; ++i) refuse("10.0.0.1:80");
+  wait_for_record(2);
+  {
+    const FullDisk full(directory_.audit_file());
+    recorder_.write_all_counts();
+  }
+  recorder_.flush();
+  EXPECT_EQ(heard_, (std::vector<std::pair<std::uint64_t, bool>>{{2, false}}));
+}
+
 // A flow whose beginning was lost with the disk has no end that is to be told; one whose end was lost is still open.
 TEST_F(WaitingTest, KnowsWhichFlowsTheLogHasOpen) {
   const Record closed{audit::Event::close, {{"dst", "192.0.2.1:80"}, {"end", "finished"}}};
@@ -128,6 +139,15 @@ TEST_F(WaitingTest, KnowsWhichFlowsTheLogHasOpen) {
   ASSERT_EQ(records.size(), 2U);
   EXPECT_EQ(records[1]["flow"], 1);
   EXPECT_EQ(records[1]["end"], "lost");
+}
+
+TEST_F(WaitingTest, AFlowThatHasEndedEndsOnce) {
+  EXPECT_TRUE(recorder_.write(1, allowed()));
+  recorder_.write_later(1, {audit::Event::close, {{"dst", "192.0.2.1:80"}, {"end", "finished"}}});
+  ASSERT_TRUE(recorder_.close_open_flows());
+  const auto records = directory_.records();
+  ASSERT_EQ(records.size(), 2U);
+  EXPECT_EQ(records[1]["end"], "finished");
 }
 
 TEST_F(RecorderTest, SaysWhenItCannotWrite) {
