@@ -5,10 +5,10 @@
 
 #include "archive/paths.h"
 #include "cli/command.h"
+#include "cli/copy_guest.h"
 #include "cli/copy_path.h"
 #include "cli/copy_streams.h"
 #include "cli/descriptors.h"
-#include "cli/exec_stream.h"
 
 namespace microagent::cli {
 namespace {
@@ -62,27 +62,31 @@ Status put(const Context& context, const Copy& copy, const CpOptions& options, E
     if (!packer) return fail(packer.error());
     plan.input = &packed.emplace(std::move(*packer));
   }
-  auto stream = open_exec_stream(context, copy.guest.workspace);
-  if (!stream) return fail(stream.error());
+  auto guest = CopyGuest::open(context, copy.guest);
+  if (!guest) return fail(guest.error());
   PutSink sink;
-  const auto end = run_exec(std::move(*stream), plan, sink);
-  return judge(copy, end, sink.complaints());
+  const auto end = run_exec(guest->take_stream(), plan, sink);
+  const Status finished = guest->finish();
+  if (Status judged = judge(copy, end, sink.complaints()); !judged) return judged;
+  return finished;
 }
 
 Status get(const Context& context, const Copy& copy, const CpOptions& options, const ExecPlan& plan) {
-  auto stream = open_exec_stream(context, copy.guest.workspace);
-  if (!stream) return fail(stream.error());
+  auto guest = CopyGuest::open(context, copy.guest);
+  if (!guest) return fail(guest.error());
   if (copy.host.is_stream()) {
     OutputSink output(STDOUT_FILENO, STDERR_FILENO);
     GetSink sink(output);
-    const auto end = run_exec(std::move(*stream), plan, sink);
+    const auto end = run_exec(guest->take_stream(), plan, sink);
+    static_cast<void>(guest->finish());  // nothing was written that could be lost
     return judge(copy, end, sink.complaints());
   }
   // Under no other name than what was asked for has, whatever the guest sends.
   const std::string root = archive::split_path(copy.guest.path).name;
   archive::Unpacker unpacker(copy.host.path, {options.keep_owner, options.special_modes, root});
   GetSink sink(unpacker);
-  const auto end = run_exec(std::move(*stream), plan, sink);
+  const auto end = run_exec(guest->take_stream(), plan, sink);
+  static_cast<void>(guest->finish());
   if (Status judged = judge(copy, end, sink.complaints()); !judged) return judged;
   return unpacker.finish();
 }
@@ -131,7 +135,7 @@ Result<int> cp(const Context& context, const CpOptions& options) {
 }  // namespace
 
 void add_cp(Commands& commands) {
-  auto [command, options] = commands.add<CpOptions>("cp", "Copy files into or out of a running workspace", cp);
+  auto [command, options] = commands.add<CpOptions>("cp", "Copy files into or out of a workspace", cp);
   command->add_option("SOURCE", options->source, "a path, or NAME:/path in a workspace; - is a tar stream")
       ->required()
       ->type_name("");
@@ -146,6 +150,8 @@ void add_cp(Commands& commands) {
       "the directory holds. Nothing is written outside the destination, and in a directory nothing under another name "
       "than\n"
       "the source's, whatever the guest made there; SOURCE/. takes the names that the guest gives.\n\n"
+      "A workspace that does not run and has a disk, of an image or of volumes, is booted for the copy alone, without\n"
+      "network and without its command, and its record is left as it is.\n\n"
       "Examples:\n"
       "  microagent cp app web:/srv\n"
       "  microagent cp web:/var/log/app.log .\n"

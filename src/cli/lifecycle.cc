@@ -60,16 +60,6 @@ Result<int> finish(const Context& context, const Subject& subject, const Result<
   return 0;
 }
 
-// Who supervises a workspace starts it, and holds the life that it started.
-Status check_unsupervised(const Subject& subject) {
-  const auto supervised = subject.store.supervised(subject.manifest.name);
-  if (!supervised) return fail(supervised.error());
-  if (!*supervised) return {};
-  return fail(ErrorKind::conflict,
-              fmt::format("workspace \"{}\" is supervised: `microagent supervise` starts it", subject.manifest.name),
-              "restart the service or the command that runs `microagent supervise`, or end it first");
-}
-
 // Whether the workspace is supervised; who supervises it knows then that its end is final.
 Result<bool> tell_supervise(const Store& store, const std::string& name) {
   const auto supervised = store.supervised(name);

@@ -1,5 +1,7 @@
 #include "cli/subject.h"
 
+#include <fmt/format.h>
+
 #include "cli/egress_flags.h"
 #include "cli/progress.h"
 #include "cli/swap_environment.h"
@@ -33,6 +35,15 @@ Result<Subject> find_subject(const Context& context, const std::string& name) {
   const auto settled = store->load_settled_runtime(name);
   if (!settled) return fail(settled.error());
   return Subject{std::move(*store), std::move(*manifest)};
+}
+
+Status check_unsupervised(const Subject& subject) {
+  const auto supervised = subject.store.supervised(subject.manifest.name);
+  if (!supervised) return fail(supervised.error());
+  if (!*supervised) return {};
+  return fail(ErrorKind::conflict,
+              fmt::format("workspace \"{}\" is supervised: `microagent supervise` starts it", subject.manifest.name),
+              "restart the service or the command that runs `microagent supervise`, or end it first");
 }
 
 Result<workspace::Runtime> boot(const Context& context, const Subject& subject, std::chrono::seconds patience,

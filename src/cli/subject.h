@@ -24,6 +24,9 @@ struct Subject {
 // A dead supervisor is noticed here.
 Result<Subject> find_subject(const Context& context, const std::string& name);
 
+// Who supervises a workspace starts it, and holds the life that it started. Kind conflict.
+Status check_unsupervised(const Subject& subject);
+
 // Boots the workspace and waits until its guest is ready; on a leash where one is given (supervisor/client.h).
 Result<workspace::Runtime> boot(const Context& context, const Subject& subject, std::chrono::seconds patience,
                                 supervisor::Leash* leash = nullptr);

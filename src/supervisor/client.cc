@@ -206,6 +206,7 @@ Result<workspace::Runtime> start(const workspace::Store& store, const std::strin
   if (leash != nullptr) {
     pass("--leash-fd", tether->read.get());
     if (leash->discard) words.emplace_back("--discard");
+    if (leash->for_a_copy) words.emplace_back("--for-a-copy");
     leash->held = std::move(tether->write);
   }
   const Status spawned = spawn_supervisor(std::move(words), variables.other_environment(), passed);

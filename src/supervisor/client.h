@@ -33,9 +33,10 @@ namespace microagent::supervisor {
 // Ties a workspace's life to the command that starts it, however that ends: `held` is our end of a pipe, and when it is
 // closed the workspace is killed, or shut down cleanly where it has volumes.
 struct Leash {
-  bool discard = false;  // and removed, with all that is kept of it; a quarantined one is not
-  int interrupt = -1;    // once this can be read, a start that is under way is given up
-  Fd held{};             // set by start()
+  bool for_a_copy = false;  // nothing but its disks is booted, and its record will be what it was
+  bool discard = false;     // and removed, with all that is kept of it; a quarantined one is not
+  int interrupt = -1;       // once this can be read, a start that is under way is given up
+  Fd held{};                // set by start()
 };
 
 // Starts microagent-supervisor (beside the calling program) for a workspace, detached from the terminal, and waits

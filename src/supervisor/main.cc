@@ -8,6 +8,7 @@
 #include <csignal>
 
 #include "base/log.h"
+#include "supervisor/plan.h"
 #include "supervisor/programs.h"
 #include "supervisor/sockets.h"
 #include "supervisor/supervisor.h"
@@ -23,7 +24,7 @@ struct Arguments {
   int report_fd = -1, variables_fd = -1;
   int ready_timeout = 60;
   int leash_fd = -1;
-  bool discard = false;
+  bool discard = false, for_a_copy = false;
 };
 
 // Takes the workspace: from here until its end nobody else may start, change or delete it.
@@ -36,6 +37,13 @@ Result<Charge> take_charge(const workspace::Store& store, const Arguments& argum
   auto manifest = store.load_manifest(arguments.workspace);
   if (!manifest) return fail(manifest.error());
   if (Status valid = workspace::validate(*manifest); !valid) return fail(valid.error());
+  std::optional<workspace::Runtime> before;
+  if (arguments.for_a_copy) {
+    auto runtime = store.load_runtime(arguments.workspace);
+    if (!runtime) return fail(runtime.error());
+    before = std::move(*runtime);
+    manifest = for_a_copy(*manifest);
+  }
   const auto path = store.directory(arguments.workspace);
   auto directory = open_directory(path);
   if (!directory) return fail(directory.error());
@@ -51,7 +59,8 @@ Result<Charge> take_charge(const workspace::Store& store, const Arguments& argum
                 std::chrono::seconds(arguments.ready_timeout),
                 std::move(variables),
                 Fd(arguments.leash_fd),
-                arguments.discard};
+                arguments.discard,
+                std::move(before)};
 }
 
 Status supervise(const Arguments& arguments, Fd variables, Reporter& reporter) {
@@ -82,6 +91,7 @@ int main(int argc, char** argv) {
   app.add_option("--ready-timeout", arguments.ready_timeout, "seconds the guest may take to boot");
   app.add_option("--leash-fd", arguments.leash_fd, "pipe of the command that wants the end of this with its own");
   app.add_flag("--discard", arguments.discard, "remove the workspace when that command is gone");
+  app.add_flag("--for-a-copy", arguments.for_a_copy, "boot no more than a copy needs, and leave the record as it is");
   CLI11_PARSE(app, argc, argv);
   ::umask(077);
   std::signal(SIGPIPE, SIG_IGN);

@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -151,6 +152,18 @@ wire::GuestConfig guest_config(const workspace::Manifest& manifest, bool host_ha
     config.network->gateway6 = kGatewayIp6;
   }
   return config;
+}
+
+workspace::Manifest for_a_copy(const workspace::Manifest& manifest) {
+  workspace::Manifest bare;
+  bare.name = manifest.name;
+  bare.created_at = manifest.created_at;
+  bare.network.mode = workspace::NetworkMode::isolated;
+  bare.resources.memory_mib = std::min(manifest.resources.memory_mib, bare.resources.memory_mib);
+  if (manifest.image)
+    bare.image = workspace::Image{.reference = manifest.image->reference, .digest = manifest.image->digest};
+  bare.volumes = manifest.volumes;
+  return bare;
 }
 
 std::vector<vm::Disk> disks(const workspace::Manifest& manifest, const std::filesystem::path& directory,

@@ -33,6 +33,9 @@ std::string mediator_config(const workspace::Manifest& manifest, const std::file
 // What the guest's init is told.
 wire::GuestConfig guest_config(const workspace::Manifest& manifest, bool host_has_ipv6);
 
+// What is booted for a copy alone: the same disks, but no network, no command, no policy and no user of the image's.
+workspace::Manifest for_a_copy(const workspace::Manifest& manifest);
+
 // The guest's disks: its root, where it has an image, then its volumes.
 std::vector<vm::Disk> disks(const workspace::Manifest& manifest, const std::filesystem::path& directory,
                             const std::filesystem::path& state_root);

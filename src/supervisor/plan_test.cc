@@ -124,6 +124,34 @@ TEST(GuestConfig, RunsWhatTheImageSays) {
   EXPECT_TRUE(config.command.empty());
 }
 
+TEST(ForACopy, BootsTheDisksAlone) {
+  workspace::Manifest whole = manifest();
+  whole.image = workspace::Image{.reference = "x",
+                                 .digest = "sha256:y",
+                                 .entrypoint = {"/entry"},
+                                 .command = {"one"},
+                                 .env = {"A=1"},
+                                 .user = "nobody-here",
+                                 .workdir = "/srv",
+                                 .stop_signal = 3};
+  whole.volumes = {{"data", "/data"}};
+  whole.resources = {.memory_mib = 64 * 1024, .cpus = 8, .disk_mib = 4096};
+  whole.init = "/sbin/init";
+  whole.upkeep.ttl = 1;
+  whole.egress.trust = {"/gone.pem"};
+  const workspace::Manifest bare = for_a_copy(whole);
+  EXPECT_EQ(disks(bare, "/w", "/s").size(), disks(whole, "/w", "/s").size());
+  const auto config = guest_config(bare, true);
+  EXPECT_TRUE(config.root_disk);
+  EXPECT_EQ(config.volumes, std::vector<std::string>{"/data"});
+  EXPECT_FALSE(config.network);
+  EXPECT_TRUE(config.command.empty() && config.entrypoint.empty() && config.init.empty() && config.env.empty());
+  EXPECT_TRUE(config.user.empty() && config.workdir.empty() && config.image_env.empty());
+  EXPECT_LE(bare.resources.memory_mib, 512U);
+  EXPECT_EQ(bare.upkeep.ttl, 0U);
+  EXPECT_TRUE(bare.swaps.empty() && bare.egress.trust.empty() && !bare.mediation);
+}
+
 TEST(Disks, AreTheRootAndTheVolumes) {
   workspace::Manifest declared = manifest();
   EXPECT_TRUE(disks(declared, "/state/workspaces/web", "/state").empty());

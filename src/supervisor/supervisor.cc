@@ -75,8 +75,8 @@ asio::awaitable<void> Supervisor::heed_leash() {
   if (journal_.record().state == State::quarantined) co_return;
   log_info("the command that started this is gone: ending");
   leash_lost_ = true;
-  // Volumes outlive the workspace: what the guest wrote to them has to reach them.
-  const bool clean = !charge_.manifest.volumes.empty();
+  // Volumes outlive the workspace, and so does what a copy is made for: what the guest wrote has to reach the disk.
+  const bool clean = !charge_.manifest.volumes.empty() || for_a_copy();
   ask(clean ? Request{.timeout = kDefaultStopTimeout} : Request{.at_once = true});
 }
 
@@ -174,7 +174,8 @@ asio::awaitable<Ending> Supervisor::end_guest() {
     co_return ending;
   }
   if (request_->at_once) co_return Ending{State::stopped, "killed on request while the guest shut down"};
-  co_return Ending{State::stopped,
+  // What was copied may not have reached the disk.
+  co_return Ending{for_a_copy() ? State::failed : State::stopped,
                    fmt::format("the guest did not shut down within {} s and was killed", timeout.count())};
 }
 

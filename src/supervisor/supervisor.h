@@ -34,6 +34,7 @@ struct Charge {
   Fd variables;  // those of the environment that swaps name (credentials/variables.h); none where no swap does
   Fd leash;      // where one is given, the workspace does not outlive its other end
   bool discard = false;
+  std::optional<workspace::Runtime> before{};  // of a life for a copy alone: the record that is to be there again
 };
 
 // The life of one workspace: boot, attend to it, end it, leave nothing behind. One coroutine, live(), is the whole
@@ -99,6 +100,7 @@ class Supervisor final : public ControlHandler {
   void note_mediation(const GuestFacts::Finding& mediation);
   void note_trust(const GuestFacts::Finding& trust);
   std::array<std::optional<ChildEnd>, 3> ends() const;
+  bool for_a_copy() const { return charge_.before.has_value(); }
   bool all_ended() const;
   bool broken() const;  // something died or failed that should not
   Status check_running() const;

@@ -24,6 +24,8 @@ constexpr std::chrono::seconds kWorkerPatience{10};
 constexpr std::chrono::seconds kFrontEndPatience{20};
 constexpr std::chrono::seconds kProbePatience{10};  // more than the mediator takes for a dial
 
+constexpr const char* kForACopy = "for a copy";
+
 std::string place(int index) { return fmt::format("{}", kFirstDescriptor + index); }
 
 }  // namespace
@@ -66,9 +68,11 @@ Status Supervisor::provide() {
   for (const char* name : {"guestReady", "execReady", "shellReady", "resultReady", "mediationReady", "trustReady"}) {
     record.readiness[name] = {};
   }
-  if (Status entered = journal_.enter(State::starting, ""); !entered) return entered;
+  const char* const why = for_a_copy() ? kForACopy : "";
+  const char* const reason = for_a_copy() ? workspace::kReasonCopy : "";
+  if (Status entered = journal_.enter(State::starting, why, reason); !entered) return entered;
   // The result of an earlier life is none of this one's.
-  ::unlinkat(charge_.directory.get(), workspace::kResultFile, 0);
+  if (!for_a_copy()) ::unlinkat(charge_.directory.get(), workspace::kResultFile, 0);
   auto control = ControlServer::open(io_.get_executor(), charge_.directory.get(), *this, changes_);
   if (!control) return fail(control.error());
   control_ = std::move(*control);
@@ -211,7 +215,9 @@ Status Supervisor::enter_running() {
   boot_clock_.mark("published ports");
   journal_.record().boot = boot_clock_.stages();
   running_since_ = std::chrono::steady_clock::now();
-  if (Status entered = journal_.enter(State::running, ""); !entered) return entered;
+  const Status entered = for_a_copy() ? journal_.enter(State::running, kForACopy, workspace::kReasonCopy)
+                                      : journal_.enter(State::running, "");
+  if (!entered) return entered;
   if (charge_.manifest.upkeep.ttl != 0) spawn(io_.get_executor(), expire());
   reporter_.running();
   return {};

@@ -100,6 +100,9 @@ asio::awaitable<void> Supervisor::conclude(const Ending& ending) {
   if (const Status entered = journal_.enter(ending.state, ending.detail, ending.reason); !entered) {
     log_error("{}", entered.error().message);
   }
+  // Nothing has become of a workspace that was booted for a copy.
+  if (for_a_copy() && (start_error_ || ending.state == workspace::State::stopped)) journal_.record() = *charge_.before;
+  if (const Status saved = journal_.save(); !saved) log_error("{}", saved.error().message);
   if (provisions_) provisions_->volumes.clear();
   charge_.lock.fd.reset();
   if (leash_lost_ && charge_.discard) {

@@ -75,6 +75,8 @@ inline constexpr const char* kReasonLost = "lost";        // its supervisor died
 inline constexpr const char* kReasonHealth = "health";    // it became healthy, or ceased to be
 inline constexpr const char* kReasonRestart = "restart";  // `microagent supervise` decided about its next life
 
+inline constexpr const char* kReasonCopy = "copy";  // it runs for `microagent cp` alone, and will be as before
+
 // A part of the way from the beginning of a start to a guest that is ready.
 struct BootStage {
   std::string name;
