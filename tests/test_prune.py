@@ -7,6 +7,7 @@ import pty
 import shutil
 import signal
 import subprocess
+import time
 
 import pytest
 
@@ -62,6 +63,16 @@ def test_what_has_ended_goes(crowd):
     assert crowd.run("prune", "--yes").text == "there is nothing to remove\n"
     assert [entry["workspace"] for entry in crowd.json("prune", "--yes", "--all")["workspaces"]] == ["new"]
     assert names(crowd) == []
+
+
+def test_what_a_killed_run_has_left_goes(fresh):
+    for name in ("run-0123456789ab", "run-ba9876543210", "run-of-mine"):
+        make(fresh, name)
+    long_ago = time.time() - 600
+    for name in ("run-0123456789ab", "run-of-mine"):
+        os.utime(fresh.workspaces / name, (long_ago, long_ago))
+    assert [entry["workspace"] for entry in fresh.json("prune", "--yes")["workspaces"]] == ["run-0123456789ab"]
+    assert names(fresh) == ["run-ba9876543210", "run-of-mine"], "one may be just about to boot"
 
 
 def test_only_what_ended_long_ago_goes(crowd):

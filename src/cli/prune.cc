@@ -41,6 +41,19 @@ struct Remains {
 
 bool has_ended(State state) { return state == State::stopped || state == State::halted || state == State::failed; }
 
+// What a `run` that was killed before it could boot has left: it makes up such a name, and boots at once.
+bool is_of_killed_run(const fs::path& directory) {
+  constexpr std::string_view kPrefix = "run-";
+  constexpr std::chrono::minutes kLongestStart{5};  // making volumes is part of it
+  const std::string name = directory.filename().string();
+  const std::string_view digits = std::string_view(name).substr(std::min(kPrefix.size(), name.size()));
+  const bool made_up = name.starts_with(kPrefix) && digits.size() == 12 &&
+                       digits.find_first_not_of("0123456789abcdef") == std::string_view::npos;
+  std::error_code error;
+  const auto changed = fs::last_write_time(directory, error);
+  return made_up && !error && fs::file_time_type::clock::now() - changed >= kLongestStart;
+}
+
 // Nothing where the workspace is to stay. One whose files cannot be read stays: somebody has to look at it.
 std::optional<Remains> judge(const Store& store, const std::string& name, const PruneOptions& options,
                              const std::string& before) {
@@ -48,11 +61,11 @@ std::optional<Remains> judge(const Store& store, const std::string& name, const 
   const auto runtime = store.load_settled_runtime(name);
   const auto supervised = store.supervised(name);
   if (!manifest || !runtime || !supervised || *supervised) return std::nullopt;
-  const bool never_started = runtime->state == State::prepared;
-  if (!has_ended(runtime->state) && !(never_started && options.all)) return std::nullopt;
+  const fs::path path = store.directory(name);
+  const bool never_started = runtime->state == State::prepared && (options.all || is_of_killed_run(path));
+  if (!has_ended(runtime->state) && !never_started) return std::nullopt;
   const std::string& since = runtime->observed_at.empty() ? manifest->created_at : runtime->observed_at;
   if (!before.empty() && since >= before) return std::nullopt;
-  const fs::path path = store.directory(name);
   return Remains{.name = name,
                  .path = path,
                  .state = std::string(to_string(runtime->state)),
@@ -233,7 +246,9 @@ void add_prune(Commands& commands) {
   command->footer(
       "Workspaces that run, that are quarantined, that `supervise` attends to, and those whose files cannot be read "
       "stay.\n"
-      "On a terminal it shows what would go and asks.");
+      "What a `run` that was killed before it booted has left goes after five minutes. On a terminal it shows what "
+      "would\n"
+      "go and asks.");
 }
 
 }  // namespace microagent::cli
