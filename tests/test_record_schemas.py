@@ -11,7 +11,8 @@ import jsonschema
 import pytest
 
 from harness import world as net
-from harness.schemas import AUDIT, AUDIT_VALIDATOR, COMMANDS, RECORDS, VALIDATORS
+from harness.schemas import (AUDIT, AUDIT_VALIDATOR, BELOW, COMMANDS, RECORDS, UNDESCRIBED, VALIDATORS,
+                             check_record)
 
 SOURCE = pathlib.Path(__file__).resolve().parent.parent / "src"
 
@@ -52,6 +53,15 @@ def test_every_word_that_a_program_reads_is_described():
     assert states == set(RECORDS["$defs"]["state"]["enum"])
     kinds = set(re.findall(r'case ErrorKind::\w+: return "(\w+)"', (SOURCE / "base" / "result.cc").read_text()))
     assert kinds == set(RECORDS["$defs"]["error"]["properties"]["error"]["properties"]["kind"]["enum"])
+
+
+def test_no_command_is_forgotten(microagent):
+    overview = microagent.run("--help").text.partition("Subcommands:")[2]
+    commands = set(re.findall(r"^  ([a-z]+)", overview, re.MULTILINE))
+    assert len(commands) > 20 and commands <= set(COMMANDS) | UNDESCRIBED, commands - set(COMMANDS) - UNDESCRIBED
+    assert set(COMMANDS.values()) | set(BELOW.values()) <= set(RECORDS["$defs"])
+    with pytest.raises(AssertionError):
+        check_record(("novelty",), {"ok": True})
 
 
 @pytest.mark.parametrize("command", ["status", "network", "events", "stats"])
