@@ -6,6 +6,7 @@ import pytest
 
 from harness import images
 from harness.cli import EXIT_FAILURE, Microagent
+from harness.wait import wait_until
 
 
 @pytest.fixture
@@ -107,9 +108,15 @@ def test_a_guest_is_told_that_its_host_has_no_room(small_disk, guest_image, worl
     layout = images.write_layout(place / "image", [images.busybox_layer()])
     microagent.json("create", "web", "--image", layout, "--network", "isolated", timeout=120)
     microagent.json("start", "web", timeout=200)
+    (microagent.state / "ballast").write_bytes(bytes(8 * 1024 * 1024))
     written = microagent.run("exec", "--timeout", "50", "web", "--", "dd", "if=/dev/urandom", "of=/big", "bs=1M",
                              "count=160", "conv=fsync", code=None, timeout=120)
     assert written.code == 1 and "rror" in written.err_text, written
     assert microagent.run("exec", "web", "--", "echo", "alive").text == "alive\n"
     assert microagent.json("status", "web")["state"] == "running"
+    # The record lies on the same disk: it says so once there is room.
+    (microagent.state / "ballast").unlink()
+    told = wait_until(lambda: [event for event in microagent.json("events", "web")["events"]
+                               if event.get("reason") == "disk"], "the event is told", 30)
+    assert "No space" in told[0]["detail"] or "nospace" in told[0]["detail"], told
     microagent.json("delete", "--force", "web", timeout=60)

@@ -14,8 +14,12 @@ Status Journal::enter(workspace::State state, std::string detail, std::string re
 }
 
 Status Journal::note(std::string detail, std::string reason) {
+  return tell({record_.state, std::move(detail), utc_timestamp(), std::move(reason)});
+}
+
+Status Journal::tell(const workspace::Event& event) const {
   if (Status saved = save(); !saved) return saved;
-  return store_.append_event(name_, {record_.state, std::move(detail), utc_timestamp(), std::move(reason)});
+  return store_.append_event(name_, event);
 }
 
 Status Journal::save() const { return store_.save_runtime(name_, record_); }

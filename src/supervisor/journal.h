@@ -19,6 +19,8 @@ class Journal {
   Status enter(workspace::State state, std::string detail, std::string reason = {});
   // Tells of something that changes no state.
   Status note(std::string detail, std::string reason);
+  // The same of something that happened before, and could not be told then.
+  Status tell(const workspace::Event& event) const;
   // Writes what has changed in the record.
   Status save() const;
 

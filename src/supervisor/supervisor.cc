@@ -135,12 +135,15 @@ asio::awaitable<Result<Fd>> Supervisor::open_exec() {
 }
 
 asio::awaitable<Ending> Supervisor::attend() {
+  constexpr std::chrono::seconds kUntilRoom{2};  // nobody tells us when a disk has room again
   std::uint64_t seen = mediator_link_->revision();
   while (!over()) {
-    co_await changes_.until([&] { return over() || mediator_link_->revision() != seen || has_disk_news(); }, kNever);
+    co_await changes_.until([&] { return over() || mediator_link_->revision() != seen || has_disk_news(); },
+                            untold_ ? in(kUntilRoom) : kNever);
     seen = mediator_link_->revision();
     note_facts();
     if (has_disk_news()) note_disk_errors();
+    else tell_disk_errors();
     if (const Status saved = journal_.save(); !saved) log_error("{}", saved.error().message);
     changes_.notify();
   }

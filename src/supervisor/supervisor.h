@@ -67,6 +67,7 @@ class Supervisor final : public ControlHandler {
   asio::awaitable<void> expire();
   bool has_disk_news() const;
   void note_disk_errors();
+  void tell_disk_errors();
   asio::awaitable<Result<nlohmann::json>> freeze_and_sever();
 
   // From nothing to a guest that is ready (supervisor_boot.cc).
@@ -135,6 +136,7 @@ class Supervisor final : public ControlHandler {
   std::unique_ptr<Machine> machine_;
   std::uint64_t disk_errors_told_ = 0;
   std::chrono::steady_clock::time_point disk_quiet_until_{};
+  std::optional<workspace::Event> untold_;  // of the disk, while there is no room to write it
   std::unique_ptr<NetdLink> netd_link_;
   std::unique_ptr<MediatorLink> mediator_link_;
   std::unique_ptr<Publisher> publisher_;

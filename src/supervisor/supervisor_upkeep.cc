@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "supervisor/supervisor.h"
 
@@ -37,9 +38,18 @@ void Supervisor::note_disk_errors() {
   const std::string detail = fmt::format("the guest's disk cannot be read or written on this host: {}",
                                          errors.reason.empty() ? "no reason is known" : errors.reason);
   log_warning("{}", detail);
-  if (const Status noted = journal_.note(detail, kReasonDisk); !noted) {
-    log_error("{}", noted.error().message);
-  }
+  // One that could not be told yet says when it began.
+  if (!untold_) untold_ = workspace::Event{journal_.record().state, detail, utc_timestamp(), kReasonDisk};
+  tell_disk_errors();
+}
+
+// The disk that is full may be the one that has the record, too: then it is told once there is room.
+void Supervisor::tell_disk_errors() {
+  if (!untold_) return;
+  const Status told = journal_.tell(*untold_);
+  if (!told && told.error().kind == ErrorKind::resource_exhausted) return;
+  if (!told) log_error("{}", told.error().message);
+  untold_.reset();
 }
 
 // Told by `microagent supervise`, which asks the guest: here nothing of the guest's is read.
