@@ -8,6 +8,7 @@
 #include "cli/describe.h"
 #include "cli/furnish.h"
 #include "cli/progress.h"
+#include "cli/signal_watch.h"
 #include "cli/swap_flags.h"
 #include "workspace/declaration.h"
 #include "workspace/forward.h"
@@ -152,7 +153,11 @@ Status create_workspace(const Context& context, Manifest& manifest, bool pull) {
   const Progress progress(context.out, manifest.name);
   const auto furniture = gather_furniture(manifest, pull ? image::Pull::always : image::Pull::missing, progress);
   if (!furniture) return fail(furniture.error());
-  if (Status created = create_furnished(*store, manifest, *furniture); !created) return created;
+  {
+    // A signal between the record and the volumes that it declares would leave a workspace that cannot start.
+    const SignalWatch signals(kEndingSignals);
+    if (Status created = create_furnished(*store, manifest, *furniture); !created) return created;
+  }
   if (context.out.json()) return context.out.record(workspace::create_record(manifest));
   return context.out.text(
       fmt::format("{} is created; start it with: microagent start {}\n", manifest.name, manifest.name));

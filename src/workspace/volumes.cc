@@ -91,7 +91,11 @@ fs::path volume_file(const fs::path& root, std::string_view name) {
 
 Result<Fd> attach_volume(const fs::path& root, std::string_view name, std::string_view workspace) {
   std::error_code error;
-  if (!fs::exists(volume_file(root, name), error)) return no_such_volume(name);
+  if (!fs::exists(volume_file(root, name), error)) {
+    // As after a `create` that was killed before it had made what it declares.
+    return fail(ErrorKind::not_found, fmt::format("there is no volume \"{}\"", name),
+                fmt::format("make it: microagent volume create {}", name));
+  }
   auto lock = try_lock_file(lock_of(root, name));
   if (!lock) return lock;
   if (!*lock) return attached(root, name);

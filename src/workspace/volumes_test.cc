@@ -54,7 +54,9 @@ TEST_F(Volumes, AreMadeWholeOrNotAtAll) {
 }
 
 TEST_F(Volumes, HaveOneHolder) {
-  EXPECT_EQ(attach_volume(root_, "data", "web").error().kind, ErrorKind::not_found);
+  const Error missing = attach_volume(root_, "data", "web").error();
+  EXPECT_EQ(missing.kind, ErrorKind::not_found);
+  EXPECT_EQ(missing.remediation, "make it: microagent volume create data");
   ASSERT_TRUE(ensure_volume(root_, "data", make));
   {
     const auto held = attach_volume(root_, "data", "web");
