@@ -27,6 +27,7 @@ using Phase = LiveFlow::Phase;
 using policy::Content;
 
 constexpr std::uint16_t kMisdirected = 421;  // RFC 9110, 15.5.20
+constexpr std::uint16_t kServiceUnavailable = 503;
 
 Record handshake_error_record(const LiveFlow& flow, const Interceptor::GuestFailure& failure) {
   Record record{audit::Event::mitm_handshake_error, audit::Fields::object()};
@@ -192,7 +193,6 @@ class Mediator::Gate final : public RequestGate {
   }
 
   Refused lacks_memory(bool json) override {
-    constexpr std::uint16_t kServiceUnavailable = 503;
     Refused refused = swap_failed("as much is looked through at the moment as there is memory for", json);
     refused.status = kServiceUnavailable;
     return refused;
@@ -210,6 +210,10 @@ class Mediator::Gate final : public RequestGate {
     auto memory = mediator_.memory_.take(false);
     if (!memory) return nullptr;
     return std::make_unique<Gate>(mediator_, flow_, mediator_.take_upstream(*flow_), std::move(*memory));
+  }
+  Refused no_lane(const http::RequestMessage& request) override {
+    return refuse(kServiceUnavailable, request,
+                  denial("there are as many intercepted connections as there may be", "resources"));
   }
   std::shared_ptr<void> borrow(std::size_t bytes) override { return mediator_.memory_.lend(bytes); }
   std::uint32_t window() const override { return flow_->memory.window(); }
@@ -234,7 +238,7 @@ class Mediator::Gate final : public RequestGate {
     story.swap = flow_->swap->name;
     story.credential = credential_.version;
     story.carried = credential_.secret;
-    if (std::exchange(swapped_, true)) return;
+    if (std::exchange(flow_->swapped, true)) return;
     mediator_.recorder_.write(flow_->audit_flow, swap_record(audit::Event::swap, *flow_));
   }
 
@@ -296,7 +300,6 @@ class Mediator::Gate final : public RequestGate {
   // For the request that is next to be equipped, and that which the last one got.
   Result<credentials::Credential> obtained_ = fail(ErrorKind::transient, "there is no credential");
   credentials::Credential credential_;
-  bool swapped_ = false;
 };
 
 // The upstream first: what it is decides what the guest is shown.

@@ -63,6 +63,7 @@ struct LiveFlow {
   ProtocolChoice protocol;                    // the same
   bool asks_certificate = false;              // its upstream wants one of the guest's
   policy::SwapPtr swap;                       // of the name that it is bound to; null: none
+  bool swapped = false;                       // and has sent its credential
   UpstreamLease upstream;                     // where its TLS is opened
   std::vector<std::string> offered;           // protocols, by its guest
   RelayMemory::Share memory;                  // of its relay

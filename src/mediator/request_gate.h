@@ -81,6 +81,8 @@ class RequestGate {
   // For requests that go side by side where the upstream takes one at a time on a connection: a gate for one of them,
   // with a connection of its own; null where there may be no more. Must not be called for what a lane has given.
   virtual std::unique_ptr<RequestGate> open_lane() { return nullptr; }
+  // The request that there is none for.
+  virtual Refused no_lane(const http::RequestMessage&) { return {503, "no connection", "no connection\n"}; }
   // The lane's, where there is one at hand.
   virtual Stream* upstream() { return nullptr; }
   // The relay is over, and the connection stands between two requests.

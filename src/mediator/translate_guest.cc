@@ -1,9 +1,10 @@
 // HTTP/2 with a guest whose upstream speaks HTTP/1.1 alone.
 //
 // Every stream becomes an exchange of HTTP/1.1, said through a pipe to a relay of its own (relay_http1.cc), which
-// judges it, swaps, masks and records as it does for any other guest. So many streams at a time have such a lane, with
-// a connection to the upstream each; others wait for one. A slow side stops the other one: by the pipe, and by the
-// stream's window, which opens only for what has gone into the pipe.
+// judges it, swaps, masks and records as it does for any other guest. Every stream that may be open has such a lane,
+// with a connection to the upstream: one that waited for another's end would keep what came of its body, and with that
+// the window that the other needs to come to its end. A slow side stops the other one: by the pipe, and by the stream's
+// window, which opens only for what has gone into the pipe.
 
 #include <sys/random.h>
 
@@ -36,7 +37,7 @@ using http::Framing;
 using http::Http2Error;
 using http::StreamId;
 
-constexpr std::size_t kLanes = 16;
+constexpr std::uint32_t kLanes = 100;                 // as many streams as clients open before they are told a limit
 constexpr std::size_t kMaxAhead = 256 * 1024;         // of a response, that the guest has not taken
 constexpr std::chrono::milliseconds kLeaving{5'000};  // for the relay to let go of its upstream
 
@@ -44,6 +45,12 @@ std::string new_websocket_key() {
   std::array<std::uint8_t, 16> random{};
   MICROAGENT_CHECK(::getrandom(random.data(), random.size(), 0) == static_cast<ssize_t>(random.size()));
   return http::websocket_key(random);
+}
+
+http::Http2Session::Options session_options(const RequestGate& gate) {
+  http::Http2Session::Options options{http::Http2Session::Role::server, true, limits_of(gate)};
+  options.limits.max_streams = kLanes;
+  return options;
 }
 
 // One stream of the guest's.
@@ -70,11 +77,13 @@ class Http2Guest final : public http::Http2Events, public Http2Link::Owner {
       : gate_(gate),
         scheme_(scheme),
         executor_(guest.descriptor().get_executor()),
-        link_(guest, {http::Http2Session::Role::server, true, limits_of(gate)}, *this, *this),
-        work_(executor_, kNever) {}
+        link_(guest, session_options(gate), *this, *this),
+        work_(executor_, kNever),
+        growth_(executor_, kNever) {}
 
   asio::awaitable<void> run() {
     co_await (link_.serve() || work(kLanes));
+    for (const ExchangePtr& exchange : queue_) forgo(*exchange, "the guest's connection ended");
     if (is_cancelled(co_await asio::this_coro::cancellation_state)) co_return;
     if (const auto limit = link_.session().hit_limit(); limit != http::Http2Limit::none) {
       gate_.refuse_malformed(std::string(to_string(limit)), false);
@@ -95,7 +104,8 @@ class Http2Guest final : public http::Http2Events, public Http2Link::Owner {
     exchange->ended = end;
     exchanges_.emplace(stream, exchange);
     queue_.push_back(std::move(exchange));
-    work_.cancel_one();
+    if (queue_.size() <= idle_) work_.cancel_one();
+    else growth_.cancel();
   }
 
   void on_data(StreamId stream, ByteView bytes, bool end) override {
@@ -138,8 +148,12 @@ class Http2Guest final : public http::Http2Events, public Http2Link::Owner {
   }
 
  private:
-  // Each of the lanes takes one stream after the other.
+  // Each of the lanes takes one stream after the other. There is one more as soon as no other has time for a stream.
   asio::awaitable<void> work(std::size_t lanes) {
+    while (queue_.size() <= idle_) {
+      co_await growth_.async_wait(kAsTuple);
+      if (is_cancelled(co_await asio::this_coro::cancellation_state)) co_return;
+    }
     if (lanes == 1) co_return co_await take_streams();
     co_await (take_streams() || work(lanes - 1));
   }
@@ -147,12 +161,15 @@ class Http2Guest final : public http::Http2Events, public Http2Link::Owner {
   asio::awaitable<void> take_streams() {
     for (;;) {
       while (queue_.empty()) {
+        ++idle_;
         co_await work_.async_wait(kAsTuple);
+        --idle_;
         if (is_cancelled(co_await asio::this_coro::cancellation_state)) co_return;
       }
       const ExchangePtr exchange = std::move(queue_.front());
       queue_.pop_front();
-      if (!exchange->closed) co_await carry(*exchange);
+      if (exchange->closed) forgo(*exchange, "the guest reset the stream");
+      else co_await carry(*exchange);
       if (is_cancelled(co_await asio::this_coro::cancellation_state)) co_return;
     }
   }
@@ -160,8 +177,8 @@ class Http2Guest final : public http::Http2Events, public Http2Link::Owner {
   asio::awaitable<void> carry(Exchange& exchange) {
     const auto gate = gate_.open_lane();
     auto pipe = open_pipe(executor_);
-    if (!gate || !pipe) co_return reset(exchange, Http2Error::refused_stream);
-    co_await (relay(std::move(pipe->near), *gate) || talk(*pipe->far, exchange));
+    if (gate && pipe) co_await (relay(std::move(pipe->near), *gate) || talk(*pipe->far, exchange));
+    else refuse_lane(exchange);
     // What nobody will take is nobody's: the rest of the connection needs its window.
     exchange.unwanted = true;
     consume(exchange, std::exchange(exchange.body, {}).size());
@@ -183,6 +200,8 @@ class Http2Guest final : public http::Http2Events, public Http2Link::Owner {
     co_await far.finish();
     const Deadline deadline = in(kLeaving);
     while (co_await from_relay.fill(deadline)) from_relay.take(from_relay.bytes().size());
+    // What the guest has not taken is held by this lane's share of memory.
+    while (link_.session().queued(exchange.stream) > 0 && co_await has_news(exchange)) continue;
   }
 
   // Returns only when the guest wants nothing more: what becomes of the request, the response tells.
@@ -308,6 +327,19 @@ class Http2Guest final : public http::Http2Events, public Http2Link::Owner {
     answer(link_.session(), stream, request, gate_.refuse_malformed(fault, json), json);
   }
 
+  void refuse_lane(const Exchange& exchange) {
+    const bool json = http::wants_json(exchange.request);
+    answer(link_.session(), exchange.stream, exchange.request, gate_.no_lane(exchange.request), json);
+  }
+
+  // Nothing of it has gone on, and that it was asked is on record all the same.
+  void forgo(Exchange& exchange, std::string_view why) {
+    if (gate_.admit(exchange.request)) return;
+    RequestStory story(exchange.request);
+    story.error = why;
+    gate_.record(story);
+  }
+
   Exchange* find(StreamId stream) {
     const auto found = exchanges_.find(stream);
     return found == exchanges_.end() ? nullptr : found->second.get();
@@ -320,6 +352,8 @@ class Http2Guest final : public http::Http2Events, public Http2Link::Owner {
   std::unordered_map<StreamId, ExchangePtr> exchanges_;  // of streams that are open
   std::deque<ExchangePtr> queue_;                        // wait for a lane
   asio::steady_timer work_;                              // lanes without a stream wait here
+  std::size_t idle_ = 0;                                 // of them
+  asio::steady_timer growth_;                            // and here the lane that there is not yet
 };
 
 }  // namespace

@@ -21,15 +21,26 @@ class LanesGate final : public TestGate {
     return std::make_unique<Lane>(*this, std::move(stream));
   }
 
+  Refused no_lane(const http::RequestMessage& request) override {
+    without_lane.push_back(request.path);
+    return {503, "no lane", "no lane\n"};
+  }
+  std::uint32_t window() const override { return window_; }
+
+  explicit LanesGate(std::uint32_t window) : window_(window) {}
+
   TestLoop* loop = nullptr;
   std::deque<Fd> lanes;
+  std::vector<std::string> without_lane;
+  int open = 0;
   std::size_t limit = 1000;
   int left_clean = 0;
 
  private:
   class Lane final : public RequestGate {
    public:
-    Lane(LanesGate& gate, StreamPtr stream) : gate_(gate), stream_(std::move(stream)) {}
+    Lane(LanesGate& gate, StreamPtr stream) : gate_(gate), stream_(std::move(stream)) { ++gate_.open; }
+    ~Lane() override { --gate_.open; }
     std::optional<Refused> admit(http::RequestMessage& request) override { return gate_.admit(request); }
     Refused refuse_malformed(const std::string& fault, bool json) override {
       return gate_.refuse_malformed(fault, json);
@@ -43,6 +54,8 @@ class LanesGate final : public TestGate {
     LanesGate& gate_;
     StreamPtr stream_;
   };
+
+  std::uint32_t window_;
 };
 
 asio::awaitable<void> relay_to_lanes(Stream& guest, Stream&, http::Scheme scheme, RequestGate& gate) {
@@ -51,7 +64,8 @@ asio::awaitable<void> relay_to_lanes(Stream& guest, Stream&, http::Scheme scheme
 
 class TranslateGuestTest : public RelayTest {
  protected:
-  TranslateGuestTest() : RelayTest(std::make_unique<LanesGate>()) {
+  explicit TranslateGuestTest(std::uint32_t window = http::Http2Limits().connection_window)
+      : RelayTest(std::make_unique<LanesGate>(window)) {
     lanes().loop = &loop_;
     start(relay_to_lanes);
   }
@@ -150,21 +164,91 @@ TEST_F(TranslateGuestTest, CarriesStreamsSideBySide) {
   EXPECT_EQ(client_.seen[first].reset, std::nullopt);
 }
 
-// More than there are lanes: the rest wait for their turn, and none is lost.
-TEST_F(TranslateGuestTest, LetsStreamsWaitForALane) {
+// More than there may be at a time: the rest take their turns, and none is lost.
+TEST_F(TranslateGuestTest, CarriesManyStreams) {
   std::vector<StreamId> asked;
-  for (int index = 0; index < 40; ++index) asked.push_back(ask(request(fmt::format("/{}", index))));
   std::map<const Fd*, bool> answered;
   ASSERT_TRUE(until([&] {
+    while (asked.size() < 240 && client_.session.may_open()) asked.push_back(ask(request("/")));
     for (const Fd& end : lanes().lanes) {
       if (answered[&end] || !arrived(end)) continue;
       answered[&end] = true;
       say(end, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
     }
-    return std::ranges::all_of(asked, [&](StreamId stream) { return client_.seen[stream].closed; });
+    return asked.size() == 240 &&
+           std::ranges::all_of(asked, [&](StreamId stream) { return client_.seen[stream].closed; });
   }));
   for (const StreamId stream : asked) EXPECT_EQ(client_.seen[stream].data, "ok");
   ASSERT_TRUE(until([&] { return gate_.stories.size() == asked.size(); }));
+}
+
+class NarrowGuestTest : public TranslateGuestTest {
+ protected:
+  static constexpr std::uint32_t kWindow = 64 * 1024;
+  NarrowGuestTest() : TranslateGuestTest(kWindow) {}
+};
+
+// As many as may be at a time, each with a body that takes the window of them all more than once.
+TEST_F(NarrowGuestTest, NeverHasUploadsWaitForEachOther) {
+  const std::string body(kWindow + kWindow / 2, 'x');
+  std::vector<StreamId> asked;
+  std::map<const Fd*, std::string> got;
+  ASSERT_TRUE(until([&] { return client_.session.has_peer_settings(); }));
+  while (client_.session.may_open()) {
+    HeaderList fields = request("/up", "POST");
+    fields.push_back({"content-length", std::to_string(body.size())});
+    asked.push_back(ask(fields, false));
+    ASSERT_TRUE(client_.session.send_data(asked.back(), text_bytes(body), true));
+  }
+  ASSERT_GT(asked.size(), 16u);
+  ASSERT_TRUE(until([&] {
+    for (const Fd& end : lanes().lanes) {
+      const auto some = arrived(end);
+      if (!some || some->empty()) continue;
+      std::string& all = got[&end];
+      all.append(some->begin(), some->end());
+      if (all.size() < body.size() || all.size() - all.find("\r\n\r\n") - 4 < body.size()) continue;
+      say(end, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+    }
+    return std::ranges::all_of(asked, [&](StreamId stream) { return client_.seen[stream].closed; });
+  }));
+  for (const StreamId stream : asked) EXPECT_EQ(client_.seen[stream].data, "ok");
+}
+
+// What a guest has not taken is memory, for which there is a lane's share.
+TEST_F(TranslateGuestTest, KeepsTheLaneOfAResponseThatIsNotTaken) {
+  client_.consumes = false;
+  const std::string body(http::Http2Limits().stream_window + 100 * 1024, 'x');
+  const StreamId asked = ask(request("/big"));
+  const std::string response = fmt::format("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{}", body.size(), body);
+  const Fd& end = lane();
+  std::size_t sent = 0;
+  ASSERT_TRUE(until([&] {
+    const ssize_t count =
+        ::send(end.get(), response.data() + sent, response.size() - sent, MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (count > 0) sent += static_cast<std::size_t>(count);
+    return sent == response.size() && gate_.stories.size() == 1 && lanes().left_clean == 1;
+  }));
+  int turns = 0;
+  ASSERT_TRUE(until([&] { return ++turns == 20; }));
+  EXPECT_EQ(lanes().open, 1);
+  client_.consumes = true;
+  client_.session.consume(asked, client_.seen[asked].data.size());
+  ASSERT_TRUE(is_closed(asked));
+  EXPECT_EQ(client_.seen[asked].data.size(), body.size());
+  EXPECT_TRUE(until([&] { return lanes().open == 0; }));
+}
+
+TEST_F(TranslateGuestTest, RecordsWhatIsResetBeforeItsTurn) {
+  ASSERT_TRUE(until([&] { return client_.session.has_peer_settings(); }));
+  const StreamId asked = ask(request("/hasty"));
+  client_.turn();
+  client_.session.reset(asked, Http2Error::cancel);
+  client_.turn();
+  ASSERT_TRUE(until([&] { return gate_.stories.size() == 1; }));
+  EXPECT_EQ(gate_.stories[0].path, "/hasty");
+  EXPECT_EQ(gate_.stories[0].error, "the guest reset the stream");
+  EXPECT_TRUE(lanes().lanes.empty());
 }
 
 TEST_F(TranslateGuestTest, AnswersWhatIsRefused) {
@@ -205,7 +289,8 @@ TEST_F(TranslateGuestTest, SaysWhereItsUpstreamFails) {
   lanes().limit = 2;
   const StreamId refused = ask(request("/more"));
   ASSERT_TRUE(is_closed(refused));
-  EXPECT_EQ(client_.seen[refused].reset, Http2Error::refused_stream);
+  EXPECT_EQ(status(refused), "503");
+  EXPECT_EQ(lanes().without_lane, std::vector<std::string>{"/more"});
 }
 
 TEST_F(TranslateGuestTest, LetsGoOfWhatTheGuestWantsNoMore) {
