@@ -33,12 +33,11 @@ bool is_beyond_us(const HeaderList& headers) {
 std::size_t mask_headers(const SecretFormsPtr& forms, HeaderList& headers) {
   std::size_t count = 0;
   for (Header& header : headers) {
-    const std::size_t before = count;
-    for (std::string* text : {&header.name, &header.value}) {
-      if (!forms->stand_in(*text)) continue;
-      *text = mask_secrets(forms, *text);
-      count = before + 1;
-    }
+    const bool in_name = forms->stand_in(header.name) || forms->stand_in_name(header.name);
+    const bool in_value = forms->stand_in(header.value);
+    if (in_name) header.name.assign(header.name.size(), kMaskCharacter);
+    if (in_value) header.value = mask_secrets(forms, header.value);
+    if (in_name || in_value) ++count;
   }
   return count;
 }

@@ -130,5 +130,28 @@ TEST(EchoMask, MasksHeaders) {
   EXPECT_EQ(headers[1].value, "/?key=" + kStars);
 }
 
+// Whoever cuts texts off would else show it but for its end.
+TEST(EchoMask, MasksWhatAHeaderIsCutOffIn) {
+  HeaderList headers{{"a", "key: sk-0123456789ab"}, {"b", "sk-0123"}, {"c", "sk-0123456789ab is no key"}};
+  EXPECT_EQ(mask_headers(forms(), headers), 1u);
+  EXPECT_EQ(headers[0].value, "key: " + std::string(15, kMaskCharacter));
+  EXPECT_EQ(headers[1].value, "sk-0123");
+  EXPECT_EQ(headers[2].value, "sk-0123456789ab is no key");
+}
+
+// HTTP/2 has names in lower case.
+TEST(EchoMask, MasksNamesInAnyCase) {
+  const auto mixed = std::make_shared<const SecretForms>(std::vector<std::string>{"Sk-AbCdEfGhIjKl"});
+  HeaderList headers{{"x-sk-abcdefghijkl", "1"}, {"SK-ABCDEFGHIJKL-x", "2"}, {"x-sk-abcdefgh", "3"},
+                     {"x-sk-abcdefgh-y", "4"},   {"x-sk-abc", "5"},          {"sk-abcdefg-sk-abcdefghijkl", "6"}};
+  EXPECT_EQ(mask_headers(mixed, headers), 4u);
+  EXPECT_EQ(headers[0].name, std::string(17, kMaskCharacter));
+  EXPECT_EQ(headers[1].name, std::string(17, kMaskCharacter));
+  EXPECT_EQ(headers[2].name, std::string(13, kMaskCharacter));
+  EXPECT_EQ(headers[3].name, "x-sk-abcdefgh-y");
+  EXPECT_EQ(headers[4].name, "x-sk-abc");
+  EXPECT_EQ(headers[5].name, std::string(26, kMaskCharacter));
+}
+
 }  // namespace
 }  // namespace microagent::http

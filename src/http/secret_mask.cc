@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "base/ascii.h"
+
 namespace microagent::http {
 namespace {
 
@@ -12,10 +14,12 @@ constexpr std::size_t kMaxWindow = 256;  // a leap is a byte
 }  // namespace
 
 SecretForms::SecretForms(std::span<const std::string> secrets) : nodes_(1) {
+  lower_.reserve(secrets.size());
   std::vector<std::string> all;
   std::size_t bytes = 1;
   for (const std::string& secret : secrets) {
     if (secret.size() < kMinMaskedSecret || secret.size() > kMaxMaskedSecret) continue;
+    lower_.push_back(to_lower_ascii(secret));
     for (std::string& form : secret_forms(secret)) {
       bytes += form.size();
       all.push_back(std::move(form));
@@ -32,6 +36,7 @@ SecretForms::SecretForms(std::span<const std::string> secrets) : nodes_(1) {
 SecretForms::~SecretForms() {
   explicit_bzero(nodes_.data(), nodes_.size() * sizeof(Node));
   explicit_bzero(pairs_.data(), pairs_.size());
+  for (std::string& text : lower_) explicit_bzero(text.data(), text.size());
   if (!leaps_.empty()) explicit_bzero(leaps_.data(), leaps_.size());
 }
 
@@ -166,6 +171,19 @@ bool SecretForms::stand_in(std::string_view text) const {
     if (i == bytes.size()) break;
     node = next(node, bytes[i]);
     if (nodes_[node].match != 0) return true;
+  }
+  return nodes_[node].depth >= kMinMaskedSecret;
+}
+
+bool SecretForms::stand_in_name(std::string_view name) const {
+  if (name.size() < kMinMaskedSecret) return false;
+  const std::string text = to_lower_ascii(name);
+  for (const std::string_view secret : lower_) {
+    const std::string_view begin = secret.substr(0, kMinMaskedSecret);
+    for (std::size_t at = text.find(begin); at != text.npos; at = text.find(begin, at + 1)) {
+      const std::string_view rest = std::string_view(text).substr(at, secret.size());
+      if (secret.starts_with(rest)) return true;
+    }
   }
   return false;
 }

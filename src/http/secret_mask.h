@@ -36,7 +36,10 @@ class SecretForms {
   SecretForms& operator=(const SecretForms&) = delete;
 
   bool empty() const { return nodes_.size() == 1; }
-  bool stand_in(std::string_view text) const;  // any of them
+  // Any of them, or as much of one at the end of the text as would be masked for itself.
+  bool stand_in(std::string_view text) const;
+  // The same of the name of a header, in which upper and lower case are one: whoever passes it on may change them.
+  bool stand_in_name(std::string_view name) const;
   std::size_t longest() const { return longest_; }
 
  private:
@@ -68,6 +71,7 @@ class SecretForms {
   std::vector<std::uint8_t> leaps_;
   std::size_t window_ = 0;
   std::uint32_t roots_[256] = {};
+  std::vector<std::string> lower_;  // the secrets, in lower case
   std::size_t longest_ = 0;
 };
 

@@ -169,10 +169,10 @@ class Mediator::Gate final : public RequestGate {
     if (!wants_credential(request)) return std::nullopt;
     const bool json = http::wants_json(request);
     if (!obtained_) return credential_failed(obtained_.error().message, json);
-    credential_ = *obtained_;
-    mediator_.swapper_->send(*flow_->swap, credential_);
+    story.given = *obtained_;
+    mediator_.swapper_->send(*flow_->swap, story.given);
     if (!http::wants_secret(request, flow_->swap->placement)) return std::nullopt;  // its body may
-    if (!http::place_secret(request, flow_->swap->placement, credential_.secret->view())) {
+    if (!http::place_secret(request, flow_->swap->placement, story.given.secret->view())) {
       return swap_failed("the request's head would become too long", json);
     }
     note_swap(story);
@@ -186,7 +186,7 @@ class Mediator::Gate final : public RequestGate {
     const std::string& placeholder = flow_->swap->placement.placeholder;
     const auto kind = http::text_kind(request.headers).value_or(http::TextKind::plain);
     if (!http::holds_placeholder(kind, body, placeholder)) return {};
-    auto replaced = whole ? http::replace_in_body(kind, body, placeholder, credential_.secret->view()) : std::nullopt;
+    auto replaced = whole ? http::replace_in_body(kind, body, placeholder, story.given.secret->view()) : std::nullopt;
     if (!replaced) return {{}, refuse_long_body(http::wants_json(request))};
     note_swap(story);
     return {std::move(replaced), {}};
@@ -199,8 +199,7 @@ class Mediator::Gate final : public RequestGate {
   }
 
   http::SecretFormsPtr secrets(const RequestStory& story) override {
-    return swaps() ? mediator_.swapper_->secrets(*flow_->swap, story.credential, story.carried)
-                   : http::SecretFormsPtr();
+    return swaps() ? mediator_.swapper_->secrets(*flow_->swap, story) : http::SecretFormsPtr();
   }
 
   bool upstream_is_reused() const override { return lease().reused; }
@@ -236,8 +235,8 @@ class Mediator::Gate final : public RequestGate {
 
   void note_swap(RequestStory& story) {
     story.swap = flow_->swap->name;
-    story.credential = credential_.version;
-    story.carried = credential_.secret;
+    story.credential = story.given.version;
+    story.carried = story.given.secret;
     if (std::exchange(flow_->swapped, true)) return;
     mediator_.recorder_.write(flow_->audit_flow, swap_record(audit::Event::swap, *flow_));
   }
@@ -297,9 +296,8 @@ class Mediator::Gate final : public RequestGate {
   Failure failure_;                    // of the upstream
   std::optional<UpstreamLease> lane_;  // instead of the flow's
   RelayMemory::Share lane_memory_;
-  // For the request that is next to be equipped, and that which the last one got.
+  // For the request that is next to be equipped.
   Result<credentials::Credential> obtained_ = fail(ErrorKind::transient, "there is no credential");
-  credentials::Credential credential_;
 };
 
 // The upstream first: what it is decides what the guest is shown.

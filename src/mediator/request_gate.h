@@ -10,6 +10,7 @@
 #include <string_view>
 
 #include "base/secret.h"
+#include "credentials/keeper.h"
 #include "http/echo_mask.h"
 #include "http/http2_limits.h"
 #include "http/message.h"
@@ -22,6 +23,12 @@ struct Refused {
   std::uint16_t status = 403;
   std::string words;  // one line, for gRPC
   std::string body;   // text, or JSON where the request prefers that
+};
+
+// What the answers of a request are looked through for, where its credential is none of the last two any more.
+struct OldForms {
+  std::uint64_t latest = 0;  // version that was sent when it was made
+  http::SecretFormsPtr forms;
 };
 
 // One request from its head to its end.
@@ -38,6 +45,8 @@ struct RequestStory {
   std::string swap;                       // whose credential it carried; empty: none
   std::uint64_t credential = 0;           // its version
   std::shared_ptr<const Secret> carried;  // and the credential itself, for secrets()
+  credentials::Credential given;          // it was equipped with; not all of it need have use for that
+  mutable OldForms old;                   // for secrets(), too
 };
 
 // What becomes of a request's body: it goes on as it is, unless another does in its stead or the request is refused.

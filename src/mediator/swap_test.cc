@@ -244,6 +244,44 @@ TEST_F(SwapTest, EquipsAStreamOfHttp2) {
   EXPECT_EQ(all[2]["event"], "egress_swap");
 }
 
+// The credential changes while a body is gathered.
+TEST_F(SwapTest, PutsTheSameCredentialIntoHeadAndBody) {
+  give({{"placeholder", "PLACEHOLDER"}, {"inBody", "true"}});
+  connect({"h2"});
+  const auto begin = [](std::uint32_t stream) {
+    constexpr std::uint8_t kEndHeaders = 0x4;
+    return http::frame(NGHTTP2_HEADERS, kEndHeaders, stream,
+                       http::header_block({{":method", "POST"},
+                                           {":scheme", "https"},
+                                           {":authority", kName},
+                                           {":path", "/"},
+                                           {"content-type", "text/plain"},
+                                           {"x-key", "PLACEHOLDER"}}));
+  };
+  const auto body = [](std::uint32_t stream) {
+    constexpr std::uint8_t kEndStream = 0x1;
+    const std::string_view text = "<PLACEHOLDER>";
+    return http::frame(NGHTTP2_DATA, kEndStream, stream, http::Http2Bytes(text.begin(), text.end()));
+  };
+  const auto say = [&](const http::Http2Bytes& bytes) { EXPECT_EQ(guest_->write(bytes).value_or(0), bytes.size()); };
+  const auto with_freshness = [](std::string_view secret, std::uint64_t version, std::chrono::milliseconds fresh) {
+    return credentials::Credential{std::make_shared<const Secret>(Secret::of(secret)), version, fresh};
+  };
+  say(http::http2_start());
+  say(begin(1));
+  ASSERT_TRUE(next_ask());
+  tell(with_freshness("sk-the-first-one", 1, std::chrono::milliseconds(0)));
+  ASSERT_EQ(records(3)[2]["event"], "egress_swap");
+  say(begin(3));
+  say(body(3));
+  ASSERT_TRUE(next_ask());
+  tell(with_freshness("sk-the-second-one", 2, std::chrono::hours(1)));
+  std::string got;
+  ASSERT_TRUE(loop_.until([&] { return read_into(*upstream_, got) && got.find("<sk-the-second-one>") != got.npos; }));
+  say(body(1));
+  EXPECT_TRUE(loop_.until([&] { return read_into(*upstream_, got) && got.find("<sk-the-first-one>") != got.npos; }));
+}
+
 TEST_F(SwapTest, GivesNothingToANameThatIsNotBound) {
   config_.egress.mode = policy::Mode::mitm;
   start();

@@ -57,11 +57,14 @@ void Swapper::send(const policy::Swap& swap, const credentials::Credential& cred
   shown.forms = forms_of({shown.current, shown.before});
 }
 
-http::SecretFormsPtr Swapper::secrets(const policy::Swap& swap, std::uint64_t version,
-                                      const std::shared_ptr<const Secret>& carried) const {
+http::SecretFormsPtr Swapper::secrets(const policy::Swap& swap, const RequestStory& story) const {
   const Shown& shown = shown_[index_of(swap)];
-  if (!carried || version == shown.version || version == shown.version_before) return shown.forms;
-  return forms_of({shown.current, shown.before, carried});
+  const bool is_late = story.credential == shown.version || story.credential == shown.version_before;
+  if (!story.carried || is_late) return shown.forms;
+  if (!story.old.forms || story.old.latest != shown.version) {
+    story.old = {shown.version, forms_of({shown.current, shown.before, story.carried})};
+  }
+  return story.old.forms;
 }
 
 }  // namespace microagent::mediator

@@ -8,6 +8,7 @@
 #include "credentials/client.h"
 #include "http/echo_mask.h"
 #include "mediator/io.h"
+#include "mediator/request_gate.h"
 #include "policy/swap.h"
 
 namespace microagent::mediator {
@@ -31,9 +32,8 @@ class Swapper {
   // Before it goes into a request: from now on the answers are looked through for it.
   void send(const policy::Swap& swap, const credentials::Credential& credential);
   // What an upstream may send back, and nobody may see: the last credential that was sent, the one before it, and that
-  // which the answered request `carried`, of that `version`, however long ago; null: none. Null before the first.
-  http::SecretFormsPtr secrets(const policy::Swap& swap, std::uint64_t version,
-                               const std::shared_ptr<const Secret>& carried) const;
+  // which the request of the `story` carried, however long ago. Null before the first.
+  http::SecretFormsPtr secrets(const policy::Swap& swap, const RequestStory& story) const;
 
  private:
   struct Shown {
