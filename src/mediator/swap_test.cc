@@ -1,5 +1,7 @@
 // What a swap makes of the flows, requests and records of its host.
 
+#include <algorithm>
+
 #include "credentials/protocol.h"
 #include "http/test_http2.h"
 #include "mediator/test_intercept.h"
@@ -242,6 +244,41 @@ TEST_F(SwapTest, EquipsAStreamOfHttp2) {
   // Never indexed, and so in plain sight but for its Huffman code; the record says that it went.
   const auto all = records(3);
   EXPECT_EQ(all[2]["event"], "egress_swap");
+}
+
+// Its requests go over connections of their own.
+TEST_F(SwapTest, IsRecordedOnceForATranslatedFlow) {
+  start();
+  begin({"h2"});
+  upstream_context_ = tls::testing::make_server(good_, {.chooses_protocol = false});
+  serve(upstream_context_.get());
+  take_splice();
+  ASSERT_TRUE(shake_hands());
+  const auto ask = [&](std::uint32_t stream) {
+    constexpr std::uint8_t kWhole = 0x5;
+    const http::Http2Bytes bytes = http::frame(
+        NGHTTP2_HEADERS, kWhole, stream,
+        http::header_block({{":method", "GET"}, {":scheme", "https"}, {":authority", kName}, {":path", "/"}}));
+    EXPECT_EQ(guest_->write(bytes).value_or(0), bytes.size());
+  };
+  const auto expect_equipped = [&] {
+    std::string got;
+    EXPECT_TRUE(loop_.until([&] { return read_into(*upstream_, got) && got.find(kSecret) != got.npos; })) << got;
+  };
+  const http::Http2Bytes begin = http::http2_start();
+  EXPECT_EQ(guest_->write(begin).value_or(0), begin.size());
+  ask(1);
+  ASSERT_TRUE(next_ask());
+  tell(credential(kSecret));
+  expect_equipped();
+  const Fd first = std::move(accepted_);
+  const auto first_upstream = std::move(upstream_);
+  ask(3);
+  ASSERT_TRUE(loop_.until([&] { return static_cast<bool>(accepted_ = server_.accept()); }));
+  serve(upstream_context_.get());
+  expect_equipped();
+  const auto all = directory_.records();
+  EXPECT_EQ(std::ranges::count(all, "egress_swap", [](const auto& record) { return record.at("event"); }), 1);
 }
 
 // The credential changes while a body is gathered.

@@ -179,7 +179,11 @@ class Http2Guest final : public http::Http2Events, public Http2Link::Owner {
     auto pipe = open_pipe(executor_);
     if (gate && pipe) co_await (relay(std::move(pipe->near), *gate) || talk(*pipe->far, exchange));
     else refuse_lane(exchange);
-    // What nobody will take is nobody's: the rest of the connection needs its window.
+    drop_body(exchange);
+  }
+
+  // What nobody will take is nobody's: the rest of the connection needs its window.
+  void drop_body(Exchange& exchange) {
     exchange.unwanted = true;
     consume(exchange, std::exchange(exchange.body, {}).size());
     on_turn();
@@ -200,6 +204,7 @@ class Http2Guest final : public http::Http2Events, public Http2Link::Owner {
     co_await far.finish();
     const Deadline deadline = in(kLeaving);
     while (co_await from_relay.fill(deadline)) from_relay.take(from_relay.bytes().size());
+    drop_body(exchange);
     // What the guest has not taken is held by this lane's share of memory.
     while (link_.session().queued(exchange.stream) > 0 && co_await has_news(exchange)) continue;
   }
