@@ -147,8 +147,7 @@ class Front {
       return std::nullopt;
     }
     http::SecretFormsPtr secrets(const RequestStory& story) override {
-      return front_.swap_ ? front_.swapper_->secrets(*front_.swap_, story.credential, story.carried)
-                          : http::SecretFormsPtr();
+      return front_.swap_ ? front_.swapper_->secrets(*front_.swap_, story) : http::SecretFormsPtr();
     }
 
    private:
