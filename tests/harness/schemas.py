@@ -35,6 +35,8 @@ def check_record(words, record):
     if "error" in record and record.get("ok") is False:
         VALIDATORS["error"].validate(record)
         return
+    if words[0] == "--state-dir":
+        words = words[2:]
     assert words[0] in COMMANDS or words[0] in UNDESCRIBED, f"{words[0]} is neither described nor exempt"
     definition = BELOW.get(tuple(words[:2]), COMMANDS.get(words[0]))
     # Behind the workspace's name the words are the guest's.
