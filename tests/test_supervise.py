@@ -180,7 +180,9 @@ def test_what_is_supervised_is_deleted_by_force_alone(workspaces, microagent):
         assert workspace.delete()["deleted"] is True
         out, _ = process.communicate(timeout=7)
     assert process.returncode == 0
-    assert json.loads(out.splitlines()[-1]) == {"workspace": "unwanted", "event": "is deleted", "restart": False}
+    end_told = json.loads(out.splitlines()[-1])
+    # It may hear that it is to end before there is nothing left to supervise.
+    assert end_told["event"] in ("is asked to end", "is deleted") and end_told["restart"] is False
     assert microagent.json("delete", "unwanted")["deleted"] is False
 
 

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
 #include <functional>
 
@@ -60,6 +61,16 @@ Result<int> finish(const Context& context, const Subject& subject, const Result<
   return 0;
 }
 
+using Clock = std::chrono::steady_clock;
+
+// For whoever is just starting or ending a workspace, or supervises it.
+constexpr std::chrono::seconds kPatience{15};
+
+int milliseconds_until(Clock::time_point deadline) {
+  const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - Clock::now());
+  return static_cast<int>(std::max<std::chrono::milliseconds::rep>(left.count(), 0));
+}
+
 // Whether the workspace is supervised; who supervises it knows then that its end is final.
 Result<bool> tell_supervise(const Store& store, const std::string& name) {
   const auto supervised = store.supervised(name);
@@ -74,8 +85,6 @@ Result<bool> tell_supervise(const Store& store, const std::string& name) {
 // Ends what runs by `end`. Where nothing does, but somebody supervises the workspace, it is that one who ends, and at
 // once: one that takes longer than `kPatience` is not at work.
 Result<Runtime> end_for_good(const Subject& subject, const std::function<Result<Runtime>()>& end) {
-  using Clock = std::chrono::steady_clock;
-  constexpr std::chrono::seconds kPatience{15};
   const std::string& name = subject.manifest.name;
   auto watch = WorkspaceWatch::open(subject.store, name);
   if (!watch) return fail(watch.error());
@@ -89,14 +98,14 @@ Result<Runtime> end_for_good(const Subject& subject, const std::function<Result<
     if (ended || (!nothing_runs && !(told && ended.error().retryable()))) return ended;
     if (nothing_runs && !*supervised) return told ? subject.store.load_runtime(name) : ended;
     if (!deadline) deadline = Clock::now() + kPatience;
-    const auto left = std::chrono::ceil<std::chrono::milliseconds>(*deadline - Clock::now());
-    if (left.count() <= 0 && !*supervised) return ended;
-    if (left.count() <= 0) {
+    const int left = milliseconds_until(*deadline);
+    if (left == 0 && !*supervised) return ended;
+    if (left == 0) {
       return fail(ErrorKind::transient,
                   fmt::format("`microagent supervise` of workspace \"{}\" is told to end and does not react", name),
                   "see whether it is suspended or nobody reads its output, and end it");
     }
-    watch->wait_beside({}, static_cast<int>(left.count()));
+    watch->wait_beside({}, left);
   }
 }
 
@@ -167,16 +176,31 @@ Status release(const Store& store, const DeleteOptions& options) {
               fmt::format("`microagent stop {0}` first, or `microagent delete --force {0}`", options.name));
 }
 
+// What runs is killed first, and who is just starting or ending it is waited for.
+Status remove_by_force(const Store& store, const std::string& name) {
+  Status removed = store.remove(name);
+  if (removed || removed.error().kind != ErrorKind::conflict) return removed;
+  auto watch = WorkspaceWatch::open(store, name);
+  if (!watch) return store.remove(name);  // it has gone meanwhile, or this says why it cannot
+  const auto deadline = Clock::now() + kPatience;
+  for (;;) {
+    const auto killed = supervisor::kill(store, name);
+    // It may have ended by itself in the meantime.
+    if (!killed && killed.error().kind != ErrorKind::conflict && !killed.error().retryable()) {
+      return fail(killed.error());
+    }
+    removed = store.remove(name);
+    if (removed || removed.error().kind != ErrorKind::conflict) return removed;
+    const int left = milliseconds_until(deadline);
+    if (left == 0) return killed ? removed : fail(killed.error());
+    watch->wait_beside({}, left);
+  }
+}
+
 // Whether the workspace was there. A record that cannot be read does not stand in the way.
 Result<bool> remove_workspace(const Store& store, const DeleteOptions& options) {
   if (Status released = release(store, options); !released) return fail(released.error());
-  Status removed = store.remove(options.name);
-  if (!removed && removed.error().kind == ErrorKind::conflict && options.force) {
-    const auto killed = supervisor::kill(store, options.name);
-    // It may have ended by itself in the meantime; any other failure shows again below.
-    if (!killed && killed.error().kind != ErrorKind::conflict) return fail(killed.error());
-    removed = store.remove(options.name);
-  }
+  const Status removed = options.force ? remove_by_force(store, options.name) : store.remove(options.name);
   if (removed) return true;
   if (removed.error().kind == ErrorKind::not_found) return false;
   if (removed.error().kind != ErrorKind::conflict) return fail(removed.error());
