@@ -1,4 +1,5 @@
-"""Clients that speak one version of HTTP and servers that speak the other one, with the mediator between them."""
+"""Clients that speak one version of HTTP and servers that speak the other one, with the mediator between them; and what
+becomes of a server's connections of HTTP/2 when their guests are gone."""
 
 import hashlib
 import json
@@ -221,3 +222,66 @@ def test_a_websocket_of_http2_reaches_a_server_of_http1(guest):
 
 def test_a_websocket_of_http2_reaches_a_server_of_http2(guest):
     assert ask2(guest, HTTP2_ONLY, "chat", "first", "second") == {"status": "200", "heard": ["first", "second"]}
+
+
+# A server's connection from one guest's connection to the next
+
+def number_of(guest, client):
+    """Which of the server's connections a new connection of the guest's leads to."""
+    if client == "h2":
+        return json.loads(ask2(guest, HTTP2_ONLY, "get", "/head")["body"])["connection"]
+    return json.loads(curl1(guest, url(HTTP2_ONLY, "/head")))["connection"]
+
+
+CLIENTS = pytest.mark.parametrize("client, other", [("h2", "http/1.1"), ("http/1.1", "h2")])
+
+
+@CLIENTS
+def test_one_connection_serves_one_guest_after_the_other(guest, client, other):
+    first = number_of(guest, client)
+    assert [number_of(guest, client) for _ in range(3)] == [first] * 3
+    assert number_of(guest, other) != first, "another offer may be answered in another way"
+    assert guest.wait_for_record(event="egress_allow", dst=f"203.0.113.1:{HTTP2_ONLY}", reused=True)
+
+
+@CLIENTS
+def test_bodies_go_over_a_connection_that_was_anothers(guest, client, other):
+    del other
+    size = 1024 * 1024
+    number_of(guest, client)
+    guest.shell(f"head -c {size} /dev/zero >/tmp/up")
+    ask = nghttp if client == "h2" else curl1
+    data = "--data=/tmp/up" if client == "h2" else "--data-binary=@/tmp/up"
+    words = [data] if client == "h2" else data.split("=")
+    said = ask(guest, *words, url(HTTP2_ONLY, "/digest"), timeout=120)
+    assert said.split() == [str(size), hashlib.sha256(bytes(size)).hexdigest()]
+
+
+@CLIENTS
+@pytest.mark.parametrize("how", ["leave", "drop"])
+def test_a_connection_that_ends_while_idle_is_not_missed(guest, client, other, how):
+    first = number_of(guest, client)
+    path = f"/{how}?{first}"
+    if other == "h2":
+        assert ask2(guest, HTTP2_ONLY, "get", path)["status"] == "200"
+    else:
+        curl1(guest, "--fail", url(HTTP2_ONLY, path))
+    assert number_of(guest, client) != first
+
+
+@CLIENTS
+def test_a_new_policy_makes_new_connections(guest, microagent, client, other):
+    del other
+    first = number_of(guest, client)
+    microagent.run("egress", "deny", "translated", "two.test")
+    try:
+        assert number_of(guest, client) != first
+    finally:
+        microagent.run("egress", "remove", "translated", "two.test")
+
+
+def test_a_client_of_http2_hears_that_its_server_goes_away(guest):
+    """The stream that the server has looked at is answered whole, and the client opens no other one there."""
+    said = nghttp(guest, "--verbose", "--no-dep", url(HTTP2_ONLY, "/goaway"))
+    assert "recv GOAWAY frame" in said and "last_stream_id=1, error_code=NO_ERROR" in said, said
+    assert nghttp(guest, url(HTTP2_ONLY, "/goaway")) == "hello"

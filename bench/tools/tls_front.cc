@@ -35,8 +35,6 @@
 namespace microagent::mediator {
 namespace {
 
-constexpr std::string_view kHttp1 = "http/1.1";
-
 struct Setting {
   std::uint16_t port = 0, upstream = 0;
   std::string name, root;
@@ -91,15 +89,21 @@ class Front {
   // As the mediator's own, which is of its flows.
   class Gate final : public RequestGate {
    public:
-    Gate(Front& front, std::uint64_t flow, bool reused) : front_(front), flow_(flow), reused_(reused) {}
+    Gate(Front& front, std::uint64_t flow, UpstreamConnection& upstream, bool reused, const UpstreamKey& key)
+        : front_(front), flow_(flow), upstream_(upstream), reused_(reused), key_(key) {}
 
     bool upstream_is_reused() const override { return reused_; }
     asio::awaitable<Stream*> replace_upstream() override {
-      replacement_ = co_await front_.connect({std::string(kHttp1)});
-      co_return replacement_.get();
+      upstream_ = {co_await front_.connect(key_.alpn)};
+      co_return upstream_.stream.get();
+    }
+    std::optional<http::Http2Session> take_session() override { return std::exchange(upstream_.http2, std::nullopt); }
+    void leave_session(http::Http2Session session) override {
+      session.detach();
+      upstream_.http2 = std::move(session);
     }
     void leave_upstream_clean() override { clean_ = true; }
-    bool left_clean() const { return clean_ && !replacement_; }
+    bool left_clean() const { return clean_ && upstream_; }
 
     std::optional<Refused> admit(http::RequestMessage& request) override {
       const auto decision = policy::decide_request(front_.policy_.policy(), front_.surroundings_, front_.facts_,
@@ -153,8 +157,9 @@ class Front {
    private:
     Front& front_;
     std::uint64_t flow_;
+    UpstreamConnection& upstream_;
     bool reused_, clean_ = false;
-    std::unique_ptr<TlsStream> replacement_;
+    const UpstreamKey& key_;
   };
 
   // A new connection to the upstream; null where there is none.
@@ -187,20 +192,20 @@ class Front {
     auto client = watch(io_.get_executor(), std::move(socket));
     if (!client) co_return;
     const UpstreamKey key{setting_.name, "127.0.0.1", co_await offered(*client)};
-    auto upstream = pool_.take(key);
-    const bool reused = upstream != nullptr;
-    if (!reused) upstream = co_await connect(key.alpn);
+    auto upstream = pool_.take(key, [](const UpstreamConnection&) { return true; });
+    const bool reused = static_cast<bool>(upstream);
+    if (!reused) upstream = {co_await connect(key.alpn)};
     if (!upstream) co_return;
     const std::uint64_t flow = recorder_.new_flow();
     recorder_.write(flow, record_of(audit::Event::allow));
-    const std::string protocol(upstream->connection().alpn());
+    const std::string protocol(upstream.stream->connection().alpn());
     auto guest = co_await interceptor_.accept(std::move(*client), setting_.name, protocol);
     if (guest) {
-      Gate gate(*this, flow, reused);
-      co_await (protocol == "h2" ? relay_http2(**guest, *upstream, http::Scheme::https, gate)
-                                 : relay_http1(**guest, *upstream, http::Scheme::https, gate));
+      Gate gate(*this, flow, upstream, reused, key);
+      co_await (protocol == "h2" ? relay_http2(**guest, *upstream.stream, http::Scheme::https, gate)
+                                 : relay_http1(**guest, *upstream.stream, http::Scheme::https, gate));
       if (gate.left_clean()) pool_.put(key, std::move(upstream));
-      upstream.reset();
+      upstream = {};
       co_await part_from((*guest)->descriptor());
     } else {
       report(guest.error().text);

@@ -24,6 +24,15 @@ std::string_view to_string(Http2Limit limit) {
   return "unknown";
 }
 
+Http2Limit limit_of(std::ptrdiff_t error) {
+  switch (error) {
+    case NGHTTP2_ERR_FLOODED: return Http2Limit::unread_output;
+    case NGHTTP2_ERR_TOO_MANY_CONTINUATIONS: return Http2Limit::continuations;
+    case NGHTTP2_ERR_TOO_MANY_SETTINGS: return Http2Limit::settings;
+    default: return Http2Limit::protocol;
+  }
+}
+
 Http2Flood::Http2Flood(const Http2Limits& limits, bool preface_first)
     : skip_(preface_first ? NGHTTP2_CLIENT_MAGIC_LEN : 0),
       resets_(limits.resets),

@@ -3,12 +3,16 @@
 // Counts a peer's frames against Http2Limits.
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdint>
 
 #include "base/bytes.h"
 #include "http/http2_limits.h"
 
 namespace microagent::http {
+
+// The limit that nghttp2 found broken, where it failed with this.
+Http2Limit limit_of(std::ptrdiff_t error);
 
 class TokenBucket {
  public:

@@ -8,6 +8,7 @@
 
 #include "base/check.h"
 #include "http/http2_flood.h"
+#include "http/http2_nobody.h"
 #include "http/http2_stream.h"
 
 namespace microagent::http {
@@ -20,15 +21,6 @@ constexpr unsigned kMaxInterim = 8;  // responses of a stream, waiting to be sen
 
 std::string_view text_of(const std::uint8_t* data, std::size_t size) {
   return {reinterpret_cast<const char*>(data), size};
-}
-
-Http2Limit limit_of(ssize_t error) {
-  switch (error) {
-    case NGHTTP2_ERR_FLOODED: return Http2Limit::unread_output;
-    case NGHTTP2_ERR_TOO_MANY_CONTINUATIONS: return Http2Limit::continuations;
-    case NGHTTP2_ERR_TOO_MANY_SETTINGS: return Http2Limit::settings;
-    default: return Http2Limit::protocol;
-  }
 }
 
 }  // namespace
@@ -61,7 +53,7 @@ class Http2Session::Impl {
 
   const Role role_;
   const Http2Limits limits_;
-  Http2Events& events_;
+  Http2Events* events_;
   nghttp2_session* session_ = nullptr;
   std::unordered_map<StreamId, Http2Stream> streams_;
   std::size_t open_ = 0;
@@ -152,7 +144,7 @@ nghttp2_session_callbacks* Http2Session::Impl::make_callbacks() {
 Http2Session::Impl::Impl(const Options& options, Http2Events& events)
     : role_(options.role),
       limits_(options.limits),
-      events_(events),
+      events_(&events),
       flood_(options.limits, options.role == Role::server) {
   nghttp2_option* option = nullptr;
   MICROAGENT_CHECK(nghttp2_option_new(&option) == 0);
@@ -284,21 +276,21 @@ void Http2Session::Impl::on_frame(const nghttp2_frame& frame) {
     case NGHTTP2_DATA:
       if (Http2Stream* stream = end ? live(frame.hd.stream_id) : nullptr) {
         stream->peer_ended = true;
-        events_.on_data(frame.hd.stream_id, {}, true);
+        events_->on_data(frame.hd.stream_id, {}, true);
       }
       return;
     case NGHTTP2_SETTINGS:
       if (ack) return;
       has_peer_settings_ = true;
-      return events_.on_settings();
+      return events_->on_settings();
     case NGHTTP2_GOAWAY:
       peer_goaway_ = true;
-      return events_.on_goaway(frame.goaway.last_stream_id, Http2Error{frame.goaway.error_code});
+      return events_->on_goaway(frame.goaway.last_stream_id, Http2Error{frame.goaway.error_code});
     case NGHTTP2_PING: {
       if (!ack) return;
       be64 token;
       std::memcpy(&token, frame.ping.opaque_data, sizeof token);
-      return events_.on_pong(token);
+      return events_->on_pong(token);
     }
     default: return;
   }
@@ -311,10 +303,10 @@ void Http2Session::Impl::on_header_frame(StreamId id, bool end) {
   stream->fields = {};
   if (end) stream->peer_ended = true;
   const std::string_view status = header_value(fields, ":status");
-  if (status.starts_with('1')) return events_.on_informational(id, std::move(fields));
+  if (status.starts_with('1')) return events_->on_informational(id, std::move(fields));
   if (!status.empty() || find_header(fields, ":method") != nullptr)
-    return events_.on_headers(id, std::move(fields), end);
-  events_.on_trailers(id, std::move(fields));
+    return events_->on_headers(id, std::move(fields), end);
+  events_->on_trailers(id, std::move(fields));
 }
 
 void Http2Session::Impl::on_data(StreamId id, ByteView bytes) {
@@ -324,7 +316,7 @@ void Http2Session::Impl::on_data(StreamId id, ByteView bytes) {
     return;
   }
   stream->unconsumed += bytes.size();
-  events_.on_data(id, bytes, false);
+  events_->on_data(id, bytes, false);
 }
 
 // ---- what goes out
@@ -368,7 +360,7 @@ int Http2Session::Impl::on_frame_sent(const nghttp2_frame& frame) {
   if (frame.hd.type == NGHTTP2_DATA) {
     flood_.on_data_sent();
     if (frame.hd.length > 0 && live(frame.hd.stream_id) != nullptr) {
-      events_.on_sent(frame.hd.stream_id, frame.hd.length);
+      events_->on_sent(frame.hd.stream_id, frame.hd.length);
     }
   }
   if (frame.hd.type == NGHTTP2_GOAWAY && frame.goaway.error_code != NGHTTP2_NO_ERROR && !own_goaway_) {
@@ -417,8 +409,8 @@ void Http2Session::Impl::close(StreamId id, Http2Error code) {
   const bool dropped = stream.dropped;
   if (!whole) credit_all(id, stream);
   if (stream.unconsumed == 0) streams_.erase(id);
-  if (!whole && !dropped) events_.on_reset(id, code);
-  events_.on_closed(id);
+  if (!whole && !dropped) events_->on_reset(id, code);
+  events_->on_closed(id);
 }
 
 void Http2Session::Impl::credit_all(StreamId id, Http2Stream& stream) {
@@ -540,6 +532,9 @@ Http2Session::~Http2Session() = default;
 Http2Session::Http2Session(Http2Session&&) noexcept = default;
 Http2Session& Http2Session::operator=(Http2Session&&) noexcept = default;
 
+void Http2Session::attach(Http2Events& events) { impl_->events_ = &events; }
+void Http2Session::detach() { impl_->events_ = &http2_nobody(); }
+std::uint32_t Http2Session::connection_window() const { return impl_->limits_.connection_window; }
 bool Http2Session::feed(ByteView bytes, std::uint64_t now) { return impl_->feed(bytes, now); }
 std::size_t Http2Session::take_output(std::vector<std::uint8_t>& out, std::size_t at_least) {
   return impl_->take_output(out, at_least);

@@ -85,6 +85,11 @@ class Http2Session {
   Http2Session(Http2Session&&) noexcept;
   Http2Session& operator=(Http2Session&&) noexcept;
 
+  // Who hears of events from now on. Without anybody they are lost: for a connection that is between two owners,
+  // without a stream. Neither from within an event.
+  void attach(Http2Events& events);
+  void detach();
+
   // ---- bytes
 
   // Takes all the peer's bytes; `now` is monotonic_ns() and feeds the limits' rates. False when the connection is over:
@@ -104,6 +109,7 @@ class Http2Session {
   // Client: a slot among the streams that the peer allows, and no GOAWAY in either direction.
   bool may_open() const;
   std::size_t open_streams() const;
+  std::uint32_t connection_window() const;  // how much the peer may send ahead of consume()
   // Client. `fields` begin with the pseudo-headers. `end`: no body. Nothing when may_open() does not hold, or with
   // fields that may not be sent (is_sendable()).
   [[nodiscard]] std::optional<StreamId> submit_request(const HeaderList& fields, bool end);

@@ -21,7 +21,7 @@ asio::awaitable<void> Http2Link::serve() {
 asio::awaitable<void> Http2Link::read() {
   std::vector<std::uint8_t> buffer(kPiece);
   for (;;) {
-    const Arrival arrival = co_await stream_.read_some(buffer, kNever);
+    const Arrival arrival = co_await stream_->read_some(buffer, kNever);
     if (arrival.bytes == 0) co_return;
     const bool goes_on = session_.feed(ByteView(buffer).first(arrival.bytes), monotonic_ns());
     owner_.on_turn();
@@ -40,7 +40,7 @@ asio::awaitable<void> Http2Link::write() {
     owner_.on_turn();  // the partners have room, and the peers hear of it
     if (taken > 0) {
       writes_ = true;
-      if (!co_await stream_.write_all(output, kNever)) co_return;
+      if (!co_await stream_->write_all(output, kNever)) co_return;
       writes_ = false;
       written_ += taken;
       continue;
@@ -59,15 +59,27 @@ void Http2Link::end_streams() {
   }
 }
 
+void Http2Link::renew(Stream& stream, http::Http2Session session) {
+  stream_ = &stream;
+  session_ = std::move(session);
+  writes_ = false;
+  to_reset_.clear();
+}
+
+std::optional<http::Http2Session> Http2Link::take_session() {
+  if (writes_ || !to_reset_.empty() || session_.open_streams() > 0 || !session_.may_open()) return std::nullopt;
+  return std::move(session_);
+}
+
 asio::awaitable<void> Http2Link::say_farewell() {
   if (writes_) co_return;
   const Deadline deadline = in(kFarewell);
   std::vector<std::uint8_t> output;
   while (session_.take_output(output) > 0) {
-    if (!co_await stream_.write_all(output, deadline)) co_return;
+    if (!co_await stream_->write_all(output, deadline)) co_return;
     output.clear();
   }
-  co_await stream_.finish();
+  co_await stream_->finish();
 }
 
 }  // namespace microagent::mediator

@@ -4,6 +4,8 @@
 // out.
 
 #include <boost/asio/steady_timer.hpp>
+#include <optional>
+#include <utility>
 #include <vector>
 
 #include "http/http2_session.h"
@@ -22,8 +24,8 @@ class Http2Link {
     virtual void on_broken(Http2Link&) {}
   };
 
-  Http2Link(Stream& stream, const http::Http2Session::Options& options, http::Http2Events& events, Owner& owner)
-      : owner_(owner), stream_(stream), session_(options, events), wake_(stream.descriptor().get_executor()) {}
+  Http2Link(Stream& stream, http::Http2Session session, Owner& owner)
+      : owner_(owner), stream_(&stream), session_(std::move(session)), wake_(stream.descriptor().get_executor()) {}
   Http2Link(const Http2Link&) = delete;
   Http2Link& operator=(const Http2Link&) = delete;
 
@@ -36,6 +38,11 @@ class Http2Link {
   void wake() {
     if (session_.wants_write() || session_.is_finished()) wake_.cancel();
   }
+  // Another connection takes the place of one that is over: serve() has returned.
+  void renew(Stream& stream, http::Http2Session session);
+  // For somebody else to go on with, once serve() is cancelled: nothing where something is still under way.
+  std::optional<http::Http2Session> take_session();
+
   // What is left is sent, as far as the peer takes it, and then the end.
   asio::awaitable<void> say_farewell();
 
@@ -56,7 +63,7 @@ class Http2Link {
   asio::awaitable<void> write();
 
   Owner& owner_;
-  Stream& stream_;
+  Stream* stream_;
   http::Http2Session session_;
   asio::steady_timer wake_;  // the writer waits here
   bool writes_ = false;      // what is being written must be whole before anything follows it

@@ -204,7 +204,7 @@ class Mediator::Gate final : public RequestGate {
 
   bool upstream_is_reused() const override { return lease().reused; }
   asio::awaitable<Stream*> replace_upstream() override { return mediator_.replace_upstream(flow_, lease()); }
-  Stream* upstream() override { return lease().stream.get(); }
+  Stream* upstream() override { return lease().connection.stream.get(); }
   std::unique_ptr<RequestGate> open_lane() override {
     auto memory = mediator_.memory_.take(false);
     if (!memory) return nullptr;
@@ -217,6 +217,13 @@ class Mediator::Gate final : public RequestGate {
   std::shared_ptr<void> borrow(std::size_t bytes) override { return mediator_.memory_.lend(bytes); }
   std::uint32_t window() const override { return flow_->memory.window(); }
   void break_off() override { flow_->broken_off = true; }
+  std::optional<http::Http2Session> take_session() override {
+    return std::exchange(lease().connection.http2, std::nullopt);
+  }
+  void leave_session(http::Http2Session session) override {
+    session.detach();
+    lease().connection.http2 = std::move(session);
+  }
   void leave_upstream_clean() override { lease().clean = true; }
 
  private:
@@ -324,9 +331,9 @@ asio::awaitable<void> Mediator::intercept(FlowPtr flow, policy::Decision decisio
       const std::string name = flow->leaf;
       co_return tell_upstream_failure(std::move(flow), std::move(connected.error()), name, std::move(words));
     }
-    flow->upstream.stream = std::move(*connected);
+    flow->upstream.connection = {std::move(*connected)};
   }
-  const tls::Connection& connection = flow->upstream.stream->connection();
+  const tls::Connection& connection = flow->upstream.connection.stream->connection();
   flow->protocol = choose_protocol(flow->offered, connection.alpn());
   flow->asks_certificate = connection.asked_for_certificate();
   begin_relay(std::move(flow), std::move(decision), nullptr, std::move(words));
@@ -360,7 +367,7 @@ asio::awaitable<void> Mediator::tell_why(FlowPtr flow, Descriptor guest, Upstrea
 void Mediator::begin_relay(FlowPtr flow, policy::Decision decision, StreamPtr clear, FirstWords words) {
   auto stream = open_guest_stream(io_.get_executor());
   if (!stream) return deny(flow, denial(stream.error().message, "resources"));
-  auto memory = memory_.take(speaks_http2(*flow) || words.content == Content::http2);
+  auto memory = memory_for(*flow, words.content);
   if (!memory) return deny(flow, denial("there are as many intercepted connections as there may be", "resources"));
   flow->memory = std::move(*memory);
   const std::uint64_t audit_flow = recorder_.new_flow();
@@ -377,6 +384,12 @@ void Mediator::begin_relay(FlowPtr flow, policy::Decision decision, StreamPtr cl
   flow->relay = std::make_unique<asio::steady_timer>(io_.get_executor(), kNever);
   splice(flow, std::move(stream->guests));
   spawn(io_.get_executor(), relay(std::move(flow), std::move(stream->ours), std::move(clear), words.content));
+}
+
+// A connection that is used again keeps the windows that it has told its peer of.
+std::optional<RelayMemory::Share> Mediator::memory_for(const LiveFlow& flow, Content content) {
+  if (const auto& http2 = flow.upstream.connection.http2) return memory_.take_as_wide_as(http2->connection_window());
+  return memory_.take(speaks_http2(flow) || content == Content::http2);
 }
 
 asio::awaitable<void> Mediator::relay(FlowPtr flow, Descriptor guest, StreamPtr clear, Content content) {
@@ -403,7 +416,7 @@ asio::awaitable<void> Mediator::relay(FlowPtr flow, Descriptor guest, StreamPtr 
 asio::awaitable<void> Mediator::relay_inside(FlowPtr flow, Stream& guest) {
   constexpr auto kScheme = http::Scheme::https;
   if (flow->protocol.translation != Translation::none) co_return co_await relay_translated(flow, guest);
-  Stream& upstream = *flow->upstream.stream;
+  Stream& upstream = *flow->upstream.connection.stream;
   const std::string_view alpn = flow->protocol.shown;
   if (is_http2(alpn)) co_return co_await relay_as(flow, guest, upstream, kScheme, Content::http2);
   if (is_http1(alpn)) co_return co_await relay_as(flow, guest, upstream, kScheme, Content::http1);
@@ -419,7 +432,7 @@ asio::awaitable<void> Mediator::relay_translated(FlowPtr flow, Stream& guest) {
   if (flow->protocol.translation == Translation::to_http1) {
     co_return co_await relay_http2_to_http1(guest, kScheme, gate);
   }
-  co_await relay_http1_to_http2(guest, *flow->upstream.stream, kScheme, gate);
+  co_await relay_http1_to_http2(guest, *flow->upstream.connection.stream, kScheme, gate);
 }
 
 asio::awaitable<void> Mediator::relay_as(FlowPtr flow, Stream& guest, Stream& upstream, http::Scheme scheme,

@@ -13,18 +13,26 @@ UpstreamKey Mediator::upstream_key(const LiveFlow& flow) const {
 
 // One that is the flow's already, or was another's before; none where there is none.
 UpstreamLease Mediator::take_upstream(LiveFlow& flow) {
-  if (flow.upstream.stream) return std::exchange(flow.upstream, {});
-  auto kept = pool_.take(upstream_key(flow));
-  const bool reused = kept != nullptr;
+  if (flow.upstream.connection) return std::exchange(flow.upstream, {});
+  auto kept = pool_.take(upstream_key(flow),
+                         [this, &flow](const UpstreamConnection& kept) { return may_go_on_with(flow, kept); });
+  const bool reused = static_cast<bool>(kept);
   return {std::move(kept), reused};
+}
+
+// The first upstream of a flow decides what its guest is shown, and how wide the windows are; any other must be like
+// it.
+bool Mediator::may_go_on_with(const LiveFlow& flow, const UpstreamConnection& kept) {
+  if (flow.relay) return is_as_before(flow, kept.stream->connection().alpn());
+  return !kept.http2 || memory_.take_as_wide_as(kept.http2->connection_window());
 }
 
 // For the next flow, where this one leaves it as if it were new. One that asks for a certificate may answer some
 // requests only after another handshake, which there will never be.
 void Mediator::keep_upstream(const LiveFlow& flow, UpstreamLease lease) {
-  if (!lease.stream || !lease.clean || flow.asks_certificate || quarantined_ || is_forbidden(flow)) return;
-  if (is_http2(lease.stream->connection().alpn())) return;  // its streams and tables are the relay's
-  pool_.put(upstream_key(flow), std::move(lease.stream));
+  if (!lease.connection || !lease.clean || flow.asks_certificate || quarantined_ || is_forbidden(flow)) return;
+  if (is_http2(lease.connection.stream->connection().alpn()) != lease.connection.http2.has_value()) return;
+  pool_.put(upstream_key(flow), std::move(lease.connection));
 }
 
 asio::awaitable<Interceptor::Connected> Mediator::connect_upstream(FlowPtr flow, Fd upstream,
@@ -70,8 +78,8 @@ asio::awaitable<Stream*> Mediator::replace_upstream(FlowPtr flow, UpstreamLease&
     co_return nullptr;
   }
   flow->asks_certificate = (*connected)->connection().asked_for_certificate();
-  lease.stream = std::move(*connected);
-  co_return lease.stream.get();
+  lease.connection = {std::move(*connected)};
+  co_return lease.connection.stream.get();
 }
 
 bool Mediator::is_as_before(const LiveFlow& flow, std::string_view alpn) {

@@ -13,7 +13,7 @@
 #include "mediator/io.h"
 #include "mediator/protocol_choice.h"
 #include "mediator/relay_memory.h"
-#include "mediator/stream.h"
+#include "mediator/upstream_connection.h"
 #include "policy/decision.h"
 #include "policy/swap.h"
 
@@ -31,7 +31,7 @@ struct Look {
 
 // A connection to an upstream, in the hands of who uses it.
 struct UpstreamLease {
-  std::unique_ptr<TlsStream> stream;
+  UpstreamConnection connection;
   bool reused = false;  // it was another's before
   bool clean = false;   // and is left between two requests
 };

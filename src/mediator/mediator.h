@@ -108,6 +108,7 @@ class Mediator {
   asio::awaitable<void> tell_why(FlowPtr flow, Descriptor guest, UpstreamFailure failure, std::string name, bool page);
   // `clear` is the upstream of a flow without TLS.
   void begin_relay(FlowPtr flow, policy::Decision decision, StreamPtr clear, FirstWords words);
+  std::optional<RelayMemory::Share> memory_for(const LiveFlow& flow, policy::Content content);
   asio::awaitable<void> relay(FlowPtr flow, Descriptor guest, StreamPtr clear, policy::Content content);
   asio::awaitable<void> relay_inside(FlowPtr flow, Stream& guest);
   asio::awaitable<void> relay_translated(FlowPtr flow, Stream& guest);
@@ -119,6 +120,7 @@ class Mediator {
   // Its connections to the upstream (intercept_upstream.cc).
   UpstreamKey upstream_key(const LiveFlow& flow) const;
   UpstreamLease take_upstream(LiveFlow& flow);
+  bool may_go_on_with(const LiveFlow& flow, const UpstreamConnection& kept);
   void keep_upstream(const LiveFlow& flow, UpstreamLease lease);
   asio::awaitable<Interceptor::Connected> connect_upstream(FlowPtr flow, Fd upstream, std::vector<std::string> offer);
   asio::awaitable<Interceptor::Connected> connect_in_any_version(FlowPtr flow, Fd upstream);

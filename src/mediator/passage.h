@@ -18,6 +18,7 @@ struct Passage {
   http::RequestMessage request;
   http::StreamId guest = 0;
   http::StreamId upstream = 0;  // 0: it waits for a slot
+  bool repeatable = false;      // all that has gone up is its head
   bool json = false;
   bool guest_ended = false;  // the whole request is here
   bool response_begun = false, response_ended = false;

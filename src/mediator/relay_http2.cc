@@ -23,6 +23,8 @@
 #include "mediator/http2_link.h"
 #include "mediator/passage.h"
 #include "mediator/relay.h"
+#include "mediator/relay_http2_events.h"
+#include "mediator/upstream_trial.h"
 
 namespace microagent::mediator {
 namespace {
@@ -31,17 +33,22 @@ using http::Http2Error;
 using http::Http2Session;
 using http::StreamId;
 
+constexpr const char* kUpstreamEnded = "the upstream ended the connection";
 constexpr std::size_t kMaxGathered = 8 * 1024 * 1024;
 constexpr std::size_t kAll = std::numeric_limits<std::size_t>::max();
 
 class Http2Relay final : public Http2Link::Owner {
  public:
-  Http2Relay(Stream& guest, Stream& upstream, http::Scheme scheme, RequestGate& gate)
+  // `kept`: the upstream's session, where it was another flow's before.
+  Http2Relay(Stream& guest, Stream& upstream, std::optional<Http2Session> kept, http::Scheme scheme, RequestGate& gate)
       : gate_(gate),
         scheme_(scheme),
-        guest_(guest, {Http2Session::Role::server, false, limits_of(gate)}, guest_events_, *this),
-        upstream_(upstream, {Http2Session::Role::client, false, limits_of(gate)}, upstream_events_, *this),
-        equip_wake_(guest.descriptor().get_executor()) {}
+        guest_(guest, guest_session(kept && kept->peer_takes_connect_protocol()), *this),
+        trial_(guest.descriptor().get_executor(), kept.has_value()),
+        upstream_(upstream, kept ? std::move(*kept) : upstream_session(), *this),
+        equip_wake_(guest.descriptor().get_executor()) {
+    if (trial_.lasts()) UpstreamTrial::begin(upstream_.session(), upstream_events_);
+  }
   Http2Relay(const Http2Relay&) = delete;
   Http2Relay& operator=(const Http2Relay&) = delete;
 
@@ -49,10 +56,12 @@ class Http2Relay final : public Http2Link::Owner {
   asio::awaitable<void> run() {
     using namespace asio::experimental::awaitable_operators;
     co_await (guest_.serve() || serve_upstream() || equip_waiting());
+    const bool left = leave_upstream();
     if (is_cancelled(co_await asio::this_coro::cancellation_state)) co_return;
     if (const auto limit = guest_.session().hit_limit(); limit != http::Http2Limit::none) {
       gate_.refuse_malformed(std::string(to_string(limit)), false);
     }
+    if (left) co_return co_await guest_.say_farewell();
     upstream_.session().terminate(Http2Error::no_error);
     co_await (guest_.say_farewell() && upstream_.say_farewell());
   }
@@ -66,59 +75,69 @@ class Http2Relay final : public Http2Link::Owner {
   }
 
  private:
-  class GuestEvents final : public http::Http2Events {
-   public:
-    explicit GuestEvents(Http2Relay& relay) : relay_(relay) {}
-    void on_headers(StreamId stream, http::HeaderList fields, bool end) override {
-      relay_.on_request(stream, fields, end);
-    }
-    void on_informational(StreamId, http::HeaderList) override {}
-    void on_data(StreamId stream, ByteView bytes, bool end) override { relay_.on_request_data(stream, bytes, end); }
-    void on_trailers(StreamId stream, http::HeaderList fields) override {
-      relay_.on_request_trailers(stream, std::move(fields));
-    }
-    void on_sent(StreamId stream, std::size_t bytes) override { relay_.on_response_sent(stream, bytes); }
-    void on_reset(StreamId stream, Http2Error error) override { relay_.on_guest_reset(stream, error); }
-    void on_closed(StreamId stream) override { relay_.on_guest_closed(stream); }
-    void on_goaway(StreamId, Http2Error) override {}  // it opens no more, and what it opened goes on
-    void on_settings() override {}
-    void on_pong(std::uint64_t) override {}
+  friend class GuestEvents<Http2Relay>;
+  friend class UpstreamEvents<Http2Relay>;
 
-   private:
-    Http2Relay& relay_;
-  };
-
-  class UpstreamEvents final : public http::Http2Events {
-   public:
-    explicit UpstreamEvents(Http2Relay& relay) : relay_(relay) {}
-    void on_headers(StreamId stream, http::HeaderList fields, bool end) override {
-      relay_.on_response(stream, std::move(fields), end);
-    }
-    void on_informational(StreamId stream, http::HeaderList fields) override {
-      relay_.on_interim_response(stream, std::move(fields));
-    }
-    void on_data(StreamId stream, ByteView bytes, bool end) override { relay_.on_response_data(stream, bytes, end); }
-    void on_trailers(StreamId stream, http::HeaderList fields) override {
-      relay_.on_response_trailers(stream, std::move(fields));
-    }
-    void on_sent(StreamId stream, std::size_t bytes) override { relay_.on_request_sent(stream, bytes); }
-    void on_reset(StreamId stream, Http2Error error) override { relay_.on_upstream_reset(stream, error); }
-    void on_closed(StreamId stream) override { relay_.on_upstream_closed(stream); }
-    void on_goaway(StreamId last, Http2Error) override { relay_.on_upstream_goaway(last); }
-    void on_settings() override { relay_.on_upstream_settings(); }
-    void on_pong(std::uint64_t) override {}
-
-   private:
-    Http2Relay& relay_;
-  };
+  Http2Session guest_session(bool connect_protocol) {
+    return {{Http2Session::Role::server, connect_protocol, limits_of(gate_)}, guest_events_};
+  }
+  Http2Session upstream_session() { return {{Http2Session::Role::client, false, limits_of(gate_)}, upstream_events_}; }
 
   // ---- bytes
 
   asio::awaitable<void> serve_upstream() {
-    co_await upstream_.serve();
+    using namespace asio::experimental::awaitable_operators;
+    co_await (upstream_.serve() || trial_.until_given_up());
+    if (is_cancelled(co_await asio::this_coro::cancellation_state)) co_return;
+    if (trial_.lasts() && co_await replace_upstream()) co_await upstream_.serve();
     if (is_cancelled(co_await asio::this_coro::cancellation_state)) co_return;
     end_upstream();
     co_await drain();
+  }
+
+  // The next flow may go on with it, where this one has nothing under way.
+  bool leave_upstream() {
+    if (upstream_gone_ || !passages_.empty()) return false;
+    auto session = upstream_.take_session();
+    if (!session) return false;
+    gate_.leave_session(std::move(*session));
+    gate_.leave_upstream_clean();
+    return true;
+  }
+
+  // The last flow's connection has failed before its first answer. Requests wait meanwhile.
+  asio::awaitable<bool> replace_upstream() {
+    recall(false);
+    trial_.end();
+    upstream_.session().terminate(Http2Error::no_error);
+    Stream* stream = co_await gate_.replace_upstream();
+    if (stream == nullptr) co_return false;
+    upstream_.renew(*stream, upstream_session());
+    open_waiting();
+    on_turn();
+    co_return true;
+  }
+
+  // Takes back what may be sent on another connection: where the upstream has said that it looked at nothing,
+  // everything that can be said again, and otherwise what may be made twice.
+  void recall(bool untouched) {
+    std::vector<StreamId> again, lost;
+    for (auto& [id, passage] : passages_) {
+      if (std::exchange(passage.upstream, 0) == 0) continue;
+      const bool may_go = passage.repeatable && (untouched || may_repeat(passage.request));
+      (may_go && !passage.guest_closed ? again : lost).push_back(id);
+    }
+    by_upstream_.clear();
+    std::ranges::sort(again);
+    queue_.insert(queue_.begin(), again.begin(), again.end());
+    for (const StreamId id : lost) lose(passages_.at(id), untouched);
+  }
+
+  void lose(Passage& passage, bool untouched) {
+    if (passage.guest_closed) return settle(passage);
+    if (!passage.story.error.empty()) return;  // its end is on its way to the guest
+    if (untouched) return refuse_retryable(passage);
+    fail(passage, kUpstreamEnded);
   }
 
   // What is left of the answers, as long as the guest goes on taking it.
@@ -143,7 +162,9 @@ class Http2Relay final : public Http2Link::Owner {
   }
 
   void on_broken(Http2Link& link) override {
-    if (&link == &upstream_) end_upstream();
+    if (&link != &upstream_) return;
+    if (trial_.lasts()) return trial_.give_up();
+    end_upstream();
   }
 
   // ---- from the guest
@@ -277,14 +298,22 @@ class Http2Relay final : public Http2Link::Owner {
   void open_waiting() {
     while (!queue_.empty() && upstream_.session().may_open()) {
       Passage* passage = find(queue_.front());
+      const bool is_wanted = passage != nullptr && !passage->guest_closed;
+      if (is_wanted && trial_.is_doubtful() && !may_be_risked(*passage)) return;
       queue_.pop_front();
-      if (passage != nullptr && !passage->guest_closed) open(*passage);
+      if (is_wanted) open(*passage);
     }
   }
 
+  static bool is_all_here(const Passage& passage) {
+    return passage.guest_ended && passage.waiting.empty() && passage.trailers.empty();
+  }
+  static bool may_be_risked(const Passage& passage) { return is_all_here(passage) && may_repeat(passage.request); }
+
   void open(Passage& passage) {
     const bool empty = passage.waiting.empty() && passage.trailers.empty();
-    const auto stream = upstream_.session().submit_request(http2_fields(passage.request), passage.guest_ended && empty);
+    passage.repeatable = is_all_here(passage);
+    const auto stream = upstream_.session().submit_request(http2_fields(passage.request), passage.repeatable);
     if (!stream) return fail(passage, "the request cannot be sent on");
     passage.upstream = *stream;
     by_upstream_.emplace(*stream, passage.guest);
@@ -301,6 +330,7 @@ class Http2Relay final : public Http2Link::Owner {
   // ---- from the upstream
 
   void on_response(StreamId stream, http::HeaderList fields, bool end) {
+    trial_.end();
     Passage* passage = find_upstream(stream);
     if (passage == nullptr) return;
     http::ResponseMessage response;
@@ -339,6 +369,7 @@ class Http2Relay final : public Http2Link::Owner {
   }
 
   void on_interim_response(StreamId stream, http::HeaderList fields) {
+    trial_.end();
     const Passage* passage = find_upstream(stream);
     if (passage == nullptr) return;
     if (const auto secrets = gate_.secrets(passage->story)) mask_headers(secrets, fields);
@@ -390,6 +421,7 @@ class Http2Relay final : public Http2Link::Owner {
   void on_upstream_reset(StreamId stream, Http2Error error) {
     Passage* passage = find_upstream(stream);
     if (passage == nullptr) return;
+    trial_.end();
     if (passage->response_ended) return guest_.session().stop_request(passage->guest, error);
     passage->story.error = "the upstream reset the stream";
     if (passage->guest_closed) return;
@@ -406,14 +438,25 @@ class Http2Relay final : public Http2Link::Owner {
 
   // What it did not look at may be tried again, by the guest and on another connection.
   void on_upstream_goaway(StreamId last) {
+    const auto is_taken = [last](const auto& entry) {
+      return entry.second.upstream != 0 && entry.second.upstream <= last;
+    };
+    if (trial_.lasts() && std::ranges::none_of(passages_, is_taken)) {
+      recall(true);
+      return trial_.give_up();
+    }
     upstream_gone_ = true;
     guest_.session().announce_shutdown();
-    for (auto& [id, passage] : passages_) {
-      const bool is_taken = passage.upstream != 0 && passage.upstream <= last;
-      if (!is_taken && !passage.response_begun) refuse_retryable(passage);
+    for (auto& entry : passages_) {
+      if (!is_taken(entry) && !entry.second.response_begun) refuse_retryable(entry.second);
     }
     queue_.clear();
     guest_.session().goaway(Http2Error::no_error);
+  }
+
+  void on_upstream_pong() {
+    trial_.on_pong();
+    open_waiting();
   }
 
   void on_upstream_settings() {
@@ -469,8 +512,8 @@ class Http2Relay final : public Http2Link::Owner {
     if (std::exchange(upstream_ended_, true)) return;
     upstream_gone_ = true;
     const http::Http2Limit limit = upstream_.session().hit_limit();
-    const std::string why = limit == http::Http2Limit::none ? "the upstream ended the connection"
-                                                            : "the upstream's HTTP/2: " + std::string(to_string(limit));
+    const std::string why =
+        limit == http::Http2Limit::none ? kUpstreamEnded : "the upstream's HTTP/2: " + std::string(to_string(limit));
     for (auto& [id, passage] : passages_) end_early(passage, why);
     queue_.clear();
     guest_.session().goaway(Http2Error::no_error);
@@ -512,9 +555,11 @@ class Http2Relay final : public Http2Link::Owner {
 
   RequestGate& gate_;
   http::Scheme scheme_;
-  GuestEvents guest_events_{*this};
-  UpstreamEvents upstream_events_{*this};
-  Http2Link guest_, upstream_;
+  GuestEvents<Http2Relay> guest_events_{*this};
+  UpstreamEvents<Http2Relay> upstream_events_{*this};
+  Http2Link guest_;
+  UpstreamTrial trial_;
+  Http2Link upstream_;
   std::unordered_map<StreamId, Passage> passages_;      // by the guest's stream
   std::unordered_map<StreamId, StreamId> by_upstream_;  // the guest's stream
   std::deque<StreamId> queue_;                          // wait for a slot
@@ -528,7 +573,7 @@ class Http2Relay final : public Http2Link::Owner {
 }  // namespace
 
 asio::awaitable<void> relay_http2(Stream& guest, Stream& upstream, http::Scheme scheme, RequestGate& gate) {
-  Http2Relay relay(guest, upstream, scheme, gate);
+  Http2Relay relay(guest, upstream, gate.take_session(), scheme, gate);
   co_await relay.run();
 }
 

@@ -87,6 +87,15 @@ class RelayMemory {
     return Share(used_, static_cast<std::uint32_t>(std::min<std::size_t>(kLeastWindow + more, kMostWindow)));
   }
 
+  // For a connection of HTTP/2 that goes on with the windows of its last flow. Nothing where they would be too much of
+  // what is left.
+  std::optional<Share> take_as_wide_as(std::uint32_t window) {
+    if (used_->flows >= kMaxFlows || used_->left() < kLeastShare) return std::nullopt;
+    const std::size_t free = std::min(kWider - used_->wider, used_->left() - kLeastShare);
+    if (window < kLeastWindow || Share::wider(window) > free / 2) return std::nullopt;
+    return Share(used_, window);
+  }
+
   // Null where there is not so much to be had.
   std::shared_ptr<Loan> lend(std::size_t bytes) {
     if (bytes > kMostLent - used_->lent || bytes > used_->left()) return nullptr;

@@ -13,6 +13,18 @@ TEST(RelayMemory, GivesTheFirstTheWidestWindow) {
   EXPECT_EQ(memory.take(false)->window(), RelayMemory::kLeastWindow);
 }
 
+TEST(RelayMemory, GivesAWindowAgainWhileItIsNotTooMuchOfTheRest) {
+  RelayMemory memory;
+  EXPECT_EQ(memory.take_as_wide_as(1 << 20)->window(), 1u << 20);
+  EXPECT_FALSE(memory.take_as_wide_as(RelayMemory::kLeastWindow - 1));
+  std::vector<RelayMemory::Share> shares;
+  while (auto share = memory.take_as_wide_as(RelayMemory::kMostWindow)) shares.push_back(std::move(*share));
+  constexpr std::size_t kOfOne = 2 * (RelayMemory::kMostWindow - RelayMemory::kLeastWindow);
+  EXPECT_GE(shares.size() + 3, RelayMemory::kWider / kOfOne);
+  EXPECT_LT(shares.size(), RelayMemory::kWider / kOfOne);
+  EXPECT_TRUE(memory.take_as_wide_as(RelayMemory::kLeastWindow)) << "which takes none of the rest";
+}
+
 TEST(RelayMemory, OutlivesWhoGaveIt) {
   std::optional<RelayMemory::Share> share;
   {

@@ -13,6 +13,7 @@
 #include "credentials/keeper.h"
 #include "http/echo_mask.h"
 #include "http/http2_limits.h"
+#include "http/http2_session.h"
 #include "http/message.h"
 #include "mediator/stream.h"
 
@@ -94,7 +95,11 @@ class RequestGate {
   virtual Refused no_lane(const http::RequestMessage&) { return {503, "no connection", "no connection\n"}; }
   // The lane's, where there is one at hand.
   virtual Stream* upstream() { return nullptr; }
-  // The relay is over, and the connection stands between two requests.
+  // What is known of the connection from its last use, where it speaks HTTP/2; nothing: it is new.
+  virtual std::optional<http::Http2Session> take_session() { return std::nullopt; }
+  // The same for its next use.
+  virtual void leave_session(http::Http2Session) {}
+  // The relay is over, and the connection stands between two requests. With HTTP/2, its session is left, too.
   virtual void leave_upstream_clean() {}
 
   // ---- what the guest does not hold: only a host with a credential swap has these do anything

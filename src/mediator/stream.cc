@@ -104,9 +104,14 @@ asio::awaitable<Wait> SocketStream::wait_for_news(Deadline deadline) {
 }
 
 // Asked twice: the first answer may come from what the last read has seen.
+std::optional<Arrival> SocketStream::take_unasked(MutableBytes into) {
+  const auto first = read_now(into);
+  return first ? first : read_now(into);
+}
+
 bool SocketStream::is_quiet() {
   std::array<std::uint8_t, 1> byte{};
-  return !read_now(byte) && !read_now(byte);
+  return !take_unasked(byte);
 }
 
 StreamPtr plain_stream(Descriptor descriptor) { return std::make_unique<PlainStream>(std::move(descriptor)); }

@@ -63,6 +63,8 @@ class SocketStream : public Stream {
   std::optional<Arrival> take_some(MutableBytes into) override;
   bool must_wait() const override;
   SocketStream& socket() override { return *this; }
+  // What is there, whatever is known of that; nothing where the socket has nothing.
+  std::optional<Arrival> take_unasked(MutableBytes into);
   // Nothing waits to be read, no end either. To be asked only where nothing is expected: what there is gets lost.
   bool is_quiet();
 

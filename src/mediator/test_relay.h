@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "mediator/relay.h"
@@ -34,6 +35,11 @@ class TestGate : public RequestGate {
     co_return replacement.get();
   }
   void leave_upstream_clean() override { clean = true; }
+  std::optional<http::Http2Session> take_session() override { return std::exchange(session, std::nullopt); }
+  void leave_session(http::Http2Session left) override {
+    left.detach();
+    session = std::move(left);
+  }
   std::chrono::milliseconds patience() const override { return waits; }
   std::shared_ptr<void> borrow(std::size_t bytes) override {
     return bytes > memory ? nullptr : std::make_shared<int>();
@@ -48,6 +54,7 @@ class TestGate : public RequestGate {
   StreamPtr replacement;
   int replaced = 0;
   bool clean = false;  // is what the relay has left
+  std::optional<http::Http2Session> session;
 };
 
 class RelayTest : public testing::Test {
@@ -69,7 +76,16 @@ class RelayTest : public testing::Test {
     co_await relay(*relays_guest_, *relays_upstream_, http::Scheme::https, gate_);
     done_ = true;
     relays_guest_.reset();
-    relays_upstream_.reset();
+    if (!keeps_upstream_) relays_upstream_.reset();
+  }
+
+  // Another guest, whose relay goes on with the upstream that the last one has left; the guest's end.
+  Fd start_again(Relay relay) {
+    auto guest = socket_pair(SOCK_STREAM);
+    relays_guest_ = plain_stream(std::move(*watch(loop_.io.get_executor(), std::move(guest.second))));
+    done_ = gate_.clean = false;
+    spawn(loop_.io.get_executor(), run(relay));
+    return std::move(guest.first);
   }
 
   void say(const Fd& end, std::string_view text) { put(end, bytes(text)); }
@@ -117,6 +133,7 @@ class RelayTest : public testing::Test {
   Fd guest_, upstream_;
   StreamPtr relays_guest_, relays_upstream_;
   bool done_ = false;
+  bool keeps_upstream_ = false;  // when the relay is over
 };
 
 }  // namespace microagent::mediator

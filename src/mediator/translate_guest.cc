@@ -77,7 +77,7 @@ class Http2Guest final : public http::Http2Events, public Http2Link::Owner {
       : gate_(gate),
         scheme_(scheme),
         executor_(guest.descriptor().get_executor()),
-        link_(guest, session_options(gate), *this, *this),
+        link_(guest, {session_options(gate), *this}, *this),
         work_(executor_, kNever),
         growth_(executor_, kNever) {}
 

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <boost/asio/experimental/awaitable_operators.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <utility>
@@ -24,6 +25,7 @@
 #include "mediator/passage.h"
 #include "mediator/pipe.h"
 #include "mediator/relay.h"
+#include "mediator/upstream_trial.h"
 
 namespace microagent::mediator {
 namespace {
@@ -60,7 +62,11 @@ struct Exchange {
 class Http2Upstream final : public http::Http2Events, public Http2Link::Owner {
  public:
   Http2Upstream(Stream& upstream, http::Scheme scheme, RequestGate& gate)
-      : stream_(&upstream), gate_(gate), scheme_(scheme), news_(upstream.descriptor().get_executor(), kNever) {}
+      : stream_(&upstream),
+        gate_(gate),
+        scheme_(scheme),
+        trial_(upstream.descriptor().get_executor(), false),
+        news_(upstream.descriptor().get_executor(), kNever) {}
 
   // Why there is no response; empty while nothing is wrong.
   const std::string& trouble() const { return trouble_; }
@@ -70,6 +76,17 @@ class Http2Upstream final : public http::Http2Events, public Http2Link::Owner {
     co_await serve_connections(*far);
     far.reset();
     co_await forever();
+  }
+
+  // The next flow may go on with the connection, where nothing is under way.
+  bool leave() {
+    if (!link_ || gone_) return false;
+    if (exchange_) link_->session().consume(exchange_->stream, std::numeric_limits<std::size_t>::max());
+    auto session = link_->take_session();
+    if (!session) return false;
+    gate_.leave_session(std::move(*session));
+    gate_.leave_upstream_clean();
+    return true;
   }
 
   asio::awaitable<void> say_farewell() {
@@ -82,6 +99,7 @@ class Http2Upstream final : public http::Http2Events, public Http2Link::Owner {
 
   void on_headers(StreamId stream, http::HeaderList fields, bool end) override {
     if (!is_current(stream)) return;
+    trial_.end();
     http::ResponseMessage response;
     if (const auto fault = http::parse_http2_response(fields, response); fault != http::MessageFault::none) {
       link_->end_later(stream, Http2Error::protocol_error);
@@ -97,6 +115,7 @@ class Http2Upstream final : public http::Http2Events, public Http2Link::Owner {
 
   // There may be any number of them, and no window holds them back: a guest that does not read them misses some.
   void on_informational(StreamId stream, http::HeaderList fields) override {
+    trial_.end();
     http::ResponseMessage response;
     if (!is_current(stream) || exchange_->request.version == http::Version::http_1_0) return;
     if (out_.size() > kMaxInterimAhead) return;
@@ -123,6 +142,7 @@ class Http2Upstream final : public http::Http2Events, public Http2Link::Owner {
   void on_reset(StreamId stream, Http2Error error) override {
     if (!is_current(stream) || exchange_->ended) return;
     exchange_->refused = error == Http2Error::refused_stream;
+    if (!exchange_->refused) trial_.end();
     fail("the upstream reset the stream: " + std::string(to_string(error)));
   }
 
@@ -133,7 +153,10 @@ class Http2Upstream final : public http::Http2Events, public Http2Link::Owner {
   void on_sent(StreamId, std::size_t) override { tell(); }
   void on_goaway(StreamId, Http2Error) override { tell(); }
   void on_settings() override { tell(); }
-  void on_pong(std::uint64_t) override {}
+  void on_pong(std::uint64_t) override {
+    trial_.on_pong();
+    tell();
+  }
 
   void on_turn() override {
     link_->end_streams();
@@ -154,11 +177,15 @@ class Http2Upstream final : public http::Http2Events, public Http2Link::Owner {
 
   asio::awaitable<void> serve_connections(Stream& far) {
     Inflow from_relay(far);
+    auto session = gate_.take_session();
     while (stream_ != nullptr) {
       gone_ = false;
       left_ = 0;
-      link_.emplace(*stream_, session_options(), *this, *this);
-      co_await (serve_requests(from_relay) || serve_link());
+      trial_ = UpstreamTrial(news_.get_executor(), session.has_value());
+      link_.emplace(*stream_, session ? std::move(*session) : new_session(), *this);
+      if (trial_.lasts()) UpstreamTrial::begin(link_->session(), *this);
+      session.reset();
+      co_await (serve_requests(from_relay) || serve_link() || watch_trial());
       if (over_ || is_cancelled(co_await asio::this_coro::cancellation_state)) co_return;
       link_.reset();
       stream_ = co_await gate_.replace_upstream();
@@ -166,12 +193,17 @@ class Http2Upstream final : public http::Http2Events, public Http2Link::Owner {
     trouble_ = "there is no new connection to the upstream";
   }
 
-  http::Http2Session::Options session_options() const {
-    return {http::Http2Session::Role::client, false, limits_of(gate_)};
-  }
+  http::Http2Session new_session() { return {{http::Http2Session::Role::client, false, limits_of(gate_)}, *this}; }
 
   asio::awaitable<void> serve_link() {
     co_await link_->serve();
+    if (is_cancelled(co_await asio::this_coro::cancellation_state)) co_return;
+    end_connection();
+    co_await forever();
+  }
+
+  asio::awaitable<void> watch_trial() {
+    co_await trial_.until_given_up();
     if (is_cancelled(co_await asio::this_coro::cancellation_state)) co_return;
     end_connection();
     co_await forever();
@@ -236,7 +268,8 @@ class Http2Upstream final : public http::Http2Events, public Http2Link::Owner {
     for (;;) {
       if (gone_) co_return false;
       const http::Http2Session& session = link_->session();
-      if (session.may_open() && (!needs_settings || session.has_peer_settings())) co_return true;
+      const bool is_risky = trial_.is_doubtful() && !may_repeat(exchange_->request);
+      if (session.may_open() && (!needs_settings || session.has_peer_settings()) && !is_risky) co_return true;
       if (going_away() || !co_await has_news(deadline)) co_return false;
     }
   }
@@ -261,7 +294,8 @@ class Http2Upstream final : public http::Http2Events, public Http2Link::Owner {
     on_turn();
     co_await (send_body(from_relay, body) || give_response(from_relay.stream()));
     if (is_cancelled(co_await asio::this_coro::cancellation_state)) co_return Outcome::over;
-    if (exchange.refused && !exchange.begun && !exchange.taken) co_return Outcome::again;
+    const bool may_go_again = exchange.refused || (trial_.lasts() && may_repeat(exchange.request));
+    if (may_go_again && !exchange.ended && !exchange.begun && !exchange.taken) co_return Outcome::again;
     if (!exchange.ended) co_return Outcome::over;
     if (!exchange.sent) {
       link_->end_later(exchange.stream, Http2Error::cancel);
@@ -412,6 +446,7 @@ class Http2Upstream final : public http::Http2Events, public Http2Link::Owner {
   Stream* stream_;
   RequestGate& gate_;
   http::Scheme scheme_;
+  UpstreamTrial trial_;
   std::optional<Http2Link> link_;
   bool gone_ = false;  // its peer is
   bool over_ = false;  // nothing more is to be done
@@ -432,7 +467,8 @@ asio::awaitable<void> relay_http1_to_http2(Stream& guest, Stream& upstream, http
   Http2Upstream translator(upstream, scheme, gate);
   const Http1Upstream near{pipe->near.get(), &translator.trouble()};
   co_await (relay_http1(guest, near, scheme, gate) || translator.serve(std::move(pipe->far)));
-  if (!is_cancelled(co_await asio::this_coro::cancellation_state)) co_await translator.say_farewell();
+  if (translator.leave() || is_cancelled(co_await asio::this_coro::cancellation_state)) co_return;
+  co_await translator.say_farewell();
 }
 
 }  // namespace microagent::mediator

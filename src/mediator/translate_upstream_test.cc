@@ -87,7 +87,7 @@ TEST_F(TranslateUpstreamTest, CarriesRequestsOneAfterTheOther) {
   ASSERT_EQ(gate_.stories.size(), 3u);
   EXPECT_EQ(gate_.stories[2].status, 200);
   EXPECT_EQ(gate_.stories[2].bytes_in, 5u);
-  EXPECT_TRUE(until([&] { return server_->told_to_go; }));
+  EXPECT_TRUE(gate_.clean && gate_.session);
 }
 
 TEST_F(TranslateUpstreamTest, CarriesBodiesAndTrailersAsTheyCome) {
@@ -357,6 +357,60 @@ TEST_F(TranslateUpstreamTest, StopsAnUpstreamWhoseGuestDoesNotRead) {
   }
   EXPECT_LT(sent, 8u * 1024 * 1024);
   EXPECT_GT(sent, 512u * 1024);
+}
+
+// ---- an upstream that was another flow's before (upstream_trial.h)
+
+class ReusedTranslateTest : public TranslateUpstreamTest {
+ protected:
+  ReusedTranslateTest() { keeps_upstream_ = true; }
+
+  void first_flow() {
+    exchange(kGet);
+    guest_.reset();
+    ASSERT_TRUE(is_done());
+    ASSERT_TRUE(gate_.clean && gate_.session);
+    guest_ = start_again(relay_http1_to_http2);
+  }
+  void exchange(std::string_view request) {
+    say(guest_, request);
+    answer(next_request(server_->last), {{":status", "200"}, {"content-length", "2"}}, "ok");
+    expect_guest("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok");
+  }
+
+  static constexpr const char* kPost = "POST /a HTTP/1.1\r\nHost: a.example\r\nContent-Length: 4\r\n\r\nbody";
+};
+
+TEST_F(ReusedTranslateTest, GoesOnWhereTheLastFlowLeft) {
+  first_flow();
+  exchange(kPost);
+  exchange(kGet);
+  EXPECT_EQ(server_->last, 5);
+  EXPECT_EQ(gate_.replaced, 0);
+}
+
+TEST_F(ReusedTranslateTest, AsksAnotherWhereTheFirstHasEnded) {
+  first_flow();
+  offer_another();
+  say(guest_, kGet);
+  upstream_.reset();
+  take_another();
+  answer(next_request(), {{":status", "200"}, {"content-length", "2"}}, "ok");
+  expect_guest("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok");
+}
+
+TEST_F(ReusedTranslateTest, RisksNothingThatMustNotBeDoneTwice) {
+  first_flow();
+  offer_another();
+  server_->reads = false;
+  say(guest_, kPost);
+  for (int turns = 0; turns < 10; ++turns) loop_.io.run_one_for(std::chrono::milliseconds(2));
+  if (const auto some = arrived(upstream_)) server_->session.feed(*some, monotonic_ns());
+  EXPECT_EQ(server_->last, 1) << "it knows of no other request";
+  upstream_.reset();
+  take_another();
+  const StreamId served = next_request();
+  ASSERT_TRUE(until([&] { return server_->seen[served].data == "body"; }));
 }
 
 }  // namespace

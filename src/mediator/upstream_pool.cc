@@ -5,25 +5,25 @@
 
 namespace microagent::mediator {
 
-void UpstreamPool::put(UpstreamKey key, std::unique_ptr<TlsStream> stream) {
-  if (!stream->is_quiet()) return;
+void UpstreamPool::put(UpstreamKey key, UpstreamConnection connection) {
+  if (!connection.is_ready()) return;
   const auto is_same = [&key](const Kept& kept) { return kept.key == key; };
   const bool too_many_same = std::ranges::count_if(kept_, is_same) >= static_cast<std::ptrdiff_t>(kMaxOfOneKey);
   if (too_many_same) kept_.erase(std::ranges::find_if(kept_, is_same));
   if (kept_.size() >= kMaxKept) kept_.pop_front();
-  kept_.push_back({std::move(key), std::move(stream), std::chrono::steady_clock::now()});
+  kept_.push_back({std::move(key), std::move(connection), std::chrono::steady_clock::now()});
   watch();
 }
 
-std::unique_ptr<TlsStream> UpstreamPool::take(const UpstreamKey& key) {
+UpstreamConnection UpstreamPool::take(const UpstreamKey& key, const Fits& fits) {
   for (auto kept = kept_.end(); kept != kept_.begin();) {
     --kept;
-    if (kept->key != key) continue;
-    auto stream = std::move(kept->stream);
+    if (kept->key != key || !fits(kept->connection)) continue;
+    auto connection = std::move(kept->connection);
     kept = kept_.erase(kept);
-    if (stream->is_quiet()) return stream;
+    if (connection.is_ready()) return connection;
   }
-  return nullptr;
+  return {};
 }
 
 bool UpstreamPool::leads_to(const std::string& address) const {
@@ -43,7 +43,7 @@ void UpstreamPool::watch() {
 
 void UpstreamPool::drop_old() {
   const auto now = std::chrono::steady_clock::now();
-  kept_.remove_if([now](const Kept& kept) { return now - kept.since >= kLongestIdle || !kept.stream->is_quiet(); });
+  kept_.remove_if([now](Kept& kept) { return now - kept.since >= kLongestIdle || !kept.connection.is_ready(); });
 }
 
 }  // namespace microagent::mediator

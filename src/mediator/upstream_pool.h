@@ -2,16 +2,18 @@
 
 // Upstreams' connections that no guest uses at the moment, for the next flow that wants the very same: so a client that
 // is run again and again costs its server one handshake. What is kept has been verified for its name and is between two
-// requests; nothing that its upstream has ended, or spoken on unasked, is ever given away.
+// requests; nothing that its upstream has ended, or spoken on unasked (HTTP/1.1), or wants no more streams on (HTTP/2),
+// is ever given away.
 
 #include <boost/asio/steady_timer.hpp>
 #include <chrono>
+#include <functional>
 #include <list>
 #include <memory>
 #include <string>
 #include <vector>
 
-#include "mediator/stream.h"
+#include "mediator/upstream_connection.h"
 
 namespace microagent::mediator {
 
@@ -33,9 +35,10 @@ class UpstreamPool {
   UpstreamPool& operator=(const UpstreamPool&) = delete;
 
   // The oldest goes where there are too many.
-  void put(UpstreamKey key, std::unique_ptr<TlsStream> stream);
-  // The one that was used last; null where there is none.
-  std::unique_ptr<TlsStream> take(const UpstreamKey& key);
+  void put(UpstreamKey key, UpstreamConnection connection);
+  // The one that was used last of those that `fits` would have; none where there is none.
+  using Fits = std::function<bool(const UpstreamConnection&)>;
+  UpstreamConnection take(const UpstreamKey& key, const Fits& fits);
   // Whether there is one to this address, for whatever name.
   bool leads_to(const std::string& address) const;
   void clear() { kept_.clear(); }
@@ -44,7 +47,7 @@ class UpstreamPool {
  private:
   struct Kept {
     UpstreamKey key;
-    std::unique_ptr<TlsStream> stream;
+    UpstreamConnection connection;
     std::chrono::steady_clock::time_point since;
   };
 

@@ -8,6 +8,7 @@ that RFC 7301 has for that. A program, given its certificate, key and port.
     GET /events       three events, each when somebody has asked for it with GET /next
     GET /reset        RST_STREAM before an answer; /cut within one
     GET /goaway       GOAWAY within the answer, which goes on, and the end of the connection behind it
+    GET /leave?N      connection N, which must be idle, says GOAWAY; /drop?N: it ends without a word
     GET /turned-away  every other time GOAWAY that says that this request was not looked at, and the end
     CONNECT /chat     a WebSocket (RFC 8441) that echoes short texts
 """
@@ -17,6 +18,7 @@ import hashlib
 import itertools
 import json
 import signal
+import socket
 import socketserver
 import sys
 import threading
@@ -34,6 +36,7 @@ PIECE = bytes(16384)
 NUMBERS = itertools.count(1)
 TURNS = itertools.count(1)
 NEXT_EVENT = threading.Semaphore(0)
+CONNECTIONS = {}
 TEXT = ("content-type", "text/plain")
 
 
@@ -44,10 +47,11 @@ class Ended(Exception):
 class Connection:
     """One connection, served by one thread: what streams have still to send waits for the peer's window."""
 
-    def __init__(self, socket):
-        self.socket, self.number = socket, next(NUMBERS)
+    def __init__(self, secured):
+        self.socket, self.number = secured, next(NUMBERS)
         self.http = h2.connection.H2Connection(h2.config.H2Configuration(client_side=False, header_encoding="utf-8"))
         self.requests, self.bodies, self.left = {}, {}, {}
+        CONNECTIONS[self.number] = self
 
     def serve(self):
         self.http.local_settings = h2.settings.Settings(
@@ -163,6 +167,14 @@ class Connection:
         # The library sends nothing behind its GOAWAY: the rest of the answer is framed by hand.
         self.socket.sendall(b"\0\0\2\0\1" + stream.to_bytes(4, "big") + b"lo")
         raise Ended
+
+    def on_leave(self, stream, number):
+        CONNECTIONS[int(number)].send_goaway(1)
+        self.page(stream, b"")
+
+    def on_drop(self, stream, number):
+        CONNECTIONS[int(number)].socket.sock_shutdown(socket.SHUT_RDWR)
+        self.page(stream, b"")
 
     def on_turned_away(self, stream, _query):
         if next(TURNS) % 2 == 0:
