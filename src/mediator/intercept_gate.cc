@@ -1,0 +1,259 @@
+#include "mediator/intercept_gate.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "http/refusal.h"
+#include "http/secret_placement.h"
+#include "mediator/endpoint.h"
+#include "mediator/explanation.h"
+#include "mediator/guest_http.h"
+#include "policy/host.h"
+
+namespace microagent::mediator {
+namespace {
+
+constexpr std::uint16_t kUnauthorized = 401;        // RFC 9110, 15.5.2
+constexpr std::uint16_t kForbidden = 403;           // RFC 9110, 15.5.4
+constexpr std::uint16_t kContentTooLarge = 413;     // RFC 9110, 15.5.14
+constexpr std::uint16_t kMisdirected = 421;         // RFC 9110, 15.5.20
+constexpr std::uint16_t kServiceUnavailable = 503;  // RFC 9110, 15.6.4
+
+Record request_record(const RequestStory& story) {
+  Record record{audit::Event::request, audit::Fields::object()};
+  audit::Fields& fields = record.fields;
+  fields.get_ref<audit::Fields::object_t&>().reserve(8);  // there is one for every request
+  fields["method"] = story.method;
+  fields["host"] = story.host;
+  fields["path"] = story.path;
+  fields["status"] = story.status;
+  fields["bytesOut"] = story.bytes_out;
+  fields["bytesIn"] = story.bytes_in;
+  const auto took = std::chrono::steady_clock::now() - story.began;
+  fields["durationMs"] = std::chrono::duration_cast<std::chrono::milliseconds>(took).count();
+  if (!story.swap.empty()) fields["swap"] = story.swap;
+  if (!story.error.empty()) fields["error"] = story.error;
+  return record;
+}
+
+Record swap_record(audit::Event event, const LiveFlow& flow) {
+  Record record{event, audit::Fields::object()};
+  record.fields["host"] = flow.host;
+  record.fields["swap"] = flow.swap->name;
+  record.fields["type"] = policy::to_string(flow.swap->type);
+  return record;
+}
+
+Record swap_error_record(const LiveFlow& flow, const std::string& error) {
+  Record record = swap_record(audit::Event::swap_error, flow);
+  record.fields["error"] = error;
+  record.fields["signal"] = policy::to_string(policy::Signal::unresolved_secret_ref);
+  return record;
+}
+
+std::string words_of(const Denial& denied) {
+  return fmt::format("microagent refused this request: {}; {} ({})", denied.reason, denied.rule, denied.id);
+}
+
+}  // namespace
+
+Mediator::Gate::Gate(Mediator& mediator, FlowPtr flow, Failure failure)
+    : mediator_(mediator), alive_(mediator.alive_), flow_(std::move(flow)), failure_(failure) {}
+
+Mediator::Gate::Gate(Mediator& mediator, FlowPtr flow, UpstreamLease upstream, RelayMemory::Share memory)
+    : Gate(mediator, std::move(flow)) {
+  lane_ = std::move(upstream);
+  lane_memory_ = std::move(memory);
+}
+
+Mediator::Gate::~Gate() {
+  if (lane_ && !alive_.expired()) mediator_.keep_upstream(*flow_, std::move(*lane_));
+}
+
+// ---- judging
+
+std::optional<Refused> Mediator::Gate::admit(http::RequestMessage& request) {
+  if (!is_for_flow(request.authority)) {
+    return refuse(kMisdirected, request,
+                  denial("the request is for another host than the connection",
+                         "names: a request must be for the host that the connection is for",
+                         policy::Signal::name_destination_mismatch));
+  }
+  const policy::Decision decision = mediator_.decide(*flow_, {request.method, request.path});
+  if (!decision.allowed()) return refuse(kForbidden, request, denial_of(decision));
+  if (flow_->swap && !is_tls()) {
+    return refuse(kForbidden, request,
+                  denial("a credential swap is for this host, and no credential goes over plain HTTP: use https",
+                         "swap " + flow_->swap->name));
+  }
+  flow_->requests.push_back({request.method, request.path});
+  return std::nullopt;
+}
+
+// The name that TLS, or the first request, gave; the address where none was given.
+bool Mediator::Gate::is_for_flow(const http::Authority& authority) const {
+  if (authority.port && *authority.port != flow_->facts.port) return false;
+  if (flow_->facts.name.empty()) return authority.address && *authority.address == flow_->facts.destination;
+  if (authority.address) {
+    const auto named = policy::parse_address(flow_->facts.name);
+    return named && *named == *authority.address;
+  }
+  const auto asked = policy::canonical_name(authority.host);
+  return asked && asked == policy::canonical_name(flow_->facts.name);
+}
+
+Refused Mediator::Gate::refuse(std::uint16_t status, const http::RequestMessage& request, Denial denied) {
+  denied.host = flow_->host;
+  Record record = deny_record(flow_->open, denied);
+  record.fields["method"] = request.method;
+  record.fields["path"] = request.path;
+  mediator_.write_denial(*flow_, denied, std::move(record));
+  return {status, words_of(denied), refusal_body(denied, destination(), http::wants_json(request))};
+}
+
+Refused Mediator::Gate::refuse_malformed(const std::string& fault, bool json) {
+  Denial denied = denial("malformed: " + fault, "requests: everybody must read the same one");
+  mediator_.write_denial(*flow_, denied);
+  return {400, words_of(denied), refusal_body(denied, destination(), json)};
+}
+
+Refused Mediator::Gate::upstream_failed(const std::string& what, bool json) {
+  // With TLS 1.3 a server says only after the handshake that it misses a certificate.
+  const std::string why = flow_->asks_certificate ? fmt::format("{}; {}", what, kAsksCertificate) : what;
+  if (failure_ == Failure::to_record) {
+    mediator_.recorder_.write(flow_->audit_flow, upstream_error_record(flow_->open, flow_->host, why));
+  }
+  return {502, "microagent: " + why, failure_body(flow_->host, destination(), why, json)};
+}
+
+// Also called when the event loop destroys what it has not finished, and that is after the mediator's end.
+void Mediator::Gate::record(const RequestStory& story) {
+  const auto is_over = [&story](const policy::Request& request) {
+    return request.method == story.method && request.path == story.path;
+  };
+  if (const auto found = std::ranges::find_if(flow_->requests, is_over); found != flow_->requests.end()) {
+    flow_->requests.erase(found);
+  }
+  if (alive_.expired()) return;
+  if (story.credential != 0 && story.status == kUnauthorized) {
+    mediator_.swapper_->refuse(*flow_->swap, story.credential);
+  }
+  mediator_.recorder_.write_later(flow_->audit_flow, request_record(story));
+}
+
+std::string Mediator::Gate::destination() const { return endpoint_text(flow_->open.destination, flow_->open.protocol); }
+
+// ---- the upstream's connections
+
+std::unique_ptr<RequestGate> Mediator::Gate::open_lane() {
+  auto memory = mediator_.memory_.take(false);
+  if (!memory) return nullptr;
+  return std::make_unique<Gate>(mediator_, flow_, mediator_.take_upstream(*flow_), std::move(*memory));
+}
+
+Refused Mediator::Gate::no_lane(const http::RequestMessage& request) {
+  return refuse(kServiceUnavailable, request,
+                denial("there are as many intercepted connections as there may be", "resources"));
+}
+
+std::optional<http::Http2Session> Mediator::Gate::take_session() {
+  return std::exchange(lease().connection.http2, std::nullopt);
+}
+
+void Mediator::Gate::leave_session(http::Http2Session session) {
+  session.detach();
+  lease().connection.http2 = std::move(session);
+}
+
+// ---- credentials
+
+bool Mediator::Gate::lacks_credential(const http::RequestMessage& request) {
+  if (!swaps() || !wants_credential(request)) return false;
+  const auto known = mediator_.swapper_->at_hand(*flow_->swap);
+  if (known) obtained_ = *known;
+  return !known;
+}
+
+asio::awaitable<void> Mediator::Gate::obtain_credential() {
+  obtained_ = co_await mediator_.swapper_->obtain(flow_->swap);
+}
+
+std::optional<Refused> Mediator::Gate::equip(http::RequestMessage& request, RequestStory& story) {
+  if (!swaps()) return std::nullopt;
+  http::ask_readable(request, flow_->swap->placement);
+  if (!wants_credential(request)) return std::nullopt;
+  const bool json = http::wants_json(request);
+  // Files, variables and token servers of the user's are none of the guest's business.
+  if (!obtained_) {
+    return swap_failed(obtained_.error().message, "its credential cannot be had; the workspace's audit log says why",
+                       json);
+  }
+  story.given = *obtained_;
+  mediator_.swapper_->send(*flow_->swap, story.given);
+  if (!http::wants_secret(request, flow_->swap->placement)) return std::nullopt;  // its body may
+  if (!http::place_secret(request, flow_->swap->placement, story.given.secret->view())) {
+    return swap_failed("the request's head would become too long", json);
+  }
+  note_swap(story);
+  return std::nullopt;
+}
+
+bool Mediator::Gate::rewrites_body(const http::RequestMessage& request) {
+  return swaps() && has_body_for_secret(request);
+}
+
+BodyVerdict Mediator::Gate::rewrite_body(const http::RequestMessage& request, std::string_view body, bool whole,
+                                         RequestStory& story) {
+  const std::string& placeholder = flow_->swap->placement.placeholder;
+  const auto kind = http::text_kind(request.headers).value_or(http::TextKind::plain);
+  if (!http::holds_placeholder(kind, body, placeholder)) return {};
+  auto replaced = whole ? http::replace_in_body(kind, body, placeholder, story.given.secret->view()) : std::nullopt;
+  if (!replaced) return {{}, refuse_long_body(http::wants_json(request))};
+  note_swap(story);
+  return {std::move(replaced), {}};
+}
+
+Refused Mediator::Gate::lacks_memory(bool json) {
+  Refused refused = swap_failed("as much is looked through at the moment as there is memory for", json);
+  refused.status = kServiceUnavailable;
+  return refused;
+}
+
+http::SecretFormsPtr Mediator::Gate::secrets(const RequestStory& story) {
+  return swaps() ? mediator_.swapper_->secrets(*flow_->swap, story) : http::SecretFormsPtr();
+}
+
+bool Mediator::Gate::wants_credential(const http::RequestMessage& request) const {
+  return http::wants_secret(request, flow_->swap->placement) || has_body_for_secret(request);
+}
+
+bool Mediator::Gate::has_body_for_secret(const http::RequestMessage& request) const {
+  return flow_->swap->placement.in_body && http::text_kind(request.headers);
+}
+
+void Mediator::Gate::note_swap(RequestStory& story) {
+  story.swap = flow_->swap->name;
+  story.credential = story.given.version;
+  story.carried = story.given.secret;
+  if (std::exchange(flow_->swapped, true)) return;
+  mediator_.recorder_.write(flow_->audit_flow, swap_record(audit::Event::swap, *flow_));
+}
+
+Refused Mediator::Gate::swap_failed(const std::string& error, std::string_view told, bool json) {
+  const std::string key = fmt::format("credential swap {}: {}", flow_->swap->name, error);
+  mediator_.recorder_.write_or_count(key, flow_->audit_flow, [&] { return swap_error_record(*flow_, error); });
+  const std::string why = fmt::format("credential swap {}: {}", flow_->swap->name, told);
+  return {502, "microagent: " + why, failure_body(flow_->host, destination(), why, json)};
+}
+
+Refused Mediator::Gate::refuse_long_body(bool json) {
+  const std::string error = fmt::format("the placeholder is replaced in bodies of up to {} bytes, which may grow to {}",
+                                        http::kMaxSwappedBody, http::kMaxGrownBody);
+  Refused refused = swap_failed(error, json);
+  refused.status = kContentTooLarge;
+  return refused;
+}
+
+}  // namespace microagent::mediator
