@@ -402,6 +402,28 @@ void TcpFixture::events(bool wait) {
   }
 }
 
+void TcpFixture::fill_host() {
+  Segment answer;
+  do {
+    guest_says(pattern(16'384));
+    answer = only();
+  } while (answer.ack == guest_next);
+}
+
+void TcpFixture::close_by_guest_first() {
+  guest_ends();
+  seen();
+  host_ends();
+  guest_acks(only().end());
+}
+
+void TcpFixture::close_by_host_first() {
+  host_ends();
+  guest_acks(only().end());
+  guest_ends();
+  EXPECT_EQ(last().ack, guest_next);
+}
+
 void TcpFixture::advance(std::uint64_t ns) {
   environment.now_ns += ns;
   flows->on_time();

@@ -117,6 +117,14 @@ class TcpFixture : public ::testing::Test, protected TestEnvironment {
   Bytes host_drains();
   bool host_sees_end();
   bool host_sees_reset();
+  // The guest speaks until the host's Unix socket is full, and something of it waits.
+  void fill_host();
+
+  // ---- Both ends ----
+  // The guest ends first, then the host: the guest is who lingers.
+  void close_by_guest_first();
+  // The other way round: we linger.
+  void close_by_host_first();
 
   // ---- Events and time ----
   // Delivers what epoll tells at once; `wait` for at least one event.
