@@ -66,22 +66,15 @@ Status read_mediation(const CreateOptions& options, workspace::DeclaredMediation
   return {};
 }
 
-Status read_volumes(const std::vector<std::string>& volumes, Declaration& out) {
-  for (const std::string& text : volumes) {
-    const std::string place = "--volume " + text;
-    const auto volume = workspace::parse_volume(text);
-    if (!volume) return fail(with_context(volume.error(), place));
-    out.volumes.push_back({*volume, place});
-  }
-  return {};
-}
-
-Status read_bundles(const std::vector<std::string>& bundles, Declaration& out) {
-  for (const std::string& text : bundles) {
-    const std::string place = "--bundle " + text;
-    const auto bundle = workspace::parse_bundle(text);
-    if (!bundle) return fail(with_context(bundle.error(), place));
-    out.bundles.push_back({*bundle, place});
+// Every `flag` that was given.
+template <typename Value, typename Parse>
+Status read_each(const std::vector<std::string>& texts, const std::string& flag, std::vector<Declared<Value>>& out,
+                 Parse parse) {
+  for (const std::string& text : texts) {
+    const std::string place = flag + " " + text;
+    const auto value = parse(text);
+    if (!value) return fail(with_context(value.error(), place));
+    out.push_back({*value, place});
   }
   return {};
 }
@@ -106,8 +99,8 @@ Result<Declaration> read_flags(const CreateOptions& options) {
   if (read) read = read_value(options.cpus, "--cpus", flags.cpus, workspace::parse_cpus);
   if (read) read = read_value(options.size, "--size", flags.disk_mib, workspace::parse_disk);
   if (read) read = read_publish(options.publish, flags);
-  if (read) read = read_volumes(options.volumes, flags);
-  if (read) read = read_bundles(options.bundles, flags);
+  if (read) read = read_each(options.volumes, "--volume", flags.volumes, workspace::parse_volume);
+  if (read) read = read_each(options.bundles, "--bundle", flags.bundles, workspace::parse_bundle);
   if (read) read = read_mediation(options, flags.mediation);
   if (!read) return fail(read.error());
   read_text(options.ip, "--ip", flags.ip);
