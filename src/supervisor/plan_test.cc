@@ -18,6 +18,17 @@ workspace::Manifest manifest() {
   return web;
 }
 
+workspace::Image image() {
+  return {.reference = "x",
+          .digest = "sha256:y",
+          .entrypoint = {"/entry"},
+          .command = {"one"},
+          .env = {"A=1"},
+          .user = "web",
+          .workdir = "/srv",
+          .stop_signal = 3};
+}
+
 TEST(WireConfig, TellsAddressesOfAUserWorkspace) {
   const auto wire = wire_config(manifest(), false);
   ASSERT_TRUE(wire);
@@ -99,14 +110,7 @@ TEST(GuestConfig, HoldsWhatInitNeeds) {
 TEST(GuestConfig, RunsWhatTheImageSays) {
   workspace::Manifest of_image = manifest();
   of_image.entrypoint.clear();
-  of_image.image = workspace::Image{.reference = "x",
-                                    .digest = {},
-                                    .entrypoint = {"/entry"},
-                                    .command = {"one"},
-                                    .env = {"A=1"},
-                                    .user = "web",
-                                    .workdir = "/srv",
-                                    .stop_signal = 3};
+  of_image.image = image();
   using Words = std::vector<std::string>;
   auto config = guest_config(of_image, false);
   EXPECT_EQ(config.command, (Words{"/entry", "one"}));
@@ -126,14 +130,7 @@ TEST(GuestConfig, RunsWhatTheImageSays) {
 
 TEST(ForACopy, BootsTheDisksAlone) {
   workspace::Manifest whole = manifest();
-  whole.image = workspace::Image{.reference = "x",
-                                 .digest = "sha256:y",
-                                 .entrypoint = {"/entry"},
-                                 .command = {"one"},
-                                 .env = {"A=1"},
-                                 .user = "nobody-here",
-                                 .workdir = "/srv",
-                                 .stop_signal = 3};
+  whole.image = image();
   whole.volumes = {{"data", "/data"}};
   whole.resources = {.memory_mib = 64 * 1024, .cpus = 8, .disk_mib = 4096};
   whole.init = "/sbin/init";
