@@ -6,6 +6,7 @@ import shutil
 
 import pytest
 
+from harness import images
 from harness import prefix as installation
 from harness.account import Account
 from harness.cli import Microagent
@@ -86,6 +87,22 @@ def microagent(prefix, scratch, account, request):
     state = account.make_directory(scratch / request.module.__name__.removeprefix("test_"))
     yield Microagent(prefix, state, account)
     shutil.rmtree(state)
+
+
+@pytest.fixture(scope="module")
+def place(scratch, request):
+    """A directory for what the module makes and every user may read: images, archives."""
+    made = scratch / f"{request.module.__name__.removeprefix('test_')}-place"
+    made.mkdir(mode=0o755)
+    return made
+
+
+@pytest.fixture(scope="module")
+def registry(place, world):
+    del world  # loopback is up there
+    made = images.Registry(place)
+    yield made
+    made.close()
 
 
 @pytest.fixture

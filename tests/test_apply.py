@@ -107,18 +107,13 @@ def test_a_workspace_that_does_not_run_has_it_recorded(workspaces, spec, microag
     assert idle.network()["network"]["portForwards"][0]["hostPort"] == 18204
 
 
-def test_an_image_is_the_same_by_its_short_name(workspaces, spec, microagent, scratch):
+def test_an_image_is_the_same_by_its_short_name(workspaces, spec, microagent, place, registry):
     """The record has the whole name of what the spec calls library/app, as of a name without a host."""
-    place = scratch / "apply-image"
-    place.mkdir(mode=0o755)
-    registry = images.Registry(place, port=5001)
-    try:
-        layout = images.write_layout(place / "app", [images.busybox_layer()], {"Cmd": ["sleep", "1000"]})
-        name = registry.push(layout, "app:latest").removesuffix(":latest")
-        text = f"name: imaged\nimage: docker://{name}\n"
-        workspaces("imaged", "--file", spec(text), start=False, timeout=120)
-    finally:
-        registry.close()
+    layout = images.write_layout(place / "app", [images.busybox_layer()], {"Cmd": ["sleep", "1000"]})
+    name = registry.push(layout, "app:latest").removesuffix(":latest")
+    text = f"name: imaged\nimage: docker://{name}\n"
+    workspaces("imaged", "--file", spec(text), start=False, timeout=120)
+    registry.close()  # what is the same is not looked for
     assert microagent.json("apply", spec(text))["changes"] == []
     changed = microagent.json("apply", spec(text + "ttl: 1h\n"))
     assert effects(changed) == {"ttlSeconds": "start"}

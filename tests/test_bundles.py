@@ -15,13 +15,6 @@ from harness.cli import EXIT_FAILURE, EXIT_USAGE
 CAP_DAC_OVERRIDE = "\x01\0\0\x02\x02\0\0\0" + 12 * "\0"
 
 
-@pytest.fixture(scope="module", name="place")
-def fixture_place(scratch):
-    place = scratch / "bundle-sources"
-    place.mkdir(mode=0o755)
-    return place
-
-
 @pytest.fixture(scope="module", name="layout")
 def fixture_layout(place):
     layer = images.Layer().directory("srv", owner=(7, 8), mode=0o755).file("srv/old", b"old").file("srv/kept", b"kept")

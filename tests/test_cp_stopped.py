@@ -13,9 +13,7 @@ ENTRY = "echo ran >>/srv/runs; echo '{\"done\":true}' >/run/microagent/result; s
 
 
 @pytest.fixture(scope="module", name="layout")
-def fixture_layout(scratch):
-    place = scratch / "stopped-images"
-    place.mkdir(mode=0o755)
+def fixture_layout(place):
     layer = images.Layer().directory("srv").directory("run").script("entry", ENTRY)
     return images.write_layout(place / "image", [images.busybox_layer(), layer.finish()], {"Cmd": ["/entry"]})
 

@@ -58,21 +58,6 @@ WantedBy=multi-user.target
 """
 
 
-@pytest.fixture(scope="module", name="place")
-def fixture_place(scratch):
-    place = scratch / "debian-images"
-    place.mkdir(mode=0o755)
-    return place
-
-
-@pytest.fixture(scope="module", name="registry")
-def fixture_registry(place, world):
-    del world  # loopback is up there
-    made = images.Registry(place)
-    yield made
-    made.close()
-
-
 @pytest.fixture(scope="module", name="layer")
 def fixture_layer():
     return debian_image.layer()

@@ -99,12 +99,10 @@ def test_the_guest_s_image_does_not_fit(small_disk, guest_image):
     assert microagent.json("delete", "web")["deleted"] is True
 
 
-def test_a_guest_is_told_that_its_host_has_no_room(small_disk, guest_image, world, scratch):
+def test_a_guest_is_told_that_its_host_has_no_room(small_disk, guest_image, world, place):
     """It gets an error and goes on; it does not stand still for ever."""
     del guest_image, world
     microagent = small_disk("size=120m")
-    place = scratch / "full-disk-images"
-    place.mkdir(mode=0o755)
     layout = images.write_layout(place / "image", [images.busybox_layer()])
     microagent.json("create", "web", "--image", layout, "--network", "isolated", timeout=120)
     microagent.json("start", "web", timeout=200)

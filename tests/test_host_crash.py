@@ -18,9 +18,7 @@ while :; do dd if=/dev/zero of=/lost/$i bs=64k count=4; echo $i >/data/lost/$i; 
 
 
 @pytest.fixture(scope="module", name="layout")
-def fixture_layout(scratch):
-    place = scratch / "crash-images"
-    place.mkdir(mode=0o755)
+def fixture_layout(place):
     return images.write_layout(place / "image", [images.busybox_layer()])
 
 

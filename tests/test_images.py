@@ -17,21 +17,6 @@ from harness.wait import wait_until
 CAP_NET_RAW = "\x01\0\0\x02\0\x20\0\0" + 12 * "\0"
 
 
-@pytest.fixture(scope="module", name="place")
-def fixture_place(scratch):
-    place = scratch / "image-sources"
-    place.mkdir(mode=0o755)
-    return place
-
-
-@pytest.fixture(scope="module", name="registry")
-def fixture_registry(place, world):
-    del world  # loopback is up there
-    made = images.Registry(place)
-    yield made
-    made.close()
-
-
 def strange_layers():
     """Everything that makes layers hard, in two of them."""
     lower = images.Layer().directory("srv", owner=(1001, 1002), mode=0o750)

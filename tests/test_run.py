@@ -78,9 +78,7 @@ def test_the_network_is_there(microagent, guest_image, world):
     assert "192.168.64.2/24" in outcome.text
 
 
-def test_disks_and_volumes_are_as_of_create(run, microagent, scratch):
-    place = scratch / "run-images"
-    place.mkdir(mode=0o755)
+def test_disks_and_volumes_are_as_of_create(run, microagent, place):
     layer = images.Layer().symlink("sbin/init", "../bin/busybox")
     layer.file("etc/inittab", b"::sysinit:/bin/touch /booted\n")
     reference = images.write_layout(place / "image", [images.busybox_layer(), layer.finish()])

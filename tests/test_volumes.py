@@ -7,10 +7,8 @@ from harness.cli import EXIT_FAILURE, EXIT_USAGE
 
 
 @pytest.fixture(scope="module", name="layout")
-def fixture_layout(scratch):
+def fixture_layout(place):
     layer = images.Layer().directory("srv/data", owner=(1001, 1002), mode=0o2770)
-    place = scratch / "volumes-images"
-    place.mkdir(mode=0o755)
     return images.write_layout(place / "image", [images.busybox_layer(), layer.finish()], {"User": "web"})
 
 
