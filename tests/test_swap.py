@@ -13,7 +13,7 @@ from harness.processes import processes_of
 from harness.swap_servers import CLIENT_SECRET, TOKEN
 from harness.wait import wait_until
 
-PACKAGES = ("ca-certificates", "curl", "python3-h2")
+PACKAGES = ("ca-certificates", "curl", "python3-h2", "python3-websockets")
 # Of curl's exit codes.
 HANDSHAKE_FAILED = (35, 55)
 CUT_OFF = (18, 56, 92)
@@ -165,11 +165,24 @@ def test_python_needs_to_know_nothing_of_it(guest, upstream):
     assert upstream.heard("/python")[0]["headers"]["Authorization"] == f"Bearer {BEARER}"
 
 
-def test_an_upgrade_carries_it(guest, upstream):
-    out = raw(guest, "GET /chat HTTP/1.1\\r\\nHost: key.many.test:9443\\r\\nConnection: Upgrade\\r\\n"
-                     "Upgrade: websocket\\r\\n\\r\\nhello")
-    assert "101" in out and out.endswith("hello"), out
-    assert upstream.heard("/chat")[0]["headers"]["X-Api-Key"] == KEY
+CHAT = """
+import asyncio, sys, websockets
+async def chat():
+    async with websockets.connect(sys.argv[1]) as server:
+        for word in ("hello", "headers"):
+            await server.send(word)
+            print(await server.recv())
+        print(await server.recv())
+asyncio.run(chat())
+"""
+
+
+def test_a_websocket_carries_it_and_does_not_show_it(guest, upstream):
+    """The client asks for permessage-deflate, as most do, and gets none."""
+    out = guest.exec("python3", "-c", CHAT, url("key", "/chat", scheme="wss"), timeout=90).text
+    heard = upstream.heard("/chat")[0]["headers"]
+    assert heard["X-Api-Key"] == KEY and "Sec-Websocket-Extensions" not in heard
+    assert out.startswith("hello\n") and KEY not in out and out.count(len(KEY) * "*") == 2, out
 
 
 # Where it does not go.

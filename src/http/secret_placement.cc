@@ -163,7 +163,7 @@ bool place_secret(RequestMessage& request, const policy::Placement& placement, s
 }
 
 void ask_readable(RequestMessage& request, const policy::Placement& placement) {
-  remove_header(request.headers, "grpc-accept-encoding");
+  for (const char* name : {"grpc-accept-encoding", "sec-websocket-extensions"}) remove_header(request.headers, name);
   if (placement.in_body) {
     for (const char* name : {"range", "if-range"}) remove_header(request.headers, name);
   }

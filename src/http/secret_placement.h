@@ -20,8 +20,8 @@ bool wants_secret(const RequestMessage& request, const policy::Placement& placem
 [[nodiscard]] bool place_secret(RequestMessage& request, const policy::Placement& placement, std::string_view secret);
 
 // Leaves of what the guest would accept that which can be looked through for the secret when it comes back: codings
-// (content_decoder.h), gRPC messages that are not compressed, and where bodies may bring the secret to be kept there,
-// wholes instead of ranges.
+// (content_decoder.h), messages of gRPC and WebSocket that are not compressed, and where bodies may bring the secret to
+// be kept there, wholes instead of ranges.
 void ask_readable(RequestMessage& request, const policy::Placement& placement);
 
 // How a body writes what is put into it; nothing for one that is left alone: neither text nor JSON nor a form, or in a

@@ -148,7 +148,10 @@ TEST(AskReadable, LeavesWhatCanBeLookedThrough) {
 }
 
 TEST(AskReadable, LetsNobodyCollectASecretInParts) {
-  const HeaderList headers{{"Range", "bytes=0-6"}, {"If-Range", "\"a\""}, {"grpc-accept-encoding", "gzip"}};
+  const HeaderList headers{{"Range", "bytes=0-6"},
+                           {"If-Range", "\"a\""},
+                           {"grpc-accept-encoding", "gzip"},
+                           {"Sec-WebSocket-Extensions", "permessage-deflate"}};
   RequestMessage message = request("/", headers);
   ask_readable(message, in_header());
   EXPECT_EQ(message.headers.size(), 2u);

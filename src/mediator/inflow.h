@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 
+#include "http/websocket_mask.h"
 #include "mediator/stream.h"
 
 namespace microagent::mediator {
@@ -43,7 +44,9 @@ class Inflow {
 };
 
 // Carries bytes both ways, what was read ahead first, with half-closes, until both directions have ended or one is
-// broken. Counts what has gone on.
-asio::awaitable<void> carry_bytes(Inflow& guest, Inflow& upstream, std::uint64_t& bytes_out, std::uint64_t& bytes_in);
+// broken. Counts what has gone on. Where there is a `mask`, the upstream's bytes go through it, and its fault breaks
+// their direction.
+asio::awaitable<void> carry_bytes(Inflow& guest, Inflow& upstream, std::uint64_t& bytes_out, std::uint64_t& bytes_in,
+                                  http::WebSocketMask* mask = nullptr);
 
 }  // namespace microagent::mediator

@@ -1,12 +1,16 @@
 #pragma once
 
-// The body of an HTTP/2 response that is looked through for a secret, and how much of what came has gone on: where
-// other bytes go on in their stead, those of the upstream have no count of their own.
+// What an HTTP/2 stream brings from an upstream, looked through for a secret: a response's body, or the messages of a
+// WebSocket (RFC 8441). And how much of it has gone on: where other bytes go on in their stead, those of the upstream
+// have no count of their own.
 
 #include <string_view>
+#include <utility>
+#include <variant>
 #include <vector>
 
 #include "http/echo_mask.h"
+#include "http/websocket_mask.h"
 
 namespace microagent::mediator {
 
@@ -15,22 +19,29 @@ class MaskedStream {
   // Of a body that goes on decoded, what the guest has not read. There is no way to wait within an event.
   static constexpr std::size_t kMaxAhead = 1024 * 1024;
 
-  MaskedStream(http::SecretFormsPtr secrets, const http::HeaderList& head) : mask_(std::move(secrets), head) {}
+  // A body, of a response with this head.
+  MaskedStream(http::SecretFormsPtr secrets, const http::HeaderList& head)
+      : mask_(std::in_place_type<http::EchoMask>, std::move(secrets), head) {}
+  // A WebSocket.
+  explicit MaskedStream(http::SecretFormsPtr secrets)
+      : mask_(std::in_place_type<http::WebSocketMask>, std::move(secrets)) {}
 
   // Appends to `out` what goes on; `last`: nothing follows. False: nothing goes on any more, and error() says why.
   bool feed(ByteView bytes, bool last, std::vector<std::uint8_t>& out);
   std::string_view error() const;
 
-  bool undecided() const { return mask_.undecided(); }  // the head must wait
-  bool decodes() const { return mask_.decodes(); }
+  bool undecided() const { return body() != nullptr && body()->undecided(); }  // the head must wait
+  bool decodes() const { return body() != nullptr && body()->decodes(); }
 
   // So many bytes of what went on have left: how many of the upstream's have.
   std::size_t consumed(std::size_t sent);
 
  private:
-  bool is_broken() const { return too_far_ || mask_.fault() != http::EchoMask::Fault::none; }
+  const http::EchoMask* body() const { return std::get_if<http::EchoMask>(&mask_); }
+  void feed_body(http::EchoMask& mask, ByteView bytes, bool last, std::vector<std::uint8_t>& out);
+  bool is_broken() const;
 
-  http::EchoMask mask_;
+  std::variant<http::EchoMask, http::WebSocketMask> mask_;
   std::size_t unconsumed_ = 0;  // came
   std::size_t unread_ = 0;      // went on, and has not left
   bool too_far_ = false;

@@ -7,10 +7,16 @@ namespace microagent::mediator {
 namespace {
 
 // Returns when the direction is broken, or as the last of both; one that ended in order leaves the end to the other.
-asio::awaitable<void> pump(Inflow& from, Stream& to, std::uint64_t& count, int& open) {
+asio::awaitable<void> pump(Inflow& from, Stream& to, std::uint64_t& count, int& open, http::WebSocketMask* mask) {
+  std::vector<std::uint8_t> masked;
   while (co_await from.fill(kNever)) {
     const std::size_t size = from.bytes().size();
-    if (!co_await to.write_all(from.bytes(), kNever)) co_return;
+    if (mask) {
+      masked.clear();
+      mask->feed(from.bytes(), masked);
+    }
+    if (!co_await to.write_all(mask ? ByteView(masked) : from.bytes(), kNever)) co_return;
+    if (mask && mask->fault() != http::WebSocketMask::Fault::none) co_return;
     from.take(size);
     count += size;
   }
@@ -21,10 +27,12 @@ asio::awaitable<void> pump(Inflow& from, Stream& to, std::uint64_t& count, int& 
 
 }  // namespace
 
-asio::awaitable<void> carry_bytes(Inflow& guest, Inflow& upstream, std::uint64_t& bytes_out, std::uint64_t& bytes_in) {
+asio::awaitable<void> carry_bytes(Inflow& guest, Inflow& upstream, std::uint64_t& bytes_out, std::uint64_t& bytes_in,
+                                  http::WebSocketMask* mask) {
   using namespace asio::experimental::awaitable_operators;
   int open = 2;
-  co_await (pump(guest, upstream.stream(), bytes_out, open) || pump(upstream, guest.stream(), bytes_in, open));
+  co_await (pump(guest, upstream.stream(), bytes_out, open, nullptr) ||
+            pump(upstream, guest.stream(), bytes_in, open, mask));
 }
 
 asio::awaitable<void> relay_bytes(Stream& guest, Stream& upstream) {

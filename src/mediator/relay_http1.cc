@@ -297,6 +297,10 @@ class Http1Relay {
         story_.status = response.status;
         co_return co_await finish_masked(request, without(secrets, response), secrets, json);
       }
+      if (secrets && opens_websocket(response)) {
+        story_.status = response.status;
+        co_return co_await finish_websocket(request, without(secrets, response), secrets, json);
+      }
       std::string head = secrets ? encode_head(without(secrets, response)) : encode_head(response);
       answers_ = true;
       if (!is_interim(response)) {
@@ -338,6 +342,10 @@ class Http1Relay {
     using Kind = http::Framing::Kind;
     const Kind kind = response_framing(request, response).kind;
     return !is_interim(response) && kind != Kind::none && kind != Kind::tunnel;
+  }
+
+  static bool opens_websocket(const http::ResponseMessage& response) {
+    return response.status == 101 && http::lists_word(response.headers, "upgrade", "websocket");
   }
 
   // A response with a body, without the secret that its upstream may have put into it.
@@ -397,6 +405,20 @@ class Http1Relay {
       if (body.fault() != http::BodyFault::none) co_return give_up(to_string(body.fault()));
     }
     co_return true;
+  }
+
+  // The same for what a WebSocket brings.
+  asio::awaitable<bool> finish_websocket(const http::RequestMessage& request, const http::ResponseMessage& response,
+                                         http::SecretFormsPtr secrets, bool json) {
+    const std::shared_ptr<void> loan = gate_.borrow(http::WebSocketMask::kMemory);
+    if (!loan) co_return co_await refuse_for_memory(request, json);
+    answers_ = true;
+    const std::string head = encode_head(response);
+    if (!co_await guest_.write_all(text_bytes(head), kNever)) co_return give_up("the guest took no response");
+    http::WebSocketMask mask(std::move(secrets));
+    co_await carry_bytes(guest_in_, *upstream_in_, story_.bytes_out, story_.bytes_in, &mask);
+    if (mask.fault() != http::WebSocketMask::Fault::none) give_up(mask.fault_text());
+    co_return false;
   }
 
   // After a 101 the connection is the other protocol's.

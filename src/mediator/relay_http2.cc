@@ -343,18 +343,20 @@ class Http2Relay final : public Http2Link::Owner {
     passage->head = std::move(fields);
     if (const auto secrets = gate_.secrets(passage->story)) {
       mask_headers(secrets, passage->head);
-      // What a CONNECT opens is another protocol.
-      if (!end && passage->request.protocol.empty() && !look_through(*passage, secrets)) return;
+      if (!end && !look_through(*passage, secrets)) return;
     }
     if (!passage->mask || !passage->mask->undecided()) begin_response(*passage, end);
   }
 
   bool look_through(Passage& passage, const http::SecretFormsPtr& secrets) {
-    passage.loan = gate_.borrow(MaskedStream::kMaxAhead + http::EchoMask::memory_for(passage.head));
-    if (passage.loan) {
-      passage.mask.emplace(secrets, passage.head);
-      return true;
-    }
+    // What a CONNECT opens is another protocol.
+    const bool opens = !passage.request.protocol.empty() && passage.story.status / 100 == 2;
+    if (opens && passage.request.protocol != "websocket") return true;
+    passage.loan = gate_.borrow(opens ? http::WebSocketMask::kMemory
+                                      : MaskedStream::kMaxAhead + http::EchoMask::memory_for(passage.head));
+    if (passage.loan && opens) passage.mask.emplace(secrets);
+    if (passage.loan && !opens) passage.mask.emplace(secrets, passage.head);
+    if (passage.loan) return true;
     upstream_.end_later(passage.upstream, Http2Error::cancel);
     refuse(passage, gate_.lacks_memory(passage.json));
     return false;

@@ -2,6 +2,7 @@
 
 #include "http/secret_placement.h"
 #include "http/test_packed.h"
+#include "http/test_websocket.h"
 #include "mediator/test_http2_relay.h"
 
 namespace microagent::mediator {
@@ -132,6 +133,47 @@ TEST_F(Http1SwapTest, LetsWhatStreamsThroughAtOnce) {
     say(upstream_, "7\r\ndata: s\r\n");  // as the secret begins
     expect(guest_, "7\r\ndata: s\r\n");
   }
+}
+
+const std::string kUpgrade = "Connection: Upgrade\r\nUpgrade: websocket\r\n";
+
+class Http1WebSocketTest : public Http1SwapTest {
+ protected:
+  Http1WebSocketTest() {
+    say(guest_, "GET / HTTP/1.1\r\nHost: a.example\r\n" + kUpgrade + "\r\n");
+    expect(upstream_,
+           "GET / HTTP/1.1\r\nHost: a.example\r\n" + kUpgrade + "x-key: " + std::string(kSecret) + "\r\n\r\n");
+  }
+};
+
+TEST_F(Http1WebSocketTest, IsLookedThrough) {
+  say(upstream_, "HTTP/1.1 101 Switching Protocols\r\n" + kUpgrade + "\r\n" + http::websocket_frame(0x81, kSecret));
+  expect(guest_, "HTTP/1.1 101 Switching Protocols\r\n" + kUpgrade + "\r\n" + http::websocket_frame(0x81, kStars));
+  say(guest_, "from the guest");
+  expect(upstream_, "from the guest");
+  say(upstream_, http::websocket_frame(0x81, "sk-01"));
+  expect(guest_, http::websocket_frame(0x81, "sk-01"));
+  upstream_.reset();
+  expect_end(guest_);
+  guest_.reset();
+  ASSERT_TRUE(loop_.until([&] { return done_; }));
+  EXPECT_EQ(gate_.stories.at(0).status, 101);
+  EXPECT_EQ(gate_.stories.at(0).error, "");
+}
+
+TEST_F(Http1WebSocketTest, EndsWithAFrameThatCannotBe) {
+  say(upstream_, "HTTP/1.1 101 Switching Protocols\r\n" + kUpgrade + "\r\n" + http::websocket_frame(0x81, "one") +
+                     http::websocket_frame(0xc1, "packed"));
+  EXPECT_EQ(until_end(guest_),
+            "HTTP/1.1 101 Switching Protocols\r\n" + kUpgrade + "\r\n" + http::websocket_frame(0x81, "one"));
+  EXPECT_NE(gate_.stories.at(0).error.find("extension"), std::string::npos);
+}
+
+TEST_F(Http1WebSocketTest, IsNoneWithoutMemory) {
+  swap().memory = 1;
+  say(upstream_, "HTTP/1.1 101 Switching Protocols\r\n" + kUpgrade + "\r\n");
+  EXPECT_TRUE(until_end(guest_).starts_with("HTTP/1.1 503 "));
+  EXPECT_EQ(gate_.stories.at(0).status, 503);
 }
 
 TEST_F(Http1SwapTest, PassesACompressedBodyByteForByte) {
@@ -309,6 +351,67 @@ TEST_F(Http2SwapTest, MasksASecretInPieces) {
   ASSERT_TRUE(server_.session.send_data(served, {}, true));
   ASSERT_TRUE(until([&] { return client_.seen[asked].closed; }));
   EXPECT_EQ(client_.seen[asked].data, kStars);
+}
+
+class Http2WebSocketTest : public Http2SwapTest {
+ protected:
+  Http2WebSocketTest() {
+    EXPECT_TRUE(until([&] { return client_.session.peer_takes_connect_protocol(); }));
+    asked_ = ask({{":method", "CONNECT"},
+                  {":protocol", "websocket"},
+                  {":scheme", "https"},
+                  {":authority", "a.example"},
+                  {":path", "/"}},
+                 false);
+    served_ = next_request();
+  }
+  void answer(std::string_view status, std::string_view bytes, bool end = false) {
+    ASSERT_TRUE(server_.session.submit_response(served_, {{":status", std::string(status)}}, false));
+    ASSERT_TRUE(server_.session.send_data(served_, text_bytes(bytes), end));
+  }
+
+  StreamId asked_ = 0, served_ = 0;
+};
+
+TEST_F(Http2WebSocketTest, IsLookedThrough) {
+  const std::string cut(kSecret.substr(0, 9)), rest(kSecret.substr(9));
+  answer("200", http::websocket_frame(0x81, kSecret) + http::websocket_frame(0x01, cut));
+  const std::string first = http::websocket_frame(0x81, kStars);
+  auto& seen = client_.seen[asked_];
+  ASSERT_TRUE(until([&] { return seen.data.size() >= first.size(); }));
+  ASSERT_TRUE(server_.session.send_data(served_, text_bytes(http::websocket_frame(0x80, rest)), false));
+  const std::string whole = first + http::websocket_frame(0x81, kStars);
+  ASSERT_TRUE(until([&] { return seen.data.size() >= whole.size(); }));
+  EXPECT_EQ(seen.data, whole);
+}
+
+// More than both windows, and all of them are given back.
+TEST_F(Http2WebSocketTest, MayBringAnyNumberOfMessages) {
+  const std::string message = http::websocket_frame(0x82, noise(300'000));
+  answer("200", "");
+  std::size_t sent = 0, got = 0;
+  auto& seen = client_.seen[asked_];
+  ASSERT_TRUE(until([&] {
+    if (sent < 30 && server_.session.queued(served_) == 0) {
+      EXPECT_TRUE(server_.session.send_data(served_, text_bytes(message), ++sent == 30));
+    }
+    got += std::exchange(seen.data, {}).size();
+    return seen.ended;
+  }));
+  EXPECT_EQ(got, 30 * message.size());
+}
+
+TEST_F(Http2WebSocketTest, EndsWithAFrameThatCannotBe) {
+  answer("200", http::websocket_frame(0xc1, "packed"));
+  ASSERT_TRUE(until([&] { return client_.seen[asked_].closed && !gate_.stories.empty(); }));
+  EXPECT_TRUE(client_.seen[asked_].reset);
+  EXPECT_NE(gate_.stories.at(0).error.find("extension"), std::string::npos);
+}
+
+TEST_F(Http2WebSocketTest, IsAnOrdinaryBodyWhereItIsRefused) {
+  answer("403", "not with " + std::string(kSecret), true);
+  ASSERT_TRUE(until([&] { return client_.seen[asked_].ended; }));
+  EXPECT_EQ(client_.seen[asked_].data, "not with " + kStars);
 }
 
 TEST_F(Http2SwapTest, PassesACompressedBodyByteForByte) {

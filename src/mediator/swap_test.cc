@@ -4,6 +4,7 @@
 
 #include "credentials/protocol.h"
 #include "http/test_http2.h"
+#include "http/test_websocket.h"
 #include "mediator/test_intercept.h"
 
 namespace microagent::mediator {
@@ -230,8 +231,9 @@ TEST_F(SwapTest, EquipsAnUpgrade) {
   tell(credential(kSecret));
   expect(*upstream_, upgrade + "Authorization: Bearer sk-0123456789abcdef\r\n\r\n");
   const std::string answer = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n";
-  write(*upstream_, answer + "frames");
-  expect(*guest_, answer + "frames");
+  const std::string stars(kSecret.size(), '*');
+  write(*upstream_, answer + http::websocket_frame(0x81, kSecret));
+  expect(*guest_, answer + http::websocket_frame(0x81, stars));
 }
 
 TEST_F(SwapTest, EquipsAStreamOfHttp2) {

@@ -10,13 +10,16 @@ Both ports serve the same, HTTP/1.1; every request is a line of the record: meth
     /trailers   a chunked body with the credential in a trailer
     /guarded    401 unless the credential is what the file "accepted" beside the record holds
     /redirect   302 to the host that the query names
-    /chat       101, then what the guest says
+    /chat       a WebSocket: says again what the guest says, and the headers when it is asked for them: in a message,
+                and in one of two fragments that are cut within the credential
     /token      issues tokens to client "me" with the right secret, each when there was a GET /issue for it, and counts
                 them in their names
 """
 
+import base64
 import ctypes
 import gzip
+import hashlib
 import http.server
 import json
 import pathlib
@@ -28,10 +31,15 @@ import threading
 import urllib.parse
 
 PR_SET_PDEATHSIG = 1
+WEBSOCKET = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455, 1.3
 CLIENT_SECRET = "cs-5e1f0c9ab7d84e63"
 TOKEN = "tok-{}-8d1c6f0e2b9a4753"
 NEXT_EVENT, NEXT_TOKEN = threading.Semaphore(0), threading.Semaphore(0)
 LOCK = threading.Lock()
+
+
+def frame(first, payload):
+    return bytes([first, 126]) + len(payload).to_bytes(2, "big") + payload
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -113,13 +121,26 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.page(b"", status=302, Location=urllib.parse.urlsplit(self.path).query)
 
     def serve_chat(self):
+        proof = hashlib.sha1(self.headers["Sec-WebSocket-Key"].encode() + WEBSOCKET).digest()
         self.send_response(101)
         self.send_header("Connection", "Upgrade")
         self.send_header("Upgrade", self.headers["Upgrade"])
+        self.send_header("Sec-WebSocket-Accept", base64.b64encode(proof).decode())
         self.end_headers()
-        while data := self.connection.recv(4096):
-            self.wfile.write(data)
+        while (text := self.hear_text()) is not None:
+            answer = self.echo() if text == b"headers" else text
+            self.wfile.write(frame(0x81, answer))
+            if text == b"headers":
+                cut = answer.index(self.headers["X-Api-Key"].encode()) + 7
+                self.wfile.write(frame(0x01, answer[:cut]) + frame(0x80, answer[cut:]))
         self.close_connection = True
+
+    def hear_text(self):
+        """The next short text of a client (RFC 6455, 5.2), which is masked; None when it closes."""
+        first, size = self.rfile.read(2)
+        mask = self.rfile.read(4)
+        text = bytes(byte ^ mask[at % 4] for at, byte in enumerate(self.rfile.read(size & 0x7f)))
+        return text if first == 0x81 else None
 
     def serve_token(self):
         form = dict(urllib.parse.parse_qsl(self.heard["body"]))
