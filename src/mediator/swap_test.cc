@@ -45,8 +45,9 @@ class SwapTest : public InterceptTest {
     const Secret packet = credentials::encode_answer(0, credential);
     put(process_, bytes(packet.view()));
   }
-  static credentials::Credential credential(std::string_view secret, std::uint64_t version = 1) {
-    return {std::make_shared<const Secret>(Secret::of(secret)), version, std::chrono::hours(1)};
+  static credentials::Credential credential(std::string_view secret, std::uint64_t version = 1,
+                                            std::chrono::milliseconds fresh = std::chrono::hours(1)) {
+    return {std::make_shared<const Secret>(Secret::of(secret)), version, fresh};
   }
 
   std::string page_with(std::string_view words) {
@@ -303,22 +304,64 @@ TEST_F(SwapTest, PutsTheSameCredentialIntoHeadAndBody) {
     return http::frame(NGHTTP2_DATA, kEndStream, stream, http::Http2Bytes(text.begin(), text.end()));
   };
   const auto say = [&](const http::Http2Bytes& bytes) { EXPECT_EQ(guest_->write(bytes).value_or(0), bytes.size()); };
-  const auto with_freshness = [](std::string_view secret, std::uint64_t version, std::chrono::milliseconds fresh) {
-    return credentials::Credential{std::make_shared<const Secret>(Secret::of(secret)), version, fresh};
-  };
   say(http::http2_start());
   say(begin(1));
   ASSERT_TRUE(next_ask());
-  tell(with_freshness("sk-the-first-one", 1, std::chrono::milliseconds(0)));
+  tell(credential("sk-the-first-one", 1, std::chrono::milliseconds(0)));
   ASSERT_EQ(records(3)[2]["event"], "egress_swap");
   say(begin(3));
   say(body(3));
   ASSERT_TRUE(next_ask());
-  tell(with_freshness("sk-the-second-one", 2, std::chrono::hours(1)));
+  tell(credential("sk-the-second-one", 2, std::chrono::hours(1)));
   std::string got;
   ASSERT_TRUE(loop_.until([&] { return read_into(*upstream_, got) && got.find("<sk-the-second-one>") != got.npos; }));
   say(body(1));
   EXPECT_TRUE(loop_.until([&] { return read_into(*upstream_, got) && got.find("<sk-the-first-one>") != got.npos; }));
+}
+
+// Of a client's bytes in HTTP/2 (RFC 9113, 3.4 and 4.1).
+std::size_t requests_in(std::string_view bytes) {
+  constexpr std::size_t kPreface = 24, kFrameHeader = 9;
+  std::size_t count = 0;
+  for (std::size_t at = kPreface; at + kFrameHeader <= bytes.size();) {
+    const auto byte = [&](std::size_t i) { return std::size_t{static_cast<std::uint8_t>(bytes[at + i])}; };
+    if (byte(3) == NGHTTP2_HEADERS) ++count;
+    at += kFrameHeader + (byte(0) << 16 | byte(1) << 8 | byte(2));
+  }
+  return count;
+}
+
+// Every request gets a newer credential, and the first one is answered last.
+TEST_F(SwapTest, MasksTheCredentialOfARequestThatWaitedLonger) {
+  connect({"h2"});
+  const auto ask = [&](std::uint32_t stream) {
+    constexpr std::uint8_t kWhole = 0x5;
+    return http::frame(
+        NGHTTP2_HEADERS, kWhole, stream,
+        http::header_block({{":method", "GET"}, {":scheme", "https"}, {":authority", kName}, {":path", "/"}}));
+  };
+  const http::Http2Bytes begin = http::http2_start();
+  ASSERT_EQ(guest_->write(begin).value_or(0), begin.size());
+  const std::vector<std::string> secrets{"sk-the-first-one", "sk-the-second-one", "sk-the-third-one"};
+  std::string got;
+  for (std::uint32_t i = 0; i < secrets.size(); ++i) {
+    const http::Http2Bytes bytes = ask(2 * i + 1);
+    ASSERT_EQ(guest_->write(bytes).value_or(0), bytes.size());
+    ASSERT_TRUE(next_ask());
+    tell(credential(secrets[i], i + 1, std::chrono::milliseconds(0)));
+    ASSERT_TRUE(loop_.until([&] { return read_into(*upstream_, got) && requests_in(got) == i + 1; }));
+  }
+  constexpr std::uint8_t kEndHeaders = 0x4, kEndStream = 0x1;
+  const std::string all = "<" + secrets[0] + " " + secrets[1] + " " + secrets[2] + ">";
+  for (const http::Http2Bytes& bytes :
+       {http::frame(NGHTTP2_SETTINGS, 0, 0, {}),
+        http::frame(NGHTTP2_HEADERS, kEndHeaders, 1, http::header_block({{":status", "200"}})),
+        http::frame(NGHTTP2_DATA, kEndStream, 1, http::Http2Bytes(all.begin(), all.end()))}) {
+    ASSERT_EQ(upstream_->write(bytes).value_or(0), bytes.size());
+  }
+  std::string seen;
+  ASSERT_TRUE(loop_.until([&] { return read_into(*guest_, seen) && seen.find('>') != seen.npos; }));
+  EXPECT_NE(seen.find("<**************** ***************** ****************>"), seen.npos);
 }
 
 TEST_F(SwapTest, GivesNothingToANameThatIsNotBound) {
