@@ -12,6 +12,7 @@ import time
 import pytest
 
 from harness import world as net
+from harness.cli import records_of
 from harness.wait import wait_until
 
 ROUNDS = int(os.environ.get("MICROAGENT_TEST_DEATHS", "3"))  # each costs a boot
@@ -88,7 +89,7 @@ def test_follow_tells_as_it_comes(guest, microagent):
                           stdout=subprocess.PIPE, stdin=subprocess.DEVNULL) as process:
         try:
             guest.shell("wget -q -O /dev/null http://198.51.100.1/")
-            record = json.loads(process.stdout.readline())
+            (record,) = records_of(process, [process.stdout.readline()])
             assert record["event"] == "egress_allow" and record["host"] == "198.51.100.1"
         finally:
             process.kill()

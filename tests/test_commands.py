@@ -2,7 +2,7 @@
 
 import pytest
 
-from harness.cli import EXIT_FAILURE
+from harness.cli import EXIT_FAILURE, outcome_of
 
 
 def test_a_life_without_a_start(fresh):
@@ -106,8 +106,7 @@ def test_many_at_once_create_one_workspace(fresh):
     fresh.json("list")
     processes = [fresh.popen("--json", "create", "web", "--memory", str(256 + i), stdout=-1, stderr=-1)
                  for i in range(10)]
-    codes = sorted(process.wait(30) for process in processes)
-    for process in processes:
-        process.communicate()
-    assert codes == [0] + [EXIT_FAILURE] * 9
+    outcomes = [outcome_of(process, 30) for process in processes]
+    assert sorted(outcome.code for outcome in outcomes) == [0] + [EXIT_FAILURE] * 9
+    assert all(outcome.json["ok"] == (outcome.code == 0) for outcome in outcomes)
     assert 256 <= fresh.json("status", "web")["resources"]["memoryMiB"] < 266

@@ -3,16 +3,16 @@
 import subprocess
 
 from harness import world as net
-from harness.cli import EXIT_FAILURE
+from harness.cli import EXIT_FAILURE, outcome_of
 from harness.clients import get
 from harness.wait import wait_until
 from harness.workspace import START_TIMEOUT
 
 
 def outcome(process):
-    out, err = process.communicate(timeout=START_TIMEOUT)
-    assert err == b""
-    return process.returncode, out
+    ended = outcome_of(process, START_TIMEOUT)
+    assert ended.err == b""
+    return ended.code, ended.json
 
 
 def test_two_starts_at_once(workspaces, microagent):
@@ -22,9 +22,9 @@ def test_two_starts_at_once(workspaces, microagent):
                  for _ in range(2)]
     results = sorted((outcome(process) for process in processes), key=lambda result: result[0])
     assert [code for code, _ in results] == [0, EXIT_FAILURE]
-    assert b'"state": "running"' in results[0][1]
-    assert b'"kind":"conflict"' in results[1][1]
-    assert b"is running, or another command is at work on it" in results[1][1]
+    assert results[0][1]["state"] == "running"
+    error = results[1][1]["error"]
+    assert error["kind"] == "conflict" and "is running, or another command is at work on it" in error["message"]
     assert workspace.state() == "running"
     assert workspace.exec("true").code == 0
     workspace.stop()
@@ -71,6 +71,6 @@ def test_a_stop_during_the_start(workspaces, microagent):
         # Between two states the answer is 75, "try again".
         wait_until(lambda: microagent.run("kill", "hasty", code=None).code == 0 or starter.poll() is not None,
                    "the start is stopped", 30)
-        code, out = outcome(starter)
-    assert code == EXIT_FAILURE and b"stopped while it started" in out
+        code, record = outcome(starter)
+    assert code == EXIT_FAILURE and "stopped while it started" in record["error"]["message"]
     assert workspace.state() == "stopped"

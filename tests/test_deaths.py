@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from harness.cli import EXIT_FAILURE
+from harness.cli import EXIT_FAILURE, outcome_of
 from harness.clients import ask_when_served, connect, is_free
 from harness.processes import processes_of
 from harness.wait import wait_until
@@ -123,8 +123,8 @@ def test_a_death_during_the_start(alone, victim, microagent, name):
     with microagent.popen("--json", "start", "victim", stdout=subprocess.PIPE, stderr=subprocess.PIPE) as starter:
         process = wait_until(lambda: victim.process_of(name), f"{name} is there", 30)
         kill(process)
-        out, _ = starter.communicate(timeout=60)
-    assert starter.returncode == EXIT_FAILURE, out
+        outcome = outcome_of(starter)
+    assert outcome.code == EXIT_FAILURE and outcome.error(), outcome
     assert victim.state() == "failed"
     wait_until_nothing_is_left(victim)
 

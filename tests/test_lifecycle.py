@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from harness.cli import EXIT_FAILURE
+from harness.cli import EXIT_FAILURE, records_of
 from harness.processes import processes_of
 from harness.wait import wait_until
 
@@ -131,7 +131,7 @@ def test_logs_can_be_followed_by_a_program(workspaces, microagent):
         workspace.shell("printf 'one\\n\\ntwo' >/dev/console")
         workspace.kill()
         out, _ = follower.communicate(timeout=20)
-    records = [json.loads(line) for line in out.splitlines()]
+    records = records_of(follower, out.splitlines())
     assert all(record["workspace"] == "lines" and record["source"] == "console" for record in records)
     lines = [record["line"] for record in records]
     assert lines[-3:] == ["one", "", "two"]
@@ -146,7 +146,7 @@ def test_events_can_be_followed_to_the_end(workspaces, microagent):
         workspace.stop()
         # Not by communicate(), which passes over what readline() has read ahead.
         told, records = people.stdout.read(), program.stdout.read()
-    events = [json.loads(line) for line in records.splitlines()]
+    events = records_of(program, records.splitlines())
     assert events == workspace.events()[1:]
     assert [line.split()[1] for line in told.decode().splitlines()] == ["starting", "running", "stopping", "stopped"]
 
@@ -157,7 +157,7 @@ def test_following_ends_when_the_supervisor_is_killed(workspaces, microagent):
         assert follower.stdout.readline()
         os.kill(workspace.status()["supervisorPid"], signal.SIGKILL)
         out, _ = follower.communicate(timeout=20)
-    last = json.loads(out.splitlines()[-1])
+    last = records_of(follower, out.splitlines())[-1]
     assert last["state"] == "failed" and "supervisor died" in last["detail"] and follower.returncode == 0
 
 
@@ -202,7 +202,7 @@ def test_stats_are_the_processes_and_the_network_s(workspaces, microagent):
     assert table[0].split()[:4] == ["NAME", "UP", "CPU", "MEMORY"]
     assert any(line.startswith("used ") for line in table)
     with microagent.popen("--json", "stats", "-f", "--interval", "0.2", "used", stdout=subprocess.PIPE) as follower:
-        looks = [json.loads(follower.stdout.readline()) for _ in range(3)]
+        looks = records_of(follower, [follower.stdout.readline() for _ in range(3)])
         workspace.stop()
         follower.communicate(timeout=20)
     assert [look["workspace"] for look in looks] == ["used"] * 3 and follower.returncode == 0

@@ -1,6 +1,5 @@
 """What a workspace needs of the host, and is not there: start and doctor say what it is and how to get it."""
 
-import json
 import pathlib
 import socket
 import subprocess
@@ -8,7 +7,7 @@ import subprocess
 import pytest
 
 from harness import prefix as installation
-from harness.cli import EXIT_FAILURE, Microagent
+from harness.cli import EXIT_FAILURE, Microagent, Outcome
 
 
 def missing(microagent, *, says, remedy, env=None):
@@ -187,9 +186,9 @@ def test_a_kvm_device_that_cannot_run_a_guest(alone, fresh, scratch, guest_image
         command = ["unshare", "--mount", "sh", "-c", HOST_WITH_A_DEAD_KVM, place, "setpriv",
                    f"--reuid={fresh.account.uid}", f"--regid={fresh.account.gid}", "--clear-groups",
                    fresh.prefix / "bin" / "microagent", "--json", "--state-dir", fresh.state, *words]
-        done = subprocess.run([str(word) for word in command], capture_output=True, text=True, check=False, timeout=90)
+        done = subprocess.run([str(word) for word in command], capture_output=True, check=False, timeout=90)
         assert done.returncode == 0, (done.stdout, done.stderr)
-        return json.loads(done.stdout)
+        return Outcome(words, 0, done.stdout, done.stderr).json
 
     kvm = next(check for check in there("doctor")["checks"] if check["name"] == "KVM")
     assert not kvm["passed"] and "/dev/kvm opens, but" in kvm["detail"] and kvm["remedy"]

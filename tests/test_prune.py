@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from harness.cli import EXIT_FAILURE
+from harness.cli import EXIT_FAILURE, Outcome
 
 RECORD = {"version": 1, "state": "stopped", "detail": "the guest shut down cleanly", "observedAt":
           "2026-01-02T03:04:05.000000000Z", "supervisorPid": 0, "pids": {}, "acceleration": "tcg",
@@ -168,7 +168,7 @@ def test_a_list_of_a_hundred_is_little_work(fresh):
         trace = fresh.state / "trace"
         with fresh.account.popen(["strace", "-f", "-o", trace, fresh.prefix / "bin" / "microagent", "--json", "list"],
                                  env={"MICROAGENT_HOME": str(fresh.state)}, stdout=subprocess.PIPE) as process:
-            rows = json.loads(process.communicate(timeout=60)[0])["workspaces"]
+            rows = Outcome(("list",), 0, *process.communicate(timeout=60)).json["workspaces"]
         assert len(rows) == count and all(row["state"] == "stopped" for row in rows)
         return len(trace.read_text().splitlines())
 

@@ -11,10 +11,14 @@ import jsonschema
 import pytest
 
 from harness import world as net
-from harness.schemas import (AUDIT, AUDIT_VALIDATOR, BELOW, COMMANDS, RECORDS, UNDESCRIBED, VALIDATORS,
-                             check_record)
+from harness.cli import records_of
+from harness.schemas import (AUDIT, AUDIT_VALIDATOR, BELOW, COMMANDS, LINES, RECORDS, VALIDATORS, check_record,
+                             definition_of)
 
 SOURCE = pathlib.Path(__file__).resolve().parent.parent / "src"
+DEFINITIONS = RECORDS["$defs"]
+# Of a line of the audit log the other schema says which keys there are.
+OPEN_ENDED = {"egressLine"}
 
 
 def refuses(validator, record):
@@ -48,39 +52,84 @@ def test_every_event_is_described():
 def test_every_word_that_a_program_reads_is_described():
     sources = "".join(path.read_text() for path in SOURCE.glob("*/*.[ch]*"))
     words = set(re.findall(r'kReason\w+ = "(\w+)"', sources))
-    assert words == set(RECORDS["$defs"]["reason"]["enum"])
+    assert words == set(DEFINITIONS["reason"]["enum"])
     states = set(re.findall(r'State::\w+, "(\w+)"', (SOURCE / "workspace" / "runtime_json.cc").read_text()))
-    assert states == set(RECORDS["$defs"]["state"]["enum"])
+    assert states == set(DEFINITIONS["state"]["enum"])
     kinds = set(re.findall(r'case ErrorKind::\w+: return "(\w+)"', (SOURCE / "base" / "result.cc").read_text()))
-    assert kinds == set(RECORDS["$defs"]["error"]["properties"]["error"]["properties"]["kind"]["enum"])
+    assert kinds == set(DEFINITIONS["errorKind"]["enum"])
+    decision = (SOURCE / "policy" / "decision.cc").read_text()
+    for enumeration, definition in (("Reason", "egressReason"), ("Signal", "egressSignal")):
+        words = set(re.findall(rf'case {enumeration}::\w+: return "([\w-]+)"', decision))
+        assert len(words) > 5 and words == set(DEFINITIONS[definition]["enum"])
+    swap = (SOURCE / "policy" / "swap.cc").read_text()
+    types = set(re.findall(r'std::string_view\("([\w-]+)"\), Swap::Type::', swap))
+    assert types == set(DEFINITIONS["swapType"]["enum"])
+
+
+def subcommands(microagent, *words):
+    _, _, overview = microagent.run(*words, "--help").text.partition("Subcommands:")
+    return set(re.findall(r"^  ([a-z]+)", overview, re.MULTILINE))
 
 
 def test_no_command_is_forgotten(microagent):
-    overview = microagent.run("--help").text.partition("Subcommands:")[2]
-    commands = set(re.findall(r"^  ([a-z]+)", overview, re.MULTILINE))
-    assert len(commands) > 20 and commands <= set(COMMANDS) | UNDESCRIBED, commands - set(COMMANDS) - UNDESCRIBED
-    assert set(COMMANDS.values()) | set(BELOW.values()) <= set(RECORDS["$defs"])
+    commands = subcommands(microagent)
+    assert len(commands) > 20 and commands <= set(COMMANDS) | set(LINES), commands - set(COMMANDS) - set(LINES)
+    below = {(command, word) for command in commands for word in subcommands(microagent, command)}
+    # `ls` and `validate` print what stands for the word above them.
+    plain = {("image", "ls"), ("volume", "ls"), ("spec", "validate")}
+    assert plain < below and below - plain == set(BELOW)
+    used = {*COMMANDS.values(), *BELOW.values(), *LINES.values(), "egressVerification", "error"}
+    described = {name for name, definition in DEFINITIONS.items() if "description" in definition}
+    assert used == described == {one["$ref"].rpartition("/")[2] for one in RECORDS["anyOf"]}
     with pytest.raises(AssertionError):
         check_record(("novelty",), {"ok": True})
 
 
-@pytest.mark.parametrize("command", ["status", "network", "events", "stats"])
-def test_records_are_as_described_and_nothing_else(web, command):
-    record = web.microagent.json(command, "web")
-    validator = VALIDATORS[COMMANDS[command]]
+def objects_of(schema):
+    """Every schema below this one that names an object's keys."""
+    for part in schema.values() if isinstance(schema, dict) else schema if isinstance(schema, list) else ():
+        yield from objects_of(part)
+    if isinstance(schema, dict) and isinstance(schema.get("properties", schema.get("allOf")), (dict, list)):
+        yield schema
+
+
+def test_every_object_is_closed():
+    """But for the parts that others are made of, with more."""
+    bases = set(re.findall(r'"allOf": \[\{"\$ref": "#/\$defs/(\w+)"\}\]', json.dumps(RECORDS)))
+    assert len(bases) > 3
+    for name, definition in DEFINITIONS.items():
+        for part in objects_of(definition):
+            closed = part.get("additionalProperties") is False or part.get("unevaluatedProperties") is False
+            assert closed != (part is definition and name in bases | OPEN_ENDED), (name, part)
+
+
+def required_by(definition):
+    bases = [DEFINITIONS[base["$ref"].rpartition("/")[2]] for base in definition.get("allOf", ())]
+    return [*definition.get("required", ()), *(key for base in bases for key in required_by(base))]
+
+
+@pytest.mark.parametrize("words", [
+    "status web", "network web", "network publish web 0:81", "events web", "stats web", "logs web", "egress web",
+    "egress --verify web", "egress list web", "egress explain web example.org", "egress learn web",
+    "egress deny web denied.example", "exec web -- true", "volume ls", "image ls", "doctor", "completion bash"])
+def test_records_are_as_described_and_nothing_else(web, words):
+    record = web.microagent.json(*words.split())
+    definition = definition_of(words.split())
+    validator = VALIDATORS[definition]
     validator.validate(record)
     refuses(validator, {**record, "surprise": 1})
     for key in record:
         refuses(validator, {**record, key: {"of": "another kind"}})
-    without = copy.deepcopy(record)
-    del without["workspace" if "workspace" in record else "workspaces"]
-    refuses(validator, without)
+    for key in required_by(DEFINITIONS[definition]):
+        without = copy.deepcopy(record)
+        del without[key]
+        refuses(validator, without)
 
 
 def test_lines_that_are_followed_are_as_described(web, microagent):
     for words, definition in ((["events"], "event"), (["stats", "--interval", "0.2"], "usage")):
         with microagent.popen("--json", *words, "--follow", "web", stdout=subprocess.PIPE) as process:
-            lines = [json.loads(process.stdout.readline()) for _ in range(2)]
+            lines = records_of(process, [process.stdout.readline() for _ in range(2)])
             process.kill()
         for line in lines:
             VALIDATORS[definition].validate(line)

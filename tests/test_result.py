@@ -4,7 +4,7 @@ import os
 import signal
 import subprocess
 
-from harness.cli import EXIT_FAILURE, EXIT_RETRY
+from harness.cli import EXIT_FAILURE, EXIT_RETRY, outcome_of
 from harness.wait import wait_until
 
 FILE = "/run/microagent/result"
@@ -79,13 +79,13 @@ def test_wait_for_an_end(workspaces, microagent):
     left.communicate()
     workspace.exec("poweroff", code=None)
     for process in waiting:
-        out, err = process.communicate(timeout=60)
-        assert (process.returncode, err) == (0, b"") and b'"state": "stopped"' in out
+        outcome = outcome_of(process)
+        assert (outcome.code, outcome.err) == (0, b"") and outcome.json["state"] == "stopped"
 
 
 def test_wait_for_a_failure(workspaces, microagent):
     workspace = workspaces("doomed", "--network", "isolated")
     waiting = microagent.popen("--json", "wait", "doomed", stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     os.kill(workspace.processes()["netd"].pid, signal.SIGKILL)
-    out, _ = waiting.communicate(timeout=60)
-    assert waiting.returncode == 1 and b'"state": "failed"' in out
+    outcome = outcome_of(waiting)
+    assert outcome.code == 1 and outcome.json["state"] == "failed"

@@ -1,7 +1,6 @@
 """supervise: what becomes of a workspace at its end; health checks; the time to live."""
 
 import contextlib
-import json
 import os
 import signal
 import socket
@@ -9,7 +8,7 @@ import subprocess
 
 import pytest
 
-from harness.cli import EXIT_FAILURE, EXIT_RETRY
+from harness.cli import EXIT_FAILURE, EXIT_RETRY, records_of
 from harness.wait import wait_until
 
 TIMEOUT = 200
@@ -27,14 +26,14 @@ def supervised(microagent, name, *words):
 
 
 def lines(process, count):
-    return [json.loads(process.stdout.readline()) for _ in range(count)]
+    return records_of(process, [process.stdout.readline() for _ in range(count)])
 
 
 def end(process, number=signal.SIGTERM):
     process.send_signal(number)
     out, err = process.communicate(timeout=TIMEOUT)
     assert err == b"", err
-    return process.returncode, [json.loads(line) for line in out.splitlines()]
+    return process.returncode, records_of(process, out.splitlines())
 
 
 def test_a_signal_ends_it_cleanly(workspaces, microagent):
@@ -61,9 +60,9 @@ def test_a_crash_is_followed_by_another_life(workspaces, microagent):
         os.kill(workspace.status()["supervisorPid"], signal.SIGKILL)
         out, _ = process.communicate(timeout=TIMEOUT)
         assert process.returncode == 1, "one restart was allowed"
-        assert json.loads(out.splitlines()[-1])["restart"] is False
+        assert records_of(process, out.splitlines())[-1]["restart"] is False
         told, _ = follower.communicate(timeout=60)
-    events = [(event["state"], event.get("reason")) for event in map(json.loads, told.splitlines())]
+    events = [(event["state"], event.get("reason")) for event in records_of(follower, told.splitlines())]
     one_life = [("starting", None), ("running", None)]
     assert events[-7:] == [*one_life, ("failed", "failure"), ("failed", "restart"), *one_life, ("failed", "lost")], (
         "who follows sees all lives")
@@ -74,7 +73,7 @@ def test_an_entrypoint_that_fails_is_a_failure(workspaces, microagent):
                            start=False)
     with supervised(microagent, "job") as process:
         out, _ = process.communicate(timeout=TIMEOUT)
-    told = [json.loads(line)["event"] for line in out.splitlines()]
+    told = [record["event"] for record in records_of(process, out.splitlines())]
     assert process.returncode == 1 and len(told) == 4, told
     assert "code 3" in told[1] and "code 3" in told[3]
     assert workspace.state() == "stopped"
@@ -97,7 +96,7 @@ def test_a_guest_that_is_quarantined_is_kept(workspaces, microagent):
         lines(process, 1)
         microagent.json("quarantine", "kept")
         out, _ = process.communicate(timeout=TIMEOUT)
-    assert process.returncode == 0 and "is quarantined" in json.loads(out.splitlines()[-1])["event"]
+    assert process.returncode == 0 and "is quarantined" in records_of(process, out.splitlines())[-1]["event"]
     status = workspace.status()
     assert status["state"] == "quarantined" and workspace.events()[-1]["state"] == "quarantined"
     assert workspace.processes()["qemu"].exists(), "what is to be looked into is still there"
@@ -112,7 +111,7 @@ def test_an_end_is_asked_for_between_two_lives(workspaces, microagent, command):
             pass
         assert microagent.json(command, name)["state"] == "stopped"
         out, _ = process.communicate(timeout=4)
-    assert process.returncode == 0 and "asked to end" in json.loads(out.splitlines()[-1])["event"]
+    assert process.returncode == 0 and "asked to end" in records_of(process, out.splitlines())[-1]["event"]
     assert workspace.status()["reason"] == "request" and workspace.events()[-1]["reason"] == "request"
     assert microagent.refuses(command, name, code=EXIT_FAILURE)["kind"] == "conflict", "nothing runs"
 
@@ -152,7 +151,7 @@ def test_an_end_is_asked_for_while_supervise_ends_a_life(workspaces, microagent)
         assert microagent.json("stop", "late")["state"] == "stopped"
         out, _ = process.communicate(timeout=20)
     assert process.returncode == 0, out
-    assert json.loads(out.splitlines()[-1])["restart"] is False
+    assert records_of(process, out.splitlines())[-1]["restart"] is False
     assert [event["state"] for event in workspace.events()].count("starting") == 1, "no other life has begun"
 
 
@@ -180,7 +179,7 @@ def test_what_is_supervised_is_deleted_by_force_alone(workspaces, microagent):
         assert workspace.delete()["deleted"] is True
         out, _ = process.communicate(timeout=7)
     assert process.returncode == 0
-    end_told = json.loads(out.splitlines()[-1])
+    end_told = records_of(process, out.splitlines())[-1]
     # It may hear that it is to end before there is nothing left to supervise.
     assert end_told["event"] in ("is asked to end", "is deleted") and end_told["restart"] is False
     assert microagent.json("delete", "unwanted")["deleted"] is False

@@ -4,7 +4,7 @@ import dataclasses
 import json
 import subprocess
 
-from harness.schemas import VALIDATORS, check_record
+from harness.schemas import VALIDATORS, check_line, check_record
 
 EXIT_FAILURE, EXIT_USAGE, EXIT_RETRY = 1, 2, 75
 
@@ -29,8 +29,7 @@ class Outcome:
         """The one object that is all of standard output."""
         record = json.loads(self.out)
         assert isinstance(record, dict), record
-        if self.words[:1] == ("--json",):
-            check_record(self.words[1:], record)
+        check_record(self.words, record)
         return record
 
     def error_line(self):
@@ -53,6 +52,20 @@ class Outcome:
         assert error["message"] and error["remediation"], record
         assert error["retryable"] == (self.code == EXIT_RETRY), self
         return error
+
+
+def outcome_of(process, timeout=60):
+    """Of a command that was begun by Microagent.popen(), with both its outputs led here."""
+    out, err = process.communicate(timeout=timeout)
+    return Outcome(tuple(process.args[1:]), process.returncode, out, err)
+
+
+def records_of(process, lines):
+    """What a command that follows has told a program in these lines."""
+    records = [json.loads(line) for line in lines]
+    for record in records:
+        check_line(process.args[1:], record)
+    return records
 
 
 class Microagent:
