@@ -121,10 +121,13 @@ tl::expected<flow::BudgetId, CapHit> Caps::admit(const policy::RulePtr& rule) {
   return *id;
 }
 
-void Caps::release(flow::BudgetId budget, std::uint64_t bytes) {
+void Caps::release(flow::BudgetId budget, std::uint64_t bytes_out, std::uint64_t bytes_in) {
   const auto leave = [&](Ledger& ledger) {
     if (ledger.flows != 0) --ledger.flows;
-    ledger.closed += bytes;
+    ledger.ended_out += bytes_out;
+    ledger.ended_in += bytes_in;
+    ledger.out = std::max(ledger.out, ledger.ended_out);
+    ledger.in = std::max(ledger.in, ledger.ended_in);
   };
   if (budget == flow::kNoBudget || budget >= ledgers_.size()) return;
   leave(ledgers_[flow::kWorkspaceBudget]);
@@ -158,7 +161,7 @@ Status Caps::settle() {
   for (Ledger& ledger : ledgers_) {
     if (ledger.cap == 0) continue;
     capped = true;
-    if (ledger.flows == 0) charged_[ledger.key] = ledger.before + std::max(ledger.closed, ledger.out + ledger.in);
+    if (ledger.flows == 0) charged_[ledger.key] = ledger.spent();
   }
   return capped ? write_usage(file_, charged_) : Status();
 }

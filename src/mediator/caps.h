@@ -42,8 +42,8 @@ class Caps {
   // One more flow, allowed by `rule` (null: by a built-in one): the budget its verdict names, or what stands in the
   // way.
   tl::expected<flow::BudgetId, CapHit> admit(const policy::RulePtr& rule);
-  // It has ended.
-  void release(flow::BudgetId budget, std::uint64_t bytes);
+  // It has ended, and has moved so many bytes. netd tells of them by itself, but only once a second.
+  void release(flow::BudgetId budget, std::uint64_t bytes_out, std::uint64_t bytes_in);
 
   // What netd has spent; grants more where there is more.
   Status on_usage(const flow::Usage& usage);
@@ -67,7 +67,7 @@ class Caps {
     std::uint64_t before = 0;   // charged before netd began to count
     std::uint64_t granted = 0;  // since then
     std::uint64_t out = 0, in = 0;
-    std::uint64_t closed = 0;  // bytes of flows that ended
+    std::uint64_t ended_out = 0, ended_in = 0;  // of these, bytes of flows that have ended
     std::uint32_t flows = 0;
     bool told = false;  // netd knows of a limit
     bool hit_taken = false;

@@ -63,6 +63,21 @@ TEST_F(CapsTest, SayNothingWhereThereAreNone) {
   EXPECT_FALSE(std::filesystem::exists(file_));
 }
 
+// Of what lives netd tells once a second.
+TEST_F(CapsTest, KnowAtOnceWhatAnEndedFlowHasMoved) {
+  Caps caps = open();
+  ASSERT_TRUE(caps.apply(policy()));
+  const auto first = *caps.admit(nullptr), second = *caps.admit(nullptr);
+  ASSERT_TRUE(caps.on_usage({.budget = kWorkspaceBudget, .bytes_out = 78, .bytes_in = 0}));
+  caps.release(first, 78, 250);
+  EXPECT_EQ(caps.bytes_out(), 78U);
+  EXPECT_EQ(caps.bytes_in(), 250U);
+  ASSERT_TRUE(caps.on_usage({.budget = kWorkspaceBudget, .bytes_out = 100, .bytes_in = 300}));
+  caps.release(second, 22, 50);
+  EXPECT_EQ(caps.bytes_out(), 100U);
+  EXPECT_EQ(caps.bytes_in(), 300U);
+}
+
 TEST_F(CapsTest, GrantTheWholeCapInPartsThatAreWrittenDownFirst) {
   text_.caps.max_total_bytes = 10'000'000;
   Caps caps = open();
@@ -109,7 +124,7 @@ TEST_F(CapsTest, TakeBackWhatWasNotSpentAtAnOrderlyEnd) {
   spend(caps, budget, 1000);
   ASSERT_TRUE(caps.settle());
   EXPECT_GT(charged(), 1000U);  // a flow lives, and nobody knows what it has moved since
-  caps.release(budget, 1500);
+  caps.release(budget, 1000, 500);
   ASSERT_TRUE(caps.settle());
   EXPECT_EQ(charged(), 1500U);
 }
@@ -124,7 +139,7 @@ TEST_F(CapsTest, HoldTheNumberOfFlows) {
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().cap, "maxConnections");
   EXPECT_EQ(refused.error().reason, "concurrency");
-  caps.release(*budget, 0);
+  caps.release(*budget, 0, 0);
   EXPECT_TRUE(caps.admit(nullptr));
 }
 
@@ -138,7 +153,7 @@ TEST_F(CapsTest, HoldARulesOwn) {
   EXPECT_EQ(caps.admit(rule(0)).error().cap, "rule a.example: maxConnections");
   EXPECT_EQ(*caps.admit(rule(1)), kWorkspaceBudget);
   EXPECT_EQ(spend(caps, *own, 1'000'000), 200'000U);
-  caps.release(*own, 200'000);
+  caps.release(*own, 200'000, 0);
   EXPECT_EQ(caps.admit(rule(0)).error().cap, "rule a.example: maxBytes");
   EXPECT_EQ(charged("rule a.example"), 200'000U);
 }

@@ -87,7 +87,7 @@ void Mediator::tell_upstream_failure(FlowPtr flow, UpstreamFailure failure, std:
   recorder_.write(recorder_.new_flow(), upstream_error_record(flow->open, flow->host, failure.text, failure.fault));
   auto stream = open_guest_stream(io_.get_executor());
   if (!stream) return refuse(flow, flow::Refusal::reset);
-  leave_caps(*flow, 0);
+  leave_caps(*flow);
   flow->relay = std::make_unique<asio::steady_timer>(io_.get_executor(), kNever);
   splice(flow, std::move(stream->guests));
   spawn(io_.get_executor(), tell_why(std::move(flow), std::move(stream->ours), std::move(failure), std::move(name),

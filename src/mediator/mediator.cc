@@ -255,7 +255,7 @@ void Mediator::on_closed(flow::FlowId id, const flow::Closed& closed) {
   if (closed.end == flow::End::capped) {
     if (const auto hit = caps_->take_hit(flow->budget)) recorder_.write(0, cap_record(flow->open, flow->host, *hit));
   }
-  leave_caps(*flow, closed.bytes_out + closed.bytes_in);
+  leave_caps(*flow, closed.bytes_out, closed.bytes_in);
   if (flow->relay) {
     flow->relay->expires_after(closed.end == flow::End::finished ? kRelayLinger : kAtOnce);
     return;

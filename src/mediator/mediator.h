@@ -142,7 +142,7 @@ class Mediator {
   void deny_by_cap(const FlowPtr& flow, const CapHit& hit);
   Denial cap_denial(const LiveFlow& flow, const CapHit& hit);
   std::optional<Denial> readmit(LiveFlow& flow, const policy::RulePtr& rule);
-  void leave_caps(LiveFlow& flow, std::uint64_t bytes);
+  void leave_caps(LiveFlow& flow, std::uint64_t bytes_out = 0, std::uint64_t bytes_in = 0);
   std::string policy_answer(const http::RequestHead& request) const;
 
   asio::io_context& io_;

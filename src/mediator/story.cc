@@ -315,7 +315,7 @@ void Mediator::deny_with_words(const FlowPtr& flow, Denial denied, const FirstWo
   if (!write_denial(*flow, denied)) return refuse(flow, flow::Refusal::reset);
   auto stream = open_guest_stream(io_.get_executor());
   if (!stream) return refuse(flow, flow::Refusal::reset);
-  leave_caps(*flow, 0);
+  leave_caps(*flow);
   std::string answer = refusal_response(denied, endpoint_text(flow->open.destination, flow->open.protocol),
                                         words.wants_json, !words.fault.empty());
   spawn(io_.get_executor(), serve_answer(std::move(stream->ours), std::move(answer)));
@@ -323,7 +323,7 @@ void Mediator::deny_with_words(const FlowPtr& flow, Denial denied, const FirstWo
 }
 
 void Mediator::refuse(const FlowPtr& flow, flow::Refusal refusal) {
-  leave_caps(*flow, 0);
+  leave_caps(*flow);
   flows_.erase(flow->id);
   flow->names = {};
   if (flow->phase == Phase::gone) return;
@@ -334,13 +334,13 @@ void Mediator::refuse(const FlowPtr& flow, flow::Refusal refusal) {
 // The guest gave up while it was looked at. Its upstream was dialled, so the log has it as a flow that was and ended.
 void Mediator::account_for_gone(const FlowPtr& flow, const policy::Decision& decision) {
   const std::uint64_t audit_flow = recorder_.new_flow();
-  if (!recorder_.write(audit_flow, allow_record(flow->open, decision))) return leave_caps(*flow, 0);
+  if (!recorder_.write(audit_flow, allow_record(flow->open, decision))) return leave_caps(*flow);
   end_unspliced(flow, audit_flow);
 }
 
 void Mediator::end_unspliced(const FlowPtr& flow, std::uint64_t audit_flow) {
   recorder_.write_later(audit_flow, close_record(flow->open, flow->host, *flow->closed));
-  leave_caps(*flow, 0);
+  leave_caps(*flow);
 }
 
 // Names the refusal and writes it down; false when it cannot be.
@@ -364,7 +364,7 @@ Denial Mediator::cap_denial(const LiveFlow& flow, const CapHit& hit) {
 
 // The name may have led to another rule, with caps of its own.
 std::optional<Denial> Mediator::readmit(LiveFlow& flow, const policy::RulePtr& rule) {
-  leave_caps(flow, 0);
+  leave_caps(flow);
   const auto admitted = caps_->admit(rule);
   if (!admitted) return cap_denial(flow, admitted.error());
   flow.admitted = true;
@@ -372,9 +372,9 @@ std::optional<Denial> Mediator::readmit(LiveFlow& flow, const policy::RulePtr& r
   return std::nullopt;
 }
 
-void Mediator::leave_caps(LiveFlow& flow, std::uint64_t bytes) {
+void Mediator::leave_caps(LiveFlow& flow, std::uint64_t bytes_out, std::uint64_t bytes_in) {
   if (!std::exchange(flow.admitted, false)) return;
-  caps_->release(flow.budget, bytes);
+  caps_->release(flow.budget, bytes_out, bytes_in);
   flow.budget = flow::kNoBudget;
 }
 
