@@ -39,6 +39,8 @@ QUANTITIES = {
     "p99-1": Samples("the same, p99", "us", "less"),
     "p50-2": Samples("one request after another, HTTP/2, p50", "us", "less"),
     "p99-2": Samples("the same, p99", "us", "less"),
+    "first-p50": Samples("first byte of a new connection's answer, p50", "us", "less"),
+    "first-p99": Samples("the same, p99", "us", "less"),
     "event-p50": Samples("SSE event, from server to client, p50", "us", "less"),
     "event-p99": Samples("the same, p99", "us", "less"),
     "socket-p50": Samples("WebSocket message there and back, p50", "us", "less"),
@@ -164,14 +166,18 @@ def measure_web(contender, seconds, log):
                           ("2", clients.h2load(port, "/small", seconds, 1, 1, log))):
         record(contender, f"p50-{version}", load.p50)
         record(contender, f"p99-{version}", load.p99)
+    record_times(contender, "first", clients.first_bytes(port))
+
+
+def record_times(contender, name, times):
+    median, worst = clients.median_and_p99(times)
+    record(contender, f"{name}-p50", median)
+    record(contender, f"{name}-p99", worst)
 
 
 def measure_streams(contender):
-    for name, times in (("event", clients.event_delays(contender.port)),
-                        ("socket", clients.websocket_round_trips(contender.port))):
-        median, worst = clients.median_and_p99(times)
-        record(contender, f"{name}-p50", median)
-        record(contender, f"{name}-p99", worst)
+    record_times(contender, "event", clients.event_delays(contender.port))
+    record_times(contender, "socket", clients.websocket_round_trips(contender.port))
 
 
 def measure(kind, stage, seconds, gib):

@@ -111,6 +111,18 @@ def hold(port, count):
     return held
 
 
+def first_bytes(port):
+    """Microseconds from the first packet of a new connection until the first byte of its answer."""
+    context, times = context_of(), []
+    for _ in range(ROUND_TRIPS):
+        begun = time.perf_counter_ns()
+        with connect(port, context) as stream:
+            ask(stream, "/small")
+            assert stream.recv(65536).startswith(b"HTTP/1.1 200")
+            times.append((time.perf_counter_ns() - begun) / 1000)
+    return times
+
+
 def event_delays(port):
     """Microseconds from when the server sends an event until it is here."""
     with connect(port, context_of()) as stream:
