@@ -135,8 +135,8 @@ def test_a_guest_s_archive_cannot_climb(web, here, account):
     assert (victim / "file").read_text() == "untouched" and len(list(victim.iterdir())) == 1
 
 
-# Takes the place of the guest's exec service: gets hold of init's socket, stops init, and answers every request with
-# the archive that lies at /archive.
+# Takes the place of the guest's exec service: gets hold of init's socket, stops init, and answers every request for
+# /any/NAME with the archive that lies at /lies/NAME.
 LIAR = """
 import ctypes, os, socket, struct
 PIDFD_GETFD, PTRACE_ATTACH = 438, 16
@@ -160,21 +160,42 @@ with open("/dev/console", "w") as console:
     console.write("the liar serves" + chr(10))
 while True:
     stream, _ = listener.accept()
-    stream.recv(65536)
-    stream.sendall(frame(23, open("/archive", "rb").read()) + frame(25, bytes(8)))
+    _, length = struct.unpack("<B3xI", stream.recv(8, socket.MSG_WAITALL))
+    name = stream.recv(length, socket.MSG_WAITALL).split(b"/")[-1]
+    stream.sendall(frame(23, open(b"/lies/" + name, "rb").read()) + frame(25, bytes(8)))
     stream.recv(1)
     stream.close()
 """
 
 
-def archive_of(*names):
+def file(name):
+    member = tarfile.TarInfo(name)
+    member.size = 4
+    return member
+
+
+def other(name, kind, target=""):
+    member = tarfile.TarInfo(name)
+    member.type, member.linkname, member.mode = kind, target, 0o755
+    return member
+
+
+def archive_of(*members):
     archive = io.BytesIO()
     with tarfile.open(fileobj=archive, mode="w", format=tarfile.GNU_FORMAT) as tar:
-        for name in names:
-            member = tarfile.TarInfo(name)
-            member.size = 4
+        for member in members:
             tar.addfile(member, io.BytesIO(b"evil"))
     return archive.getvalue()
+
+
+def beside(name):
+    """What leads to the neighbour of what was asked for."""
+    return other(name, tarfile.DIRTYPE), other(f"{name}/l", tarfile.SYMTYPE, "../.ssh")
+
+
+LIES = {"notes": archive_of(file("notes"), file(".bashrc")),
+        "written": archive_of(*beside("written"), file("written/l/keys")),
+        "linked": archive_of(*beside("linked"), other("linked/k", tarfile.LNKTYPE, "linked/l/keys"))}
 
 
 @pytest.fixture(name="liar")
@@ -182,17 +203,27 @@ def fixture_liar(prefix, microagent, workspaces):
     """A guest whose exec service has been replaced by one that sends what nobody asked for."""
     python_guest.install(prefix, microagent)
     liar = workspaces("liar", "--network", "isolated", "--memory", python_guest.MEMORY)
-    liar.exec("sh", "-c", "cat >/archive", stdin=archive_of("notes", ".bashrc"))
+    liar.shell("mkdir /lies")
+    for name, archive in LIES.items():
+        liar.exec("sh", "-c", f"cat >/lies/{name}", stdin=archive)
     liar.background("python3", "-c", LIAR)
     wait_until(lambda: "the liar serves" in (liar.directory / "console.log").read_text(errors="replace"), "it lies", 20)
     return liar
 
 
-def test_a_guest_cannot_choose_names(liar, here):
-    """CVE-2019-6111 of scp."""
+def test_a_guest_cannot_choose_names(liar, here, account):
+    """CVE-2019-6111 of scp, and the same by way of links that stay below the destination."""
     said = cp(liar, "liar:/srv/notes", str(here), code=1).error_line()
     assert "not asked for: .bashrc" in said
     assert [path.name for path in here.iterdir()] == ["notes"]
+    keys = here / ".ssh" / "keys"
+    keys.parent.mkdir()
+    keys.write_text("mine")
+    own(account, here)
+    for name, why in (("written", "a symbolic link lies on the way"), ("linked", "a hard link")):
+        for destination in (here, here / f"{name}-renamed"):
+            assert why in cp(liar, f"liar:/srv/{name}", str(destination), code=1).error_line()
+            assert keys.read_text() == "mine" and keys.stat().st_nlink == 1
 
 
 def test_special_modes_and_nodes_stay_out(web, here):

@@ -19,11 +19,10 @@ SplitPath split_path(std::string_view path) {
   return {std::string(directory), std::string(path.substr(slash + 1))};
 }
 
-Fd open_beneath(int directory, const std::string& path, int flags, unsigned mode) {
+Fd open_beneath(int directory, const std::string& path, int flags, Links links) {
   open_how how{};
   how.flags = static_cast<std::uint64_t>(flags | O_CLOEXEC);
-  how.mode = (flags & O_CREAT) != 0 ? mode : 0;
-  how.resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS;
+  how.resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS | (links == Links::none ? RESOLVE_NO_SYMLINKS : 0);
   constexpr int kTries = 100;
   long fd = -1;
   for (int i = 0; i < kTries; ++i) {

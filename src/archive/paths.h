@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -15,8 +16,15 @@ struct SplitPath {
 // Where a path's last component lies, and what it is called. Slashes at the end do not count.
 SplitPath split_path(std::string_view path);
 
-// open(2) below a directory: whatever symbolic links lie on the way, the result lies in it too (openat2(2),
-// RESOLVE_BENEATH). With O_NOFOLLOW a link as the last component is not followed either. An invalid Fd and errno else.
-Fd open_beneath(int directory, const std::string& path, int flags, unsigned mode = 0);
+// What becomes of the symbolic links on a path.
+enum class Links : std::uint8_t {
+  beneath,  // they are followed as far as they stay below the directory
+  none,     // there must be none: every component is what it is called
+};
+
+// open(2) below a directory: whatever lies on the way, the result lies in it too (openat2(2), RESOLVE_BENEATH). With
+// O_NOFOLLOW a link as the last component is not followed either. An invalid Fd and errno else: EXDEV for a link that
+// leads out, ELOOP for one where there must be none.
+Fd open_beneath(int directory, const std::string& path, int flags, Links links = Links::beneath);
 
 }  // namespace microagent::archive

@@ -280,6 +280,57 @@ TEST_F(Trees, HoldOnlyWhatWasAskedFor) {
   EXPECT_EQ(content_of(root_ / "home/a"), "a");
 }
 
+// Nor by way of what the stream itself made below the name that was asked for: a link may stay below the destination
+// and yet lead to what lies beside that name.
+TEST_F(Trees, GoThroughNoLinkWhereTheSenderIsNotTrusted) {
+  const std::string root = entry("srv", EntryType::directory), link = entry("srv/l", EntryType::symlink, "../.ssh");
+  const std::string nested = entry("srv/a", EntryType::directory) + entry("srv/a/l", EntryType::symlink, "../../.ssh");
+  const std::vector<std::string> lies = {
+      root + link + entry("srv/l/keys", EntryType::file, "evil"),
+      root + link + entry("srv/l/new", EntryType::file, "evil"),
+      root + link + entry("srv/l/d/new", EntryType::file, "evil"),
+      root + link + entry("srv/l/d", EntryType::directory),
+      root + link + entry("srv/l/p", EntryType::fifo),
+      root + link + entry("srv/l", EntryType::directory) + entry("srv/l/keys", EntryType::file, "evil"),
+      root + link + entry("srv/k", EntryType::hardlink, "srv/l/keys"),
+      root + nested + entry("srv/a/l/keys", EntryType::file, "evil"),
+      entry("srv", EntryType::symlink, ".ssh") + entry("srv/keys", EntryType::file, "evil"),
+      entry("srv", EntryType::symlink, ".ssh") + entry("srv/keys", EntryType::symlink, "/dev/null"),
+  };
+  for (std::size_t i = 0; i < lies.size(); ++i) {
+    // Into a directory that is there, and under a new name in one.
+    for (const std::string destination : {"", "renamed"}) {
+      const fs::path keys = make_file("home/.ssh/keys", "mine");
+      ::chmod((root_ / "home/.ssh").c_str(), 0700);
+      EXPECT_NE(unpack(lies[i] + encode_end(), root_ / "home" / destination, {.root = "srv"}), "") << i << destination;
+      EXPECT_EQ(content_of(keys), "mine") << i << destination;
+      EXPECT_EQ(fs::hard_link_count(keys), 1U) << i << destination;
+      EXPECT_EQ(std::distance(fs::directory_iterator(keys.parent_path()), {}), 1) << i << destination;
+      EXPECT_EQ(mode_of(keys.parent_path()), 0700U) << i << destination;
+      fs::remove_all(root_ / "home");
+    }
+  }
+}
+
+// What an earlier copy brought, or the user has there, is no way for the next one either.
+TEST_F(Trees, GoThroughNoLinkThatIsThereWhereTheSenderIsNotTrusted) {
+  const fs::path keys = make_file("home/.ssh/keys", "mine");
+  fs::create_symlink(".ssh", root_ / "home/srv");
+  EXPECT_NE(unpack(entry("srv/keys", EntryType::file, "evil") + encode_end(), root_ / "home", {.root = "srv"}), "");
+  EXPECT_NE(unpack(entry("./srv/keys", EntryType::file, "evil") + encode_end(), root_ / "home", {.root = "."}), "");
+  EXPECT_EQ(content_of(keys), "mine");
+}
+
+// A hard link would make a file that is there already part of what is received, and of what is done with it.
+TEST_F(Trees, TakeNoHardLinksWhereTheSenderIsNotTrusted) {
+  const fs::path keys = make_file("home/.ssh/keys", "mine");
+  const std::string lie =
+      entry("./public", EntryType::directory) + entry("./public/k", EntryType::hardlink, "./.ssh/keys");
+  EXPECT_EQ(unpack(lie + encode_end(), root_ / "home", {.root = "."}),
+            "the archive holds a hard link, which none may: public/k");
+  EXPECT_EQ(fs::hard_link_count(keys), 1U);
+}
+
 TEST_F(Trees, ReplaceALinkInsteadOfWritingThroughIt) {
   const fs::path outside = make_file("outside/secret", "untouched", 0600);
   fs::create_directory(root_ / "dst");

@@ -57,16 +57,6 @@ Result<Fd> open_directory(const std::string& path) {
   return directory;
 }
 
-// Makes what is missing of the directories that lead to `path`.
-void make_parents(int base, const std::string& path) {
-  for (std::size_t slash = path.find('/'); slash != std::string::npos; slash = path.find('/', slash + 1)) {
-    const SplitPath split = split_path(std::string_view(path).substr(0, slash));
-    const Fd parent = open_beneath(base, split.directory, O_PATH | O_DIRECTORY);
-    // What fails here is told by who opens the parent.
-    if (parent) (void)::mkdirat(parent.get(), split.name.c_str(), 0755);
-  }
-}
-
 }  // namespace
 
 Status Unpacker::outcome(bool went_well) const {
@@ -83,7 +73,7 @@ Status Unpacker::finish() {
   status_ = leave_directories({});
   if (!status_ || open_directories_.empty()) return status_;
   // The base itself is the only one left.
-  const Fd base = open_beneath(base_.get(), ".", O_RDONLY | O_DIRECTORY);
+  const Fd base = open_below_base(".", O_RDONLY | O_DIRECTORY);
   return base ? settle(base, open_directories_.back().entry) : Status();
 }
 
@@ -150,13 +140,30 @@ Result<std::string> Unpacker::place_below_base(const std::string& path) const {
   return renamed_to_ + normal->substr(renamed_from_.size());
 }
 
+Fd Unpacker::open_below_base(const std::string& path, int flags) const {
+  return open_beneath(base_.get(), path, flags, options_.root ? Links::none : Links::beneath);
+}
+
+// Makes what is missing of the directories that lead to `path`.
+void Unpacker::make_parents(const std::string& path) const {
+  for (std::size_t slash = path.find('/'); slash != std::string::npos; slash = path.find('/', slash + 1)) {
+    const SplitPath split = split_path(std::string_view(path).substr(0, slash));
+    const Fd parent = open_below_base(split.directory, O_PATH | O_DIRECTORY);
+    // What fails here is told by who opens the parent.
+    if (parent) (void)::mkdirat(parent.get(), split.name.c_str(), 0755);
+  }
+}
+
 Result<Unpacker::Place> Unpacker::find_place(const std::string& path) const {
-  if (path.empty()) return Place{open_beneath(base_.get(), ".", O_PATH | O_DIRECTORY), {}};
+  if (path.empty()) return Place{open_below_base(".", O_PATH | O_DIRECTORY), {}};
   const SplitPath split = split_path(path);
-  Place place{open_beneath(base_.get(), split.directory, O_PATH | O_DIRECTORY), split.name};
+  Place place{open_below_base(split.directory, O_PATH | O_DIRECTORY), split.name};
   if (!place.directory && errno == ENOENT) {
-    make_parents(base_.get(), path);
-    place.directory = open_beneath(base_.get(), split.directory, O_PATH | O_DIRECTORY);
+    make_parents(path);
+    place.directory = open_below_base(split.directory, O_PATH | O_DIRECTORY);
+  }
+  if (!place.directory && errno == ELOOP) {
+    return fail(ErrorKind::permanent, "a symbolic link lies on the way to " + path);
   }
   if (!place.directory && errno == EXDEV) {
     return fail(ErrorKind::permanent, "a symbolic link leads out of the directory: " + path);
@@ -224,9 +231,10 @@ Status Unpacker::make_link(const Place& place, const std::string& path, const En
 
 // To another file of the archive; never to what a link there points to.
 Status Unpacker::make_hard_link(const Place& place, const std::string& path, const Entry& entry) {
+  if (options_.root) return fail(ErrorKind::permanent, "the archive holds a hard link, which none may: " + path);
   const auto target = place_below_base(entry.link);
   if (!target) return fail(target.error());
-  const Fd object = open_beneath(base_.get(), *target, O_PATH | O_NOFOLLOW);
+  const Fd object = open_below_base(*target, O_PATH | O_NOFOLLOW);
   struct stat status {};
   if (!object || ::fstat(object.get(), &status) != 0)
     return fail_errno(errno, "cannot link " + path + " to " + *target);
@@ -262,7 +270,7 @@ Status Unpacker::leave_directories(std::string_view next_path) {
          (next_path.empty() || !is_below(next_path, open_directories_.back().path))) {
     const OpenDirectory left = std::move(open_directories_.back());
     open_directories_.pop_back();
-    const Fd directory = open_beneath(base_.get(), left.path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+    const Fd directory = open_below_base(left.path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
     // The stream itself may have replaced it, which is its own loss.
     if (!directory) continue;
     if (Status settled = settle(directory, left.entry); !settled) return settled;

@@ -16,8 +16,11 @@ namespace microagent::archive {
 struct UnpackOptions {
   bool keep_owner = false;     // numeric owners as in the archive; else the caller's
   bool special_modes = false;  // set-user-id and set-group-id too
-  // The first component that every path has to have, "." for content without a name: what was asked for, whatever the
-  // stream would rather be. Otherwise it could choose names in a directory that is there already.
+  // Who sends is not trusted. The first component that every path has to have, "." for content without a name: what
+  // was asked for, whatever the stream would rather be. Otherwise it could choose names in a directory that is there
+  // already. For the same reason every path is then taken by its letters: no symbolic link is gone through, since a
+  // link of the stream's own may lead to what lies beside; and there are no hard links, which would make a file that
+  // is there already part of what is received. Our own packer sends neither.
   std::optional<std::string> root = {};
 };
 
@@ -58,6 +61,8 @@ class Unpacker final : private TarSink {
   Status begin_renamed(const Entry& first);
   Status make(const Entry& entry, const std::string& path);
   Result<std::string> place_below_base(const std::string& path) const;
+  Fd open_below_base(const std::string& path, int flags) const;
+  void make_parents(const std::string& path) const;
   Result<Place> find_place(const std::string& path) const;
   Status make_file(const Place& place, const std::string& path);
   Status make_directory(const Place& place, const std::string& path, const Entry& entry);
