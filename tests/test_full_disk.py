@@ -1,11 +1,14 @@
 """A disk that is full, or has no inode left: the error says so, and nothing is half-created."""
 
+import os
+import signal
 import subprocess
 
 import pytest
 
 from harness import images
 from harness.cli import EXIT_FAILURE, Microagent
+from harness.processes import Process
 from harness.wait import wait_until
 
 
@@ -99,6 +102,51 @@ def test_the_guest_s_image_does_not_fit(small_disk, guest_image):
     assert microagent.json("delete", "web")["deleted"] is True
 
 
+def rows(microagent):
+    return {row["name"]: row for row in microagent.json("list")["workspaces"]}
+
+
+def assert_pending(microagent, reason):
+    """Who looks is told what the history of the workspace cannot tell."""
+    event = microagent.json("status", "web")["pendingEvent"]
+    assert event["reason"] == reason and event["detail"] and event["observedAt"], event
+    assert rows(microagent)["web"]["pendingEvent"]["reason"] == reason
+    assert "waits for room on the disk to be recorded" in microagent.run("status", "web").text
+    assert "an event waits for room on the disk" in microagent.run("list").text
+    assert reason not in [event.get("reason") for event in microagent.json("events", "web")["events"]]
+
+
+def assert_told(microagent, reason):
+    told = wait_until(lambda: [event for event in microagent.json("events", "web")["events"]
+                               if event.get("reason") == reason], "the event is told", 30)
+    assert len(told) == 1
+    assert "pendingEvent" not in microagent.json("status", "web") and "pendingEvent" not in rows(microagent)["web"]
+    return told[0]
+
+
+def test_a_supervisor_that_died_and_a_full_disk(small_disk, guest_image, world):
+    """Nobody can write down that it did, and everybody is told."""
+    del guest_image, world
+    microagent = small_disk("size=120m")
+    microagent.json("create", "web", "--network", "isolated")
+    record = microagent.json("start", "web", timeout=200)
+    all_of_them = [Process(pid) for pid in (record["supervisorPid"], *record["pids"].values())]
+    os.kill(record["supervisorPid"], signal.SIGKILL)
+    # Their end frees what they had open.
+    wait_until(lambda: not any(process.exists() for process in all_of_them), "they are gone")
+    fill(microagent)
+    for _ in range(2):
+        assert_pending(microagent, "lost")
+        status = microagent.json("status", "web")
+        assert status["state"] == "failed" and status["event"]["detail"] == "the supervisor died"
+        assert microagent.json("network", "web")["state"] == "failed"
+    (microagent.state / "ballast").unlink()
+    assert microagent.json("status", "web")["state"] == "failed"
+    assert assert_told(microagent, "lost")["detail"] == "the supervisor died"
+    microagent.json("start", "web", timeout=200)
+    microagent.json("delete", "--force", "web", timeout=60)
+
+
 def test_a_guest_is_told_that_its_host_has_no_room(small_disk, guest_image, world, place):
     """It gets an error and goes on; it does not stand still for ever."""
     del guest_image, world
@@ -113,8 +161,8 @@ def test_a_guest_is_told_that_its_host_has_no_room(small_disk, guest_image, worl
     assert microagent.run("exec", "web", "--", "echo", "alive").text == "alive\n"
     assert microagent.json("status", "web")["state"] == "running"
     # The record lies on the same disk: it says so once there is room.
+    assert_pending(microagent, "disk")
     (microagent.state / "ballast").unlink()
-    told = wait_until(lambda: [event for event in microagent.json("events", "web")["events"]
-                               if event.get("reason") == "disk"], "the event is told", 30)
-    assert "No space" in told[0]["detail"] or "nospace" in told[0]["detail"], told
+    told = assert_told(microagent, "disk")
+    assert "No space" in told["detail"] or "nospace" in told["detail"], told
     microagent.json("delete", "--force", "web", timeout=60)

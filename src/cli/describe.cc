@@ -117,6 +117,13 @@ std::string readiness(const Runtime& runtime) {
   return join(words);
 }
 
+// What the history of the workspace does not tell yet.
+void add_pending(Table& table, const Runtime& runtime) {
+  if (!runtime.pending) return;
+  table.add({"pending", fmt::format("{}: {}; waits for room on the disk to be recorded",
+                                    short_time(runtime.pending->observed_at), runtime.pending->detail)});
+}
+
 std::string acceleration(const Runtime& runtime) {
   if (runtime.acceleration_reason.empty()) return runtime.acceleration;
   return fmt::format("{} ({})", runtime.acceleration, runtime.acceleration_reason);
@@ -145,6 +152,7 @@ std::string describe_status(const Output& out, const Manifest& manifest, const R
   table.add({"workspace", manifest.name});
   table.add({"state", Cell(state, colour_of_state(state))});
   add_if(table, "detail", runtime.detail);
+  add_pending(table, runtime);
   table.add({"since", short_time(runtime.observed_at.empty() ? manifest.created_at : runtime.observed_at)});
   add_image(table, manifest);
   add_network(table, manifest, runtime);

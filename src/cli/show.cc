@@ -52,6 +52,14 @@ Result<int> done(const Status& told) {
   return 0;
 }
 
+// The same with what its supervisor could not write down yet. One that does not answer tells nothing.
+Result<Known> look_closely(const Store& store, const std::string& name) {
+  auto known = look_up(store, name);
+  if (!known || !is_alive(known->runtime.state)) return known;
+  if (auto pending = supervisor::pending_event(store, name)) known->runtime.pending = std::move(*pending);
+  return known;
+}
+
 // The mediator's counters while it runs; null when it does not, or has no time for us.
 Json live_egress(const Store& store, const Known& known) {
   constexpr std::chrono::seconds kPatience{2};
@@ -64,7 +72,7 @@ Json live_egress(const Store& store, const Known& known) {
 Result<int> status(const Context& context, const NameOption& options) {
   const auto store = context.open_store();
   if (!store) return fail(store.error());
-  const auto known = look_up(*store, options.name);
+  const auto known = look_closely(*store, options.name);
   if (!known) return fail(known.error());
   const Json live = live_egress(*store, *known);
   if (context.out.json()) {
@@ -101,8 +109,9 @@ std::vector<Cell> list_row(const std::string& name, const Result<Known>& known) 
   const auto& forwards = runtime.forwards.empty() ? manifest.network.forwards : runtime.forwards;
   std::string ports = forwards.empty() ? "-" : workspace::describe(forwards[0]);
   if (forwards.size() > 1) ports += fmt::format(" and {} more", forwards.size() - 1);
-  return {name, Cell(state, colour_of_state(state)), std::string(to_string(manifest.network.mode)), ports,
-          runtime.detail};
+  std::string detail = runtime.detail;
+  if (runtime.pending) detail += fmt::format("{}an event waits for room on the disk", detail.empty() ? "" : "; ");
+  return {name, Cell(state, colour_of_state(state)), std::string(to_string(manifest.network.mode)), ports, detail};
 }
 
 Result<int> list(const Context& context, const NoOptions&) {
@@ -113,7 +122,7 @@ Result<int> list(const Context& context, const NoOptions&) {
   Json rows = Json::array();
   Table table({"NAME", "STATE", "NETWORK", "PUBLISHED", "DETAIL"});
   for (const std::string& name : *names) {
-    const auto known = look_up(*store, name);
+    const auto known = look_closely(*store, name);
     // Deleted since its name was read.
     if (!known && known.error().kind == ErrorKind::not_found) continue;
     rows.push_back(known ? workspace::list_record(known->manifest, known->runtime)

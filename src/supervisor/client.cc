@@ -22,6 +22,7 @@
 #include "supervisor/programs.h"
 #include "supervisor/report.h"
 #include "supervisor/sockets.h"
+#include "workspace/runtime_json.h"
 
 namespace microagent::supervisor {
 namespace {
@@ -252,6 +253,17 @@ Result<nlohmann::json> usage(const workspace::Store& store, const std::string& n
   auto answer = ask(store, name, {.command = ControlRequest::Command::usage}, kPatience);
   if (!answer) return fail(answer.error());
   return std::move(answer->result);
+}
+
+Result<std::optional<workspace::Event>> pending_event(const workspace::Store& store, const std::string& name) {
+  constexpr std::chrono::seconds kPatience{1};
+  const auto answer = ask(store, name, {.command = ControlRequest::Command::pending}, kPatience);
+  if (!answer) return fail(answer.error());
+  const auto found = answer->result.find("event");
+  if (found == answer->result.end()) return std::nullopt;
+  auto event = workspace::event_from_json(*found, "the supervisor's answer");
+  if (!event) return fail(event.error());
+  return std::move(*event);
 }
 
 Status tell_health(const workspace::Store& store, const std::string& name, bool healthy, const std::string& finding) {

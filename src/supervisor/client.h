@@ -10,6 +10,7 @@
 //   {"command":"end"}                        replies when the workspace has ended
 //   {"command":"usage"}                      replies with what the workspace's processes have used
 //   {"command":"health","healthy":true,"finding":"..."}   goes into the record
+//   {"command":"pending"}                    replies with the event that waits for room on the disk to be told
 //   {"command":"policy"}                     the manifest's egress policy takes effect
 //   {"command":"ports"}                      the manifest's published ports are those that are published
 //   {"command":"ask","question":{...}}       a question for the mediator; replies with its answer as "result"
@@ -21,6 +22,7 @@
 #include <filesystem>
 #include <functional>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 
 #include "base/fd.h"
@@ -62,6 +64,10 @@ Result<Fd> watch_end(const workspace::Store& store, const std::string& name);
 
 // {"uptimeSeconds","processes":{NAME:{"pid","cpuSeconds","memoryBytes"}}}. Kind conflict when nothing runs.
 Result<nlohmann::json> usage(const workspace::Store& store, const std::string& name);
+
+// What has happened to a running workspace and waits for room on the disk to be written down; nothing where nothing
+// does. Kind conflict when nothing runs.
+Result<std::optional<workspace::Event>> pending_event(const workspace::Store& store, const std::string& name);
 
 // Lets the record say how healthy the guest is, and why not.
 Status tell_health(const workspace::Store& store, const std::string& name, bool healthy, const std::string& finding);

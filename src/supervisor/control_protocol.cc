@@ -25,6 +25,7 @@ std::string_view to_string(Command command) {
     case Command::ask: return "ask";
     case Command::usage: return "usage";
     case Command::health: return "health";
+    case Command::pending: return "pending";
     case Command::quarantine: return "quarantine";
   }
   return "";
@@ -34,9 +35,9 @@ tl::unexpected<Error> bad(std::string_view why) {
   return fail(ErrorKind::usage, fmt::format("control request: {}", why));
 }
 
-constexpr std::array kCommands{Command::stop,  Command::kill,   Command::exec,      Command::wait,
-                               Command::end,   Command::policy, Command::ports,     Command::ask,
-                               Command::usage, Command::health, Command::quarantine};
+constexpr std::array kCommands{Command::stop,  Command::kill,   Command::exec,    Command::wait,
+                               Command::end,   Command::policy, Command::ports,   Command::ask,
+                               Command::usage, Command::health, Command::pending, Command::quarantine};
 
 // What may be asked of the mediator through us: nothing that changes anything.
 bool is_question(const Json& question) {
@@ -71,7 +72,8 @@ Result<ControlRequest> parse_control_request(std::string_view line) {
     known = true;
   }
   if (!known) {
-    return bad("the command must be stop, kill, exec, wait, end, policy, ports, ask, usage, health or quarantine");
+    return bad(
+        "the command must be stop, kill, exec, wait, end, policy, ports, ask, usage, health, pending or quarantine");
   }
   const Json question = json.value("question", Json());
   if ((request.command == Command::ask) != is_question(question)) return bad("ask, and nothing else, needs a question");

@@ -18,7 +18,7 @@ inline constexpr std::chrono::seconds kDefaultStopTimeout{10};
 inline constexpr std::chrono::seconds kMaxStopTimeout{3600};
 
 struct ControlRequest {
-  enum class Command { stop, kill, exec, wait, end, policy, ports, ask, usage, health, quarantine };
+  enum class Command { stop, kill, exec, wait, end, policy, ports, ask, usage, health, pending, quarantine };
   Command command{};
   std::chrono::seconds timeout = kDefaultStopTimeout;  // stop only
   bool healthy = false;                                // health only, as what is found

@@ -15,7 +15,7 @@ TEST(ControlRequest, GoesRoundTrip) {
   EXPECT_EQ(stop->command, Command::stop);
   EXPECT_EQ(stop->timeout, std::chrono::seconds(7));
   for (const Command command : {Command::kill, Command::exec, Command::wait, Command::end, Command::policy,
-                                Command::ports, Command::usage, Command::quarantine}) {
+                                Command::ports, Command::usage, Command::pending, Command::quarantine}) {
     const auto request = parse_control_request(encode_control_request({command, {}}));
     ASSERT_TRUE(request);
     EXPECT_EQ(request->command, command);

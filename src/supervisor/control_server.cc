@@ -145,6 +145,7 @@ asio::awaitable<Result<Json>> ControlServer::carry_out(const ControlRequest& req
     case Command::health: {
       co_return without_result(co_await handler_.note_health(request.healthy, request.finding));
     }
+    case Command::pending: co_return co_await handler_.pending_event();
     case Command::quarantine: co_return co_await handler_.quarantine();
     case Command::exec:
     case Command::end:

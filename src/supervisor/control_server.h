@@ -33,6 +33,8 @@ class ControlHandler {
   virtual asio::awaitable<Result<nlohmann::json>> usage() = 0;
   // What has been found about the guest's health.
   virtual asio::awaitable<Status> note_health(bool healthy, std::string finding) = 0;
+  // {"event"}, an event that waits for room on the disk to be told, or {}.
+  virtual asio::awaitable<Result<nlohmann::json>> pending_event() = 0;
   // Severs the guest from everything and freezes it.
   virtual asio::awaitable<Result<nlohmann::json>> quarantine() = 0;
 };

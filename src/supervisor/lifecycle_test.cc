@@ -234,6 +234,15 @@ TEST_F(Lifecycle, RemembersWhatIsFoundAboutItsHealth) {
   EXPECT_THAT(told, testing::ElementsAre("healthy", "unhealthy: no answer"));
 }
 
+TEST_F(Lifecycle, HasNothingToTellWhereAllIsRecorded) {
+  ASSERT_TRUE(begin());
+  const auto pending = pending_event(*store_, kName);
+  ASSERT_TRUE(pending) << pending.error().message;
+  EXPECT_FALSE(*pending);
+  ASSERT_TRUE(kill(*store_, kName));
+  EXPECT_EQ(pending_event(*store_, kName).error().kind, ErrorKind::conflict);
+}
+
 TEST_F(Lifecycle, TellsWhatItsProcessesUse) {
   const auto running = begin();
   ASSERT_TRUE(running);

@@ -59,6 +59,7 @@ class Supervisor final : public ControlHandler {
   asio::awaitable<Result<nlohmann::json>> ask_mediator(nlohmann::json question) override;
   asio::awaitable<Result<nlohmann::json>> usage() override;
   asio::awaitable<Status> note_health(bool healthy, std::string detail) override;
+  asio::awaitable<Result<nlohmann::json>> pending_event() override;
   asio::awaitable<Result<nlohmann::json>> quarantine() override;
 
   asio::awaitable<void> live();

@@ -91,6 +91,7 @@ asio::awaitable<void> Supervisor::conclude(const Ending& ending) {
   ::unlinkat(charge_.directory.get(), workspace::kInitrdFile, 0);
   if (control_) control_->close();
   if (mediator_link_) note_facts();
+  tell_disk_errors();
   workspace::Runtime& record = journal_.record();
   for (auto& [name, signal] : record.readiness) {
     if (name != "resultReady") signal.ready = false;

@@ -10,13 +10,6 @@ namespace microagent::supervisor {
 
 using workspace::State;
 
-namespace {
-
-// Beside those of workspace/state.h, since nobody but this writes or reads it.
-constexpr const char* kReasonDisk = "disk";
-
-}  // namespace
-
 // One that is quarantined is evidence, and frozen: it stays until somebody has looked at it.
 asio::awaitable<void> Supervisor::expire() {
   co_await pause(std::chrono::seconds(charge_.manifest.upkeep.ttl));
@@ -39,7 +32,7 @@ void Supervisor::note_disk_errors() {
                                          errors.reason.empty() ? "no reason is known" : errors.reason);
   log_warning("{}", detail);
   // One that could not be told yet says when it began.
-  if (!untold_) untold_ = workspace::Event{journal_.record().state, detail, utc_timestamp(), kReasonDisk};
+  if (!untold_) untold_ = workspace::Event{journal_.record().state, detail, utc_timestamp(), workspace::kReasonDisk};
   tell_disk_errors();
 }
 
@@ -50,6 +43,10 @@ void Supervisor::tell_disk_errors() {
   if (!told && told.error().kind == ErrorKind::resource_exhausted) return;
   if (!told) log_error("{}", told.error().message);
   untold_.reset();
+}
+
+asio::awaitable<Result<nlohmann::json>> Supervisor::pending_event() {
+  co_return untold_ ? nlohmann::json{{"event", workspace::to_json(*untold_)}} : nlohmann::json::object();
 }
 
 // Told by `microagent supervise`, which asks the guest: here nothing of the guest's is read.

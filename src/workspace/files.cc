@@ -31,6 +31,10 @@ Status fill(const fs::path& path, std::string_view content) {
   return {};
 }
 
+fs::path replacement_of(const fs::path& path) {
+  return path.parent_path() / fmt::format(".{}.new", path.filename().string());
+}
+
 // The size up to and including the last line end.
 Result<off_t> whole_lines(int fd, const fs::path& path) {
   off_t size = ::lseek(fd, 0, SEEK_END);
@@ -114,17 +118,29 @@ Status append_line(const fs::path& path, std::string_view line) {
   return {};
 }
 
-Status write_atomically(const fs::path& path, std::string_view content) {
+Status prepare_replacement(const fs::path& path, std::string_view content) {
   // One writer a file at a time is the rule of the workspace's lock, so what lies here already was left by a crash.
-  const fs::path temporary = path.parent_path() / fmt::format(".{}.new", path.filename().string());
+  const fs::path temporary = replacement_of(path);
   if (::unlink(temporary.c_str()) != 0 && errno != ENOENT) return fail_at(errno, "replace", temporary);
   Status written = fill(temporary, content);
-  if (written) written = rename_path(temporary, path);
-  if (!written) {
-    ::unlink(temporary.c_str());
-    return written;
+  if (!written) drop_replacement(path);
+  return written;
+}
+
+Status commit_replacement(const fs::path& path) {
+  if (Status renamed = rename_path(replacement_of(path), path); !renamed) {
+    drop_replacement(path);
+    return renamed;
   }
   return sync_directory(path.parent_path());
+}
+
+// What stays behind is replaced by the next writer.
+void drop_replacement(const fs::path& path) { ::unlink(replacement_of(path).c_str()); }
+
+Status write_atomically(const fs::path& path, std::string_view content) {
+  if (Status prepared = prepare_replacement(path, content); !prepared) return prepared;
+  return commit_replacement(path);
 }
 
 }  // namespace microagent::workspace

@@ -24,6 +24,12 @@ Status rename_path(const std::filesystem::path& from, const std::filesystem::pat
 // Removes a file or a whole tree; what is not there is no error. Symbolic links are not followed.
 Status remove_tree(const std::filesystem::path& path);
 
+// The two halves of write_atomically() (state.h): the content beside the file, for which there may be no room, and its
+// step into the file's place, which needs none. What is not to take it is cleared by drop_replacement().
+Status prepare_replacement(const std::filesystem::path& path, std::string_view content);
+Status commit_replacement(const std::filesystem::path& path);
+void drop_replacement(const std::filesystem::path& path);
+
 // Adds one line, whole or not at all, mode 0600. What a crash left behind without a line end is cut off first.
 Status append_line(const std::filesystem::path& path, std::string_view line);
 

@@ -53,6 +53,11 @@ Event last_event(const Manifest& manifest, const Runtime& runtime) {
   return {runtime.state, runtime.detail, observed};
 }
 
+// What the workspace's history does not hold yet, since the disk that it lies on has no room.
+void add_pending(Json& record, std::string_view name, const Runtime& runtime) {
+  if (runtime.pending) record["pendingEvent"] = event_record(name, *runtime.pending);
+}
+
 Json readiness_record(const Runtime& runtime) {
   Json record = Json::object();
   for (const char* name : kSignals) record[name] = to_json(Signal{});
@@ -97,6 +102,7 @@ Json status_record(const Manifest& manifest, const Runtime& runtime) {
   if (runtime.exit_code) record["exitCode"] = *runtime.exit_code;
   if (runtime.supervisor_pid != 0) record["supervisorPid"] = runtime.supervisor_pid;
   if (!runtime.pids.empty()) record["pids"] = runtime.pids;
+  add_pending(record, manifest.name, runtime);
   return record;
 }
 
@@ -111,14 +117,16 @@ Json network_command_record(const Manifest& manifest, const Runtime& runtime) {
 }
 
 Json list_record(const Manifest& manifest, const Runtime& runtime) {
-  return {{"name", manifest.name},
-          {"state", to_string(runtime.state)},
-          {"backend", kBackend},
-          {"network", network_record(manifest.network)},
-          {"networkMode", to_string(manifest.network.mode)},
-          {"restart", to_string(manifest.upkeep.restart)},
-          {"observedAt", last_event(manifest, runtime).observed_at},
-          {"createdAt", manifest.created_at}};
+  Json record = {{"name", manifest.name},
+                 {"state", to_string(runtime.state)},
+                 {"backend", kBackend},
+                 {"network", network_record(manifest.network)},
+                 {"networkMode", to_string(manifest.network.mode)},
+                 {"restart", to_string(manifest.upkeep.restart)},
+                 {"observedAt", last_event(manifest, runtime).observed_at},
+                 {"createdAt", manifest.created_at}};
+  add_pending(record, manifest.name, runtime);
+  return record;
 }
 
 }  // namespace microagent::workspace

@@ -73,9 +73,9 @@ inline constexpr const char* kReasonFailure = "failure";  // something broke
 inline constexpr const char* kReasonExpired = "expired";  // its time to live was over
 inline constexpr const char* kReasonLost = "lost";        // its supervisor died, or the host did
 inline constexpr const char* kReasonHealth = "health";    // it became healthy, or ceased to be
+inline constexpr const char* kReasonDisk = "disk";        // its guest's disk cannot be read or written on this host
 inline constexpr const char* kReasonRestart = "restart";  // `microagent supervise` decided about its next life
-
-inline constexpr const char* kReasonCopy = "copy";  // it runs for `microagent cp` alone, and will be as before
+inline constexpr const char* kReasonCopy = "copy";        // it runs for `microagent cp` alone, and will be as before
 
 // A part of the way from the beginning of a start to a guest that is ready.
 struct BootStage {
@@ -101,6 +101,7 @@ struct Runtime {
   std::optional<EffectiveNetwork> network;  // what the guest reported
   std::vector<Forward> forwards;            // with the real ports behind host port 0
   std::vector<BootStage> boot;              // of this life, in their order
+  std::optional<Event> pending{};           // not in the file: what waits for room on the disk to be written
 };
 
 nlohmann::json to_json(const Runtime& runtime);
@@ -144,6 +145,9 @@ class Store {
   // All or nothing: the directory appears with its manifest, and with what `furnish` puts into it, or not at all.
   using Furnish = std::function<Status(const std::filesystem::path& directory)>;
   Status create(const Manifest& manifest, const Furnish& furnish = {}) const;
+  // The manifests of what is being created, each written before create() calls `furnish`. Who reads them before list()
+  // misses none, though one becomes the other meanwhile.
+  Result<std::vector<Manifest>> load_newcomers() const;
   // Puts a changed manifest in the place of the one there is; under lock_changes().
   Status replace_manifest(const Manifest& manifest) const;
   // For a command that reads a manifest, changes it and writes it back, while the workspace runs or not. Kind transient
@@ -168,7 +172,8 @@ class Store {
   // A workspace that never started has a prepared Runtime.
   Result<Runtime> load_runtime(std::string_view name) const;
   // As load_runtime, but a record that says alive (starting running stopping) while nobody holds the lock becomes
-  // failed, "the supervisor died", is written back with its event, and stale sockets are removed.
+  // failed, "the supervisor died", is written back with its event, and stale sockets are removed. Where the disk has no
+  // room for that, the event is `pending`, and whoever comes next writes it.
   Result<Runtime> load_settled_runtime(std::string_view name) const;
   Status save_runtime(std::string_view name, const Runtime& runtime) const;
   Status append_event(std::string_view name, const Event& event) const;

@@ -17,6 +17,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
+constexpr const char* kRuntimeFile = "runtime.json";
 constexpr std::size_t kMaxRuntime = 4 * 1024 * 1024;
 constexpr std::size_t kMaxEvents = 64 * 1024 * 1024;
 
@@ -50,11 +51,25 @@ Runtime buried(Runtime runtime) {
   return runtime;
 }
 
+std::string text_of(const Runtime& runtime) { return dump(to_json(runtime)) + "\n"; }
+
+// The record takes its place once the event is told, and neither is done where there is no room for both: the event is
+// told again by the next one who finds the record as it was.
+Status write_burial(const fs::path& directory, const Runtime& settled, const Event& event) {
+  const fs::path record = directory / kRuntimeFile;
+  if (Status prepared = prepare_replacement(record, text_of(settled)); !prepared) return prepared;
+  if (Status told = append_line(directory / kEventsFile, dump(to_json(event))); !told) {
+    drop_replacement(record);
+    return told;
+  }
+  return commit_replacement(record);
+}
+
 }  // namespace
 
 Result<Runtime> Store::load_runtime(std::string_view name) const {
   if (!exists(name)) return fail(ErrorKind::not_found, fmt::format("there is no workspace \"{}\"", name));
-  const fs::path path = directory(name) / "runtime.json";
+  const fs::path path = directory(name) / kRuntimeFile;
   const auto text = read_file(path, kMaxRuntime);
   if (!text && text.error().kind == ErrorKind::not_found) return Runtime{};
   if (!text) return fail(text.error());
@@ -76,17 +91,18 @@ Result<Runtime> Store::load_settled_runtime(std::string_view name) const {
   // The supervisor may have said its last word between the first look and the lock.
   runtime = load_runtime(name);
   if (!runtime || !is_alive(runtime->state)) return runtime;
-  const Runtime settled = buried(std::move(*runtime));
+  Runtime settled = buried(std::move(*runtime));
   if (Status removed = remove_remains(directory(name)); !removed) return fail(removed.error());
-  if (Status told = append_event(name, {settled.state, settled.detail, settled.observed_at, settled.reason}); !told) {
-    return fail(told.error());
-  }
-  if (Status saved = save_runtime(name, settled); !saved) return fail(saved.error());
+  const Event event{settled.state, settled.detail, settled.observed_at, settled.reason};
+  const Status written = write_burial(directory(name), settled, event);
+  if (!written && written.error().kind != ErrorKind::resource_exhausted) return fail(written.error());
+  // What is so can be told all the same.
+  if (!written) settled.pending = event;
   return settled;
 }
 
 Status Store::save_runtime(std::string_view name, const Runtime& runtime) const {
-  return write_atomically(directory(name) / "runtime.json", dump(to_json(runtime)) + "\n");
+  return write_atomically(directory(name) / kRuntimeFile, text_of(runtime));
 }
 
 Status Store::request_end(std::string_view name) const {

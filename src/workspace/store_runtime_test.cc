@@ -7,6 +7,7 @@
 #include "workspace/forward.h"
 #include "workspace/state.h"
 #include "workspace/test_directory.h"
+#include "workspace/test_small_disk.h"
 
 namespace microagent::workspace {
 namespace {
@@ -81,6 +82,43 @@ TEST_F(RuntimeTest, TheHostSEndIsNoticed) {
   ASSERT_NE(runtime.boot_id, "");
   ASSERT_TRUE(store_.save_runtime("web", runtime));
   EXPECT_EQ(store_.load_settled_runtime("web")->detail, "the supervisor died");
+}
+
+// Leaves not one byte.
+void fill_up(const std::string& path) {
+  const std::string block(4096, 'x');
+  const Fd file(::open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+  while (::write(file.get(), block.data(), block.size()) > 0) {
+  }
+}
+
+// Which check does not hold; 0: all do. The event alone would have had room, in what its file has of its last page.
+int settle_on_full_disk(const std::string& directory) {
+  const auto store = Store::open(directory);
+  Manifest manifest;
+  manifest.name = "web";
+  Runtime runtime;
+  runtime.state = State::running;
+  if (!store || !store->create(manifest) || !store->save_runtime("web", runtime)) return 1;
+  const std::string ballast = directory + "/ballast";
+  fill_up(ballast);
+  for (int look = 0; look < 2; ++look) {
+    const auto settled = store->load_settled_runtime("web");
+    if (!settled || settled->state != State::failed || settled->reason != kReasonLost) return 2;
+    if (!settled->pending || settled->pending->detail != settled->detail) return 3;
+    if (store->load_runtime("web")->state != State::running || store->load_events("web")->size() != 1) return 4;
+  }
+  fs::remove(ballast);
+  const auto settled = store->load_settled_runtime("web");
+  if (!settled || settled->state != State::failed || settled->pending) return 5;
+  if (store->load_runtime("web")->state != State::failed || store->load_events("web")->size() != 2) return 6;
+  return 0;
+}
+
+TEST(RuntimeOnAFullDisk, IsToldWhereItCannotBeRecorded) {
+  const auto outcome = on_small_disk("size=64k", settle_on_full_disk);
+  if (!outcome) GTEST_SKIP() << "this host does not let us mount";
+  EXPECT_EQ(*outcome, 0);
 }
 
 TEST_F(RuntimeTest, ALivingSupervisorIsLeftAlone) {
