@@ -1,5 +1,9 @@
 """Named volumes: disks that outlive the workspaces that use them, one at a time."""
 
+import itertools
+import shutil
+import subprocess
+
 import pytest
 
 from harness import images
@@ -110,3 +114,33 @@ def test_volumes_in_each_others_way(microagent):
     assert "twice" in same["message"]
     many = [word for number in range(5) for word in ("--volume", f"v{number}:/v{number}")]
     assert "more than 4" in microagent.refuses("create", "never", *many)["message"]
+
+
+@pytest.mark.parametrize("call", ["fsync", "rename"])
+def test_a_create_that_is_killed_leaves_nothing_half_made(fresh, call):
+    """Killed before each of its steps in turn: a workspace that is there has its volumes, and each volume is whole."""
+    if shutil.which("strace") is None:
+        pytest.skip("there is no strace")
+    fresh.json("list")
+    kills = 0
+    for number in itertools.count(1):
+        name, ours = f"killed-{number}", {f"one-{number}", f"two-{number}"}
+        words = [word for volume in sorted(ours) for word in ("--volume", f"{volume}:/{volume}")]
+        killer = ["strace", "-f", "-o", "/dev/null", "-e", f"inject={call}:signal=KILL:when={number}"]
+        with fresh.account.popen([*killer, fresh.prefix / "bin" / "microagent", "--json", "create", name, *words],
+                                 env={"MICROAGENT_HOME": str(fresh.state)}, stdout=subprocess.PIPE) as process:
+            process.communicate(timeout=60)
+        there = volumes(fresh)
+        for volume in ours & set(there):
+            subprocess.run(["/sbin/e2fsck", "-fn", fresh.state / "volumes" / f"{volume}.ext4"], check=True,
+                           capture_output=True)
+        if name in [row["name"] for row in fresh.json("list")["workspaces"]]:
+            assert ours <= set(there) and fresh.json("status", name)["volumes"]
+        else:
+            fresh.json("create", name, *words)
+        if process.returncode == 0:
+            break
+        kills += 1
+    assert kills >= 3
+    fresh.json("prune", "--all", "--yes")
+    assert list(fresh.workspaces.iterdir()) == []

@@ -147,7 +147,7 @@ Status create_workspace(const Context& context, Manifest& manifest, bool pull) {
   const auto furniture = gather_furniture(manifest, pull ? image::Pull::always : image::Pull::missing, progress);
   if (!furniture) return fail(furniture.error());
   {
-    // A signal between the record and the volumes that it declares would leave a workspace that cannot start.
+    // A signal in the midst would leave volumes that nobody has asked for by themselves.
     const SignalWatch signals(kEndingSignals);
     if (Status created = create_furnished(*store, manifest, *furniture); !created) return created;
   }

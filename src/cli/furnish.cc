@@ -23,7 +23,8 @@ Status make_disk(const fs::path& directory, const workspace::Manifest& manifest,
   return image::make_overlay(base, disk, manifest.resources.disk_mib);
 }
 
-// Once the workspace is there, so that nobody removes what it declares. Those that were made, in `made`.
+// Before the workspace is there, so that none lacks what it declares, however its creation ends; nobody removes what is
+// declared by one to come. Those that were made, in `made`.
 Status make_volumes(const workspace::Store& store, const workspace::Manifest& manifest,
                     std::vector<std::string>& made) {
   for (const workspace::Volume& volume : manifest.volumes) {
@@ -68,15 +69,16 @@ Result<Furniture> gather_furniture(workspace::Manifest& manifest, image::Pull pu
 
 Status create_furnished(const workspace::Store& store, const workspace::Manifest& manifest,
                         const Furniture& furniture) {
-  const auto furnish = [&](const fs::path& directory) { return make_disk(directory, manifest, furniture); };
-  if (Status created = store.create(manifest, furnish); !created) return created;
   std::vector<std::string> made;
-  Status volumes = make_volumes(store, manifest, made);
-  if (volumes) return {};
+  const auto furnish = [&](const fs::path& directory) {
+    const Status disk = make_disk(directory, manifest, furniture);
+    return disk ? make_volumes(store, manifest, made) : disk;
+  };
+  const Status created = store.create(manifest, furnish);
+  if (created) return {};
   // All or nothing. The first error is the one to tell.
-  static_cast<void>(store.remove(manifest.name));
   for (const std::string& name : made) static_cast<void>(workspace::remove_volume(store, name));
-  return volumes;
+  return created;
 }
 
 }  // namespace microagent::cli

@@ -25,7 +25,7 @@ Result<image::Cache> open_images();
 Result<Furniture> gather_furniture(workspace::Manifest& manifest, image::Pull pull,
                                    const image::Cache::Progress& progress);
 
-// Records the workspace with its disk, and makes the volumes that are not there yet.
+// Makes the workspace's disk and the volumes that are not there yet, and records it.
 Status create_furnished(const workspace::Store& store, const workspace::Manifest& manifest, const Furniture& furniture);
 
 // Checks what --image or the spec was given, without looking for it. The error names `place`.

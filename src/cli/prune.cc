@@ -44,7 +44,7 @@ bool has_ended(State state) { return state == State::stopped || state == State::
 // What a `run` that was killed before it could boot has left: it makes up such a name, and boots at once.
 bool is_of_killed_run(const fs::path& directory) {
   constexpr std::string_view kPrefix = "run-";
-  constexpr std::chrono::minutes kLongestStart{5};  // making volumes is part of it
+  constexpr std::chrono::minutes kLongestStart{5};  // from its record to its boot
   const std::string name = directory.filename().string();
   const std::string_view digits = std::string_view(name).substr(std::min(kPrefix.size(), name.size()));
   const bool made_up = name.starts_with(kPrefix) && digits.size() == 12 &&

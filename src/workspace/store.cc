@@ -31,6 +31,14 @@ Status fill_newcomer(const fs::path& directory, const Manifest& manifest) {
   return write_atomically(directory / kManifestFile, to_json(manifest).dump(2) + "\n");
 }
 
+Result<Manifest> read_manifest(const fs::path& path) {
+  const auto text = read_file(path, kMaxManifest);
+  if (!text) return fail(text.error());
+  const auto json = parse_json(*text, path.string());
+  if (!json) return fail(json.error());
+  return manifest_from_json(*json, path.string());
+}
+
 // The workspace that a newcomer or a leaver is, or was to become; empty for anything else.
 std::string name_of_leftover(const fs::path& path) {
   const std::string file = path.filename().string();
@@ -90,18 +98,29 @@ Result<Manifest> Store::load_manifest(std::string_view name) const {
   if (Status named = check_name(name); !named) return fail(named.error());
   if (!exists(name)) return no_such_workspace(name);
   const fs::path path = directory(name) / kManifestFile;
-  const auto text = read_file(path, kMaxManifest);
-  if (!text) {
-    if (text.error().kind == ErrorKind::not_found) return fail(foreign_file(path.string(), "is missing"));
-    return fail(text.error());
-  }
-  const auto json = parse_json(*text, path.string());
-  if (!json) return fail(json.error());
-  auto manifest = manifest_from_json(*json, path.string());
+  auto manifest = read_manifest(path);
+  if (!manifest && manifest.error().kind == ErrorKind::not_found)
+    return fail(foreign_file(path.string(), "is missing"));
   if (manifest && manifest->name != name) {
     return fail(foreign_file(path.string(), fmt::format("belongs to a workspace \"{}\"", manifest->name)));
   }
   return manifest;
+}
+
+Result<std::vector<Manifest>> Store::load_newcomers() const {
+  const auto paths = leftovers();
+  if (!paths) return fail(paths.error());
+  std::vector<Manifest> found;
+  for (const fs::path& path : *paths) {
+    const std::string name = name_of_leftover(path);
+    const auto at_work = locked(name);
+    if (!at_work) return fail(at_work.error());
+    if (!*at_work || path != newcomer(directory(name))) continue;
+    auto manifest = read_manifest(path / kManifestFile);
+    if (manifest) found.push_back(std::move(*manifest));
+    else if (manifest.error().kind != ErrorKind::not_found) return fail(manifest.error());
+  }
+  return found;
 }
 
 Status Store::create(const Manifest& manifest, const Furnish& furnish) const {

@@ -75,12 +75,21 @@ Result<std::vector<std::string>> declarers(const Store& store, std::string_view 
   return found;
 }
 
+tl::unexpected<Error> declared(std::string_view workspace, std::string_view name) {
+  return fail(ErrorKind::conflict, fmt::format("workspace \"{}\" declares volume \"{}\"", workspace, name),
+              fmt::format("delete it first: microagent delete {}", workspace));
+}
+
+// Neither by a workspace nor by one that is being created, in this order: one is to become the other.
 Status check_undeclared(const Store& store, std::string_view name) {
+  const auto newcomers = store.load_newcomers();
+  if (!newcomers) return fail(newcomers.error());
+  for (const Manifest& manifest : *newcomers) {
+    if (declares(manifest, name)) return declared(manifest.name, name);
+  }
   const auto found = declarers(store, name);
   if (!found) return fail(found.error());
-  if (found->empty()) return {};
-  return fail(ErrorKind::conflict, fmt::format("workspace \"{}\" declares volume \"{}\"", found->front(), name),
-              fmt::format("delete it first: microagent delete {}", found->front()));
+  return found->empty() ? Status() : declared(found->front(), name);
 }
 
 }  // namespace
@@ -92,7 +101,6 @@ fs::path volume_file(const fs::path& root, std::string_view name) {
 Result<Fd> attach_volume(const fs::path& root, std::string_view name, std::string_view workspace) {
   std::error_code error;
   if (!fs::exists(volume_file(root, name), error)) {
-    // As after a `create` that was killed before it had made what it declares.
     return fail(ErrorKind::not_found, fmt::format("there is no volume \"{}\"", name),
                 fmt::format("make it: microagent volume create {}", name));
   }

@@ -28,7 +28,8 @@ std::filesystem::path volume_file(const std::filesystem::path& root, std::string
 Result<Fd> attach_volume(const std::filesystem::path& root, std::string_view name, std::string_view workspace);
 
 // Makes the volume where there is none, and says whether it did; `make` makes the disk in a new file. Commands that
-// come meanwhile wait. Where a workspace's record declares the volume already, remove_volume() takes it away no more.
+// come meanwhile wait. Where a workspace declares the volume already, be it only about to be there (Store::create()),
+// remove_volume() takes it away no more.
 using MakeVolume = std::function<Status(const std::filesystem::path& file)>;
 Result<bool> ensure_volume(const std::filesystem::path& root, std::string_view name, const MakeVolume& make);
 
@@ -40,7 +41,7 @@ struct VolumeRecord {
 };
 Result<std::vector<VolumeRecord>> list_volumes(const Store& store);
 
-// Kind conflict while a workspace declares it.
+// Kind conflict while a workspace declares it, or one that is being created.
 Status remove_volume(const Store& store, std::string_view name);
 
 }  // namespace microagent::workspace

@@ -2,6 +2,8 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <thread>
 
@@ -21,11 +23,14 @@ class Volumes : public testing::Test {
     put(file, "a disk");
     return {};
   }
-  void declare(const char* workspace, const char* volume) const {
+  static Manifest declaring(const char* workspace, const char* volume) {
     Manifest manifest;
     manifest.name = workspace;
     manifest.volumes = {{volume, "/v"}};
-    ASSERT_TRUE(store_.create(manifest));
+    return manifest;
+  }
+  void declare(const char* workspace, const char* volume) const {
+    ASSERT_TRUE(store_.create(declaring(workspace, volume)));
   }
 
   const TestDirectory directory_;
@@ -85,15 +90,33 @@ TEST_F(Volumes, AreKeptWhileTheyAreDeclared) {
   EXPECT_EQ(remove_volume(store_, "../state").error().kind, ErrorKind::not_found);
 }
 
+TEST_F(Volumes, AreKeptForAWorkspaceToComeAsLongAsItMay) {
+  ASSERT_TRUE(ensure_volume(root_, "data", make));
+  const pid_t child = ::fork();
+  if (child == 0) {
+    static_cast<void>(store_.create(declaring("web", "data"), [&](const auto&) -> Status {
+      const Status removed = remove_volume(store_, "data");
+      ::_exit(!removed && removed.error().message == "workspace \"web\" declares volume \"data\"" ? 0 : 1);
+    }));
+  }
+  int status = -1;
+  ::waitpid(child, &status, 0);
+  EXPECT_EQ(status, 0);
+  EXPECT_FALSE(store_.leftovers()->empty()) << "it ended in the midst";
+  EXPECT_TRUE(remove_volume(store_, "data"));
+}
+
 // Whatever of the two comes first: a workspace never declares what is not there.
 TEST_F(Volumes, AreNotRemovedFromAWorkspaceThatIsBeingCreated) {
   for (int turn = 0; turn < 100; ++turn) {
     ASSERT_TRUE(ensure_volume(root_, "data", make));
     {
       const std::jthread remover([&] { static_cast<void>(remove_volume(store_, "data")); });
-      declare("web", "data");
-      const auto ensured = ensure_volume(root_, "data", make);
-      ASSERT_TRUE(ensured) << ensured.error().message;
+      const Status created = store_.create(declaring("web", "data"), [&](const auto&) {
+        const auto ensured = ensure_volume(root_, "data", make);
+        return ensured ? Status() : fail(ensured.error());
+      });
+      ASSERT_TRUE(created) << created.error().message;
     }
     ASSERT_TRUE(std::filesystem::exists(volume_file(root_, "data"))) << turn;
     EXPECT_THAT(list_volumes(store_)->front().declared_by, ElementsAre("web"));
