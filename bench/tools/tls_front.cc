@@ -93,8 +93,9 @@ class Front {
         : front_(front), flow_(flow), upstream_(upstream), reused_(reused), key_(key) {}
 
     bool upstream_is_reused() const override { return reused_; }
-    asio::awaitable<Stream*> replace_upstream() override {
+    asio::awaitable<Replacement> replace_upstream() override {
       upstream_ = {co_await front_.connect(key_.alpn)};
+      if (!upstream_) co_return no_upstream("the upstream takes no connection");
       co_return upstream_.stream.get();
     }
     std::optional<http::Http2Session> take_session() override { return std::exchange(upstream_.http2, std::nullopt); }

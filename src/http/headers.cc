@@ -38,6 +38,17 @@ bool lists_word(const HeaderList& headers, std::string_view name, std::string_vi
   return false;
 }
 
+bool names_scheme(const HeaderList& headers, std::string_view name, std::string_view scheme) {
+  for (const Header& header : headers) {
+    if (!same_word(header.name, name)) continue;
+    for (std::string_view list = header.value; !list.empty();) {
+      const std::string_view challenge = take_list_word(list);
+      if (same_word(challenge.substr(0, challenge.find(' ')), scheme)) return true;
+    }
+  }
+  return false;
+}
+
 bool set_header(HeaderList& headers, std::string_view name, std::string_view value) {
   if (!is_header_name(name) || !is_header_value(value)) return false;
   const auto is_named = [name](const Header& header) { return same_word(header.name, name); };

@@ -26,6 +26,8 @@ std::size_t count_headers(const HeaderList& headers, std::string_view name);
 
 // Whether a word stands in the comma-separated lists of all headers of the name (RFC 9110, 5.6.1), in any case.
 bool lists_word(const HeaderList& headers, std::string_view name, std::string_view word);
+// The same for how a challenge or credentials begin (RFC 9110, 11.2). A parameter may look like one.
+bool names_scheme(const HeaderList& headers, std::string_view name, std::string_view scheme);
 
 // Leaves one header of the name, in the first one's place and spelling, or at the end when there was none. False, with
 // nothing changed, for a name or value that may not stand in a header.

@@ -67,12 +67,13 @@ void Http2Link::renew(Stream& stream, http::Http2Session session) {
 }
 
 std::optional<http::Http2Session> Http2Link::take_session() {
-  if (writes_ || !to_reset_.empty() || session_.open_streams() > 0 || !session_.may_open()) return std::nullopt;
+  if (stream_ == nullptr || writes_ || !to_reset_.empty() || session_.open_streams() > 0 || !session_.may_open())
+    return std::nullopt;
   return std::move(session_);
 }
 
 asio::awaitable<void> Http2Link::say_farewell() {
-  if (writes_) co_return;
+  if (stream_ == nullptr || writes_) co_return;
   const Deadline deadline = in(kFarewell);
   std::vector<std::uint8_t> output;
   while (session_.take_output(output) > 0) {

@@ -38,7 +38,9 @@ class Http2Link {
   void wake() {
     if (session_.wants_write() || session_.is_finished()) wake_.cancel();
   }
-  // Another connection takes the place of one that is over: serve() has returned.
+  // The connection is over, and its stream about to go: serve() has returned. Nothing is read or written until renew().
+  void let_go() { stream_ = nullptr; }
+  // Another connection takes its place.
   void renew(Stream& stream, http::Http2Session session);
   // For somebody else to go on with, once serve() is cancelled: nothing where something is still under way.
   std::optional<http::Http2Session> take_session();
@@ -63,7 +65,7 @@ class Http2Link {
   asio::awaitable<void> write();
 
   Owner& owner_;
-  Stream* stream_;
+  Stream* stream_;  // null: let go
   http::Http2Session session_;
   asio::steady_timer wake_;  // the writer waits here
   bool writes_ = false;      // what is being written must be whole before anything follows it

@@ -123,7 +123,7 @@ Refused Mediator::Gate::upstream_failed(const std::string& what, bool json) {
   // With TLS 1.3 a server says only after the handshake that it misses a certificate.
   const std::string why = flow_->asks_certificate ? fmt::format("{}; {}", what, kAsksCertificate) : what;
   if (failure_ == Failure::to_record) {
-    mediator_.recorder_.write(flow_->audit_flow, upstream_error_record(flow_->open, flow_->host, why));
+    mediator_.recorder_.write(flow_->audit_flow, upstream_error_record(flow_->open, flow_->host, why, fault_));
   }
   return {502, "microagent: " + why, failure_body(flow_->host, destination(), why, json)};
 }
@@ -146,6 +146,14 @@ void Mediator::Gate::record(const RequestStory& story) {
 std::string Mediator::Gate::destination() const { return endpoint_text(flow_->open.destination, flow_->open.protocol); }
 
 // ---- the upstream's connections
+
+asio::awaitable<RequestGate::Replacement> Mediator::Gate::replace_upstream() {
+  if (!is_tls()) co_return no_upstream("the upstream ended, or spoke, before it was asked anything");
+  auto connected = co_await mediator_.replace_upstream(flow_, lease());
+  if (connected) co_return *connected;
+  fault_ = std::move(connected.error().fault);
+  co_return no_upstream(std::move(connected.error().text));
+}
 
 std::unique_ptr<RequestGate> Mediator::Gate::open_lane() {
   auto memory = mediator_.memory_.take(false);

@@ -33,7 +33,7 @@ class Mediator::Gate final : public RequestGate {
   std::shared_ptr<void> borrow(std::size_t bytes) override { return mediator_.memory_.lend(bytes); }
 
   bool upstream_is_reused() const override { return lease().reused; }
-  asio::awaitable<Stream*> replace_upstream() override { return mediator_.replace_upstream(flow_, lease()); }
+  asio::awaitable<Replacement> replace_upstream() override;
   void break_off() override { flow_->broken_off = true; }
   std::unique_ptr<RequestGate> open_lane() override;
   Refused no_lane(const http::RequestMessage& request) override;
@@ -74,6 +74,7 @@ class Mediator::Gate final : public RequestGate {
   std::weak_ptr<const bool> alive_;
   FlowPtr flow_;
   Failure failure_;
+  std::string fault_;                  // of the certificate that a new upstream has shown
   std::optional<UpstreamLease> lane_;  // instead of the flow's
   RelayMemory::Share lane_memory_;
   // For the request that is next to be equipped.

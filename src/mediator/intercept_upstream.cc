@@ -61,21 +61,14 @@ asio::awaitable<tl::expected<Fd, DialError>> Mediator::dial_again(const LiveFlow
 }
 
 // It is verified like the first one, and must be the same to the guest.
-asio::awaitable<Stream*> Mediator::replace_upstream(FlowPtr flow, UpstreamLease& lease) {
+asio::awaitable<tl::expected<Stream*, UpstreamFailure>> Mediator::replace_upstream(FlowPtr flow, UpstreamLease& lease) {
   lease = {};
   auto dialled = co_await dial_again(*flow);
-  if (!dialled) {
-    recorder_.write(flow->audit_flow, upstream_error_record(flow->open, flow->host, dialled.error().text));
-    co_return nullptr;
-  }
+  if (!dialled) co_return tl::unexpected(UpstreamFailure{{}, std::move(dialled.error().text)});
   auto connected = co_await connect_in_any_version(flow, std::move(*dialled));
-  if (connected && !is_as_before(*flow, (*connected)->connection().alpn())) {
-    connected = tl::unexpected(UpstreamFailure{{}, "it speaks another protocol than before"});
-  }
-  if (!connected) {
-    const UpstreamFailure& failure = connected.error();
-    recorder_.write(flow->audit_flow, upstream_error_record(flow->open, flow->host, failure.text, failure.fault));
-    co_return nullptr;
+  if (!connected) co_return tl::unexpected(std::move(connected.error()));
+  if (!is_as_before(*flow, (*connected)->connection().alpn())) {
+    co_return tl::unexpected(UpstreamFailure{{}, "the upstream speaks another protocol than before"});
   }
   flow->asks_certificate = (*connected)->connection().asked_for_certificate();
   lease.connection = {std::move(*connected)};

@@ -125,7 +125,7 @@ class Mediator {
   asio::awaitable<Interceptor::Connected> connect_upstream(FlowPtr flow, Fd upstream, std::vector<std::string> offer);
   asio::awaitable<Interceptor::Connected> connect_in_any_version(FlowPtr flow, Fd upstream);
   asio::awaitable<tl::expected<Fd, DialError>> dial_again(const LiveFlow& flow);
-  asio::awaitable<Stream*> replace_upstream(FlowPtr flow, UpstreamLease& lease);
+  asio::awaitable<tl::expected<Stream*, UpstreamFailure>> replace_upstream(FlowPtr flow, UpstreamLease& lease);
   static bool is_as_before(const LiveFlow& flow, std::string_view alpn);
 
   // How it goes on.

@@ -31,6 +31,11 @@ using namespace asio::experimental::awaitable_operators;
 constexpr std::string_view kHalfABody = "the guest did not send the whole body";
 constexpr std::chrono::milliseconds kHeadTimeout{60'000};  // from a head's first byte to its last
 
+// With these a connection, and not each request, knows who speaks on it (RFC 4559, 6).
+bool binds_connection(const http::HeaderList& headers, std::string_view name) {
+  return http::names_scheme(headers, name, "ntlm") || http::names_scheme(headers, name, "negotiate");
+}
+
 class Http1Relay {
  public:
   Http1Relay(Stream& guest, Http1Upstream upstream, http::Scheme scheme, RequestGate& gate)
@@ -46,6 +51,7 @@ class Http1Relay {
 
   asio::awaitable<void> run() {
     while (co_await exchange()) continue;
+    if (says_end_) co_await guest_.finish();
   }
 
   asio::awaitable<void> fail(std::string why) {
@@ -53,28 +59,45 @@ class Http1Relay {
     const http::RequestMessage request = requests_.take();
     const bool json = http::wants_json(request);
     co_await refuse(request, gate_.upstream_failed(why, json), json);
+    if (says_end_) co_await guest_.finish();
   }
 
  private:
-  // Whatever becomes of an exchange, cancellation too, its story is told.
+  // Whatever becomes of an exchange, its story is told. One that does not come to its own end was cancelled: the guest
+  // is gone.
   struct Telling {
-    RequestGate& gate;
-    const RequestStory& story;
-    ~Telling() { gate.record(story); }
+    Http1Relay& relay;
+    bool ended = false;
+    ~Telling() { relay.tell(ended); }
   };
+
+  void tell(bool ended) {
+    if (request_body_) story_.bytes_out = request_body_->payload_bytes();
+    if (response_body_) story_.bytes_in = response_body_->payload_bytes();
+    if (!ended && story_.error.empty()) story_.error = "the guest's connection ended";
+    gate_.record(story_);
+    request_body_.reset();
+    response_body_.reset();
+  }
 
   // One request and its response; false when the connection is over.
   asio::awaitable<bool> exchange() {
-    const bool fresh = !std::exchange(used_, true);
-    if (!co_await await_request(fresh) || !co_await read_request()) co_return false;
+    if (!co_await await_request() || !co_await read_request()) co_return false;
     http::RequestMessage request = requests_.take();
     const bool json = http::wants_json(request);
     story_ = RequestStory(request);
+    binds_guest_ = binds_guest_ || binds_connection(request.headers, "authorization");
     if (const auto refused = gate_.admit(request)) {
       const bool again = request_framing(request).kind == http::Framing::Kind::none;
       co_return co_await refuse(request, *refused, json, again && keeps_connection(request));
     }
-    const Telling telling{gate_, story_};
+    Telling telling{*this};
+    const bool again = co_await perform(std::move(request), json);
+    telling.ended = true;
+    co_return again;
+  }
+
+  asio::awaitable<bool> perform(http::RequestMessage request, bool json) {
     if (gate_.lacks_credential(request)) co_await gate_.obtain_credential();
     if (const auto refused = gate_.equip(request, story_)) {
       story_.status = refused->status;
@@ -82,7 +105,7 @@ class Http1Relay {
       const bool again = request_framing(request).kind == http::Framing::Kind::none;
       co_return co_await refuse(request, *refused, json, again && keeps_connection(request));
     }
-    http::BodyReader body(request_framing(request));
+    http::BodyReader& body = request_body_.emplace(request_framing(request));
     std::string ahead;
     std::shared_ptr<void> loan;  // as it came, as it is read, and as it goes on
     if (!body.done() && gate_.rewrites_body(request)) {
@@ -102,7 +125,7 @@ class Http1Relay {
       }
       if (verdict.replacement) ahead = reframed(request, *verdict.replacement, body.trailers());
     }
-    co_return co_await carry(request, std::move(body), std::move(ahead), fresh, json);
+    co_return co_await carry(request, body, std::move(ahead), json);
   }
 
   asio::awaitable<bool> refuse_for_memory(const http::RequestMessage& request, bool json) {
@@ -146,23 +169,26 @@ class Http1Relay {
   }
 
   // An upstream that ends or speaks while nobody has asked it anything is done with, and so is the guest.
-  asio::awaitable<bool> await_request(bool fresh) {
+  asio::awaitable<bool> await_request() {
     if (!guest_in_.bytes().empty()) co_return true;
-    if (fresh || upstream_ == nullptr) co_return co_await guest_in_.fill(kNever) || leave();
+    if (fresh_ || upstream_ == nullptr) co_return co_await guest_in_.fill(kNever) || leave();
     for (;;) {
       if (const auto asked = guest_in_.try_fill()) co_return *asked || leave();
       if (upstream_in_->try_fill()) break;
       co_await wait_for_either(guest_, *upstream_);
     }
-    if (upstream_in_->end() == StreamEnd::finished) co_await guest_.finish();
+    says_end_ = upstream_in_->end() == StreamEnd::finished;
     co_return false;
   }
 
   // The guest is done, and has nothing under way.
   bool leave() {
-    if (upstream_ != nullptr && !binds_guest_) gate_.leave_upstream_clean();
+    if (upstream_ != nullptr && !binds_guest_ && !has_spoken()) gate_.leave_upstream_clean();
     return false;
   }
+
+  // The upstream has ended, or what it says is the answer to nothing (RFC 9112, 6.3): asked before a request goes out.
+  bool has_spoken() { return upstream_in_->try_fill().has_value(); }
 
   asio::awaitable<bool> read_request() {
     const Deadline deadline = in(kHeadTimeout);
@@ -177,22 +203,14 @@ class Http1Relay {
   }
 
   // `ahead` is what has been taken of the body.
-  asio::awaitable<bool> carry(const http::RequestMessage& request, http::BodyReader body, std::string ahead, bool fresh,
+  asio::awaitable<bool> carry(const http::RequestMessage& request, http::BodyReader& body, std::string ahead,
                               bool json) {
     std::string head = encode_head(request) + ahead;
     answers_ = final_answer_ = false;
-    const bool reused = std::exchange(reused_, false);
-    const bool has_upstream = upstream_ != nullptr;
-    const bool answered = has_upstream && reused && may_repeat(request) && co_await is_answered(head);
-    const bool connected = (has_upstream && !reused) || answered || co_await replace_upstream();
-    const bool taken = answered || (connected && co_await upstream_->write_all(text_bytes(head), kNever));
+    const std::string failure = co_await send_head(request, head);
+    const bool fresh = std::exchange(fresh_, false);
     for (std::string* text : {&head, &ahead, &gathered_}) wipe(*text);  // they may hold a credential
-    if (!connected) {
-      co_return co_await fail_upstream(request, true, json, "there is no new connection to the upstream");
-    }
-    if (!taken) {
-      co_return co_await fail_upstream(request, fresh, json, "the upstream took no request");
-    }
+    if (!failure.empty()) co_return co_await fail_upstream(request, fresh, json, failure);
     bool again = false;
     body_sent_ = body.done();
     if (body_sent_) {
@@ -206,8 +224,22 @@ class Http1Relay {
         again = co_await fail_request(request, body, std::get<1>(first), json);
       }
     }
-    story_.bytes_out = body.payload_bytes();
     co_return again&& body_sent_;
+  }
+
+  // Over the upstream's connection, or over another one as long as nothing was asked on this one that may not be asked
+  // twice. Empty when the head is out.
+  asio::awaitable<std::string> send_head(const http::RequestMessage& request, const std::string& head) {
+    const bool reused = std::exchange(reused_, false);
+    const bool spoken = upstream_ != nullptr && trouble_ == nullptr && has_spoken();
+    if (spoken && !fresh_ && !reused) co_return "the upstream ended, or spoke, before it was asked anything";
+    if (reused && !spoken && may_repeat(request) && co_await is_answered(head)) co_return "";
+    if (upstream_ == nullptr || reused || spoken) {
+      const std::string failure = co_await replace_upstream();
+      if (!failure.empty()) co_return failure;
+    }
+    if (!co_await upstream_->write_all(text_bytes(head), kNever)) co_return "the upstream took no request";
+    co_return "";
   }
 
   // The first request over a connection from the pool. Where no answer begins, it goes over another one.
@@ -215,11 +247,16 @@ class Http1Relay {
     co_return co_await upstream_->write_all(text_bytes(head), kNever) && co_await upstream_in_->fill(kNever);
   }
 
-  asio::awaitable<bool> replace_upstream() {
+  // Empty when there is another.
+  asio::awaitable<std::string> replace_upstream() {
     upstream_in_.reset();
-    upstream_ = co_await gate_.replace_upstream();
-    if (upstream_ != nullptr) upstream_in_.emplace(*upstream_);
-    co_return upstream_ != nullptr;
+    upstream_ = nullptr;
+    fresh_ = true;
+    const auto stream = co_await gate_.replace_upstream();
+    if (!stream) co_return stream.error();
+    upstream_ = *stream;
+    upstream_in_.emplace(*upstream_);
+    co_return "";
   }
 
   // Sends the body up, and returns only when the guest fails it, with what is wrong: what the upstream has to say comes
@@ -288,9 +325,7 @@ class Http1Relay {
         co_return co_await fail_upstream(request, true, json,
                                          "the upstream's response: " + std::string(to_string(fault)));
       }
-      for (const std::string_view scheme : {"ntlm", "negotiate"}) {
-        binds_guest_ = binds_guest_ || http::lists_word(response.headers, "www-authenticate", scheme);
-      }
+      binds_guest_ = binds_guest_ || binds_connection(response.headers, "www-authenticate");
       const http::SecretFormsPtr secrets = gate_.secrets(story_);
       final_answer_ = !is_interim(response);
       if (secrets && has_body(request, response)) {
@@ -315,7 +350,7 @@ class Http1Relay {
   asio::awaitable<bool> finish(const http::RequestMessage& request, const http::ResponseMessage& response,
                                std::string head) {
     const http::Framing framing = response_framing(request, response);
-    http::BodyReader body(framing);
+    http::BodyReader& body = response_body_.emplace(framing);
     // What is here of the body goes with its head: one record of TLS, one system call, and one wake-up of the guest.
     const std::size_t first = framing.kind == http::Framing::Kind::tunnel ? 0 : body.feed(upstream_in_->bytes());
     const ByteView begin = upstream_in_->bytes().first(first);
@@ -324,12 +359,8 @@ class Http1Relay {
     if (!co_await guest_.write_all(text_bytes(head), kNever)) co_return give_up("the guest took no response");
     if (body.fault() != http::BodyFault::none) co_return give_up(to_string(body.fault()));
     if (framing.kind == http::Framing::Kind::tunnel) co_return co_await tunnel();
-    const bool whole = co_await pass_response(body);
-    story_.bytes_in = body.payload_bytes();
-    if (!whole) co_return false;
-    if (keeps_alive(request, response)) co_return true;
-    co_await guest_.finish();
-    co_return false;
+    if (!co_await pass_response(body)) co_return false;
+    co_return keeps_alive(request, response) || end();
   }
 
   static http::ResponseMessage without(const http::SecretFormsPtr& secrets, http::ResponseMessage response) {
@@ -354,18 +385,15 @@ class Http1Relay {
     const std::shared_ptr<void> loan = gate_.borrow(http::EchoMask::memory_for(response.headers));
     if (!loan) co_return co_await refuse_for_memory(request, json);
     answers_ = true;
-    http::BodyReader body(response_framing(request, response));
+    http::BodyReader& body = response_body_.emplace(response_framing(request, response));
     const bool lives = keeps_alive(request, response);
     MaskedResponse masked(guest_, request, std::move(response), std::move(secrets));
     std::string_view why = co_await pass_masked(body, masked);
-    story_.bytes_in = body.payload_bytes();
     answers_ = masked.head_is_out();
     if (!masked.error().empty()) why = masked.error();
     if (is_cancelled(co_await asio::this_coro::cancellation_state)) co_return give_up("the guest's connection ended");
     if (!why.empty()) co_return co_await fail_upstream(request, true, json, std::string(why));
-    if (lives && keeps_alive(request, masked.response())) co_return true;
-    co_await guest_.finish();
-    co_return false;
+    co_return (lives && keeps_alive(request, masked.response())) || end();
   }
 
   // Empty when the whole response went out.
@@ -447,9 +475,13 @@ class Http1Relay {
                                       : own_response(request, refused.status, json, std::move(refused.body), keep);
     const std::string answer = encode_head(own.head) + own.body;
     if (!co_await guest_.write_all(text_bytes(answer), kNever)) co_return false;
-    if (keep) co_return true;
-    co_await guest_.finish();
-    co_return false;
+    co_return keep || end();
+  }
+
+  // The guest has heard all, and is told so when the story is.
+  bool end() {
+    says_end_ = true;
+    return false;
   }
 
   bool knows_trouble() const { return trouble_ != nullptr && !trouble_->empty(); }
@@ -471,13 +503,15 @@ class Http1Relay {
   std::optional<Inflow> upstream_in_;
   http::RequestReader requests_;
   RequestStory story_;
-  std::string gathered_;      // of a body that is looked at before it goes on
-  bool reused_;               // the upstream's connection, and nothing has gone over it since
-  bool binds_guest_ = false;  // it knows who speaks on it (NTLM, Negotiate): nobody else may
-  bool used_ = false;
+  std::optional<http::BodyReader> request_body_, response_body_;  // of the exchange
+  std::string gathered_;                                          // of a body that is looked at before it goes on
+  bool reused_;                // the upstream's connection, and nothing has gone over it since
+  bool binds_guest_ = false;   // it knows who speaks on it (NTLM, Negotiate): nobody else may
+  bool fresh_ = true;          // no request has gone over the upstream's connection
   bool answers_ = false;       // the guest hears, or has heard, a response that nothing may come between
   bool final_answer_ = false;  // and it is the last word on its request
   bool body_sent_ = false;     // the whole request is out
+  bool says_end_ = false;      // nothing more follows
 };
 
 }  // namespace

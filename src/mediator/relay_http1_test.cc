@@ -169,7 +169,9 @@ TEST_F(Http1RelayTest, EndsWhereABodyIsNoBody) {
 
 // An upstream that does not wait for the body has its say.
 TEST_F(Http1RelayTest, LetsAnAnswerEndThoughTheBodyGoesWrong) {
-  say(guest_, "POST / HTTP/1.1\r\nHost: a.example\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n");
+  const std::string begun = "POST / HTTP/1.1\r\nHost: a.example\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n";
+  say(guest_, begun);
+  expect(upstream_, begun);
   say(upstream_, "HTTP/1.1 405 Not Allowed\r\nContent-Length: 4\r\n\r\nn");
   expect(guest_, "HTTP/1.1 405 Not Allowed\r\nContent-Length: 4\r\n\r\nn");
   say(guest_, "nonsense\r\n");
@@ -234,6 +236,40 @@ TEST_F(Http1RelayTest, DoesNotPassOffHalfAnAnswerAsWhole) {
   expect_end(guest_);
   EXPECT_TRUE(is_done());
   EXPECT_NE(gate_.stories.at(0).error, "");
+}
+
+// ---- the guest's flow is gone: the story of what was under way is told all the same
+
+TEST_F(Http1RelayTest, TellsOfARequestThatWaitsForItsAnswer) {
+  say(guest_, kGet);
+  expect(upstream_, kGetOnTheWire);
+  cut_off();
+  ASSERT_TRUE(is_done());
+  EXPECT_EQ(gate_.stories.at(0).status, 0);
+  EXPECT_EQ(gate_.stories.at(0).error, "the guest's connection ended");
+}
+
+TEST_F(Http1RelayTest, TellsHowMuchOfARequestWentUp) {
+  const std::string head = "POST / HTTP/1.1\r\nHost: a.example\r\nContent-Length: 1000\r\n\r\n";
+  say(guest_, head + std::string(300, 'x'));
+  expect(upstream_, head + std::string(300, 'x'));
+  cut_off();
+  ASSERT_TRUE(is_done());
+  EXPECT_EQ(gate_.stories.at(0).bytes_out, 300u);
+  EXPECT_EQ(gate_.stories.at(0).error, "the guest's connection ended");
+}
+
+TEST_F(Http1RelayTest, TellsHowMuchOfAnAnswerCameDown) {
+  say(guest_, kGet);
+  expect(upstream_, kGetOnTheWire);
+  const std::string half = "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n" + std::string(40, 'x');
+  say(upstream_, half);
+  expect(guest_, half);
+  cut_off();
+  ASSERT_TRUE(is_done());
+  EXPECT_EQ(gate_.stories.at(0).status, 200);
+  EXPECT_EQ(gate_.stories.at(0).bytes_in, 40u);
+  EXPECT_EQ(gate_.stories.at(0).error, "the guest's connection ended");
 }
 
 TEST_F(Http1RelayTest, EndsWithTheConnectionWhereAClientAsksForIt) {

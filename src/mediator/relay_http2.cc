@@ -89,7 +89,10 @@ class Http2Relay final : public Http2Link::Owner {
     using namespace asio::experimental::awaitable_operators;
     co_await (upstream_.serve() || trial_.until_given_up());
     if (is_cancelled(co_await asio::this_coro::cancellation_state)) co_return;
-    if (trial_.lasts() && co_await replace_upstream()) co_await upstream_.serve();
+    if (trial_.lasts()) {
+      co_await replace_upstream();
+      if (trouble_.empty()) co_await upstream_.serve();
+    }
     if (is_cancelled(co_await asio::this_coro::cancellation_state)) co_return;
     end_upstream();
     co_await drain();
@@ -106,16 +109,16 @@ class Http2Relay final : public Http2Link::Owner {
   }
 
   // The last flow's connection has failed before its first answer. Requests wait meanwhile.
-  asio::awaitable<bool> replace_upstream() {
+  asio::awaitable<void> replace_upstream() {
     recall(false);
     trial_.end();
     upstream_.session().terminate(Http2Error::no_error);
-    Stream* stream = co_await gate_.replace_upstream();
-    if (stream == nullptr) co_return false;
-    upstream_.renew(*stream, upstream_session());
+    upstream_.let_go();
+    const auto stream = co_await gate_.replace_upstream();
+    if (!stream) co_return void(trouble_ = stream.error());
+    upstream_.renew(**stream, upstream_session());
     open_waiting();
     on_turn();
-    co_return true;
   }
 
   // Takes back what may be sent on another connection: where the upstream has said that it looked at nothing,
@@ -488,9 +491,9 @@ class Http2Relay final : public Http2Link::Owner {
   void fail(Passage& passage, const std::string& why) {
     passage.story.error = why;
     const Refused refused = gate_.upstream_failed(why, passage.json);
+    if (passage.response_begun) return end_both(passage, Http2Error::internal_error);
     passage.story.status = refused.status;
-    if (!passage.response_begun) return answer(passage, refused);
-    end_both(passage, Http2Error::internal_error);
+    answer(passage, refused);
   }
 
   // Admitted, and goes nowhere all the same.
@@ -513,10 +516,11 @@ class Http2Relay final : public Http2Link::Owner {
   void end_upstream() {
     if (std::exchange(upstream_ended_, true)) return;
     upstream_gone_ = true;
-    const http::Http2Limit limit = upstream_.session().hit_limit();
-    const std::string why =
-        limit == http::Http2Limit::none ? kUpstreamEnded : "the upstream's HTTP/2: " + std::string(to_string(limit));
-    for (auto& [id, passage] : passages_) end_early(passage, why);
+    if (const http::Http2Limit limit = upstream_.session().hit_limit(); limit != http::Http2Limit::none) {
+      trouble_ = "the upstream's HTTP/2: " + std::string(to_string(limit));
+    }
+    if (trouble_.empty()) trouble_ = kUpstreamEnded;
+    for (auto& [id, passage] : passages_) end_early(passage, trouble_);
     queue_.clear();
     guest_.session().goaway(Http2Error::no_error);
     on_turn();
@@ -568,6 +572,7 @@ class Http2Relay final : public Http2Link::Owner {
   std::vector<StreamId> unequipped_;                    // wait for a credential
   asio::steady_timer equip_wake_;
   std::size_t gathered_ = 0;    // by all passages that gather
+  std::string trouble_;         // of the upstream's connection, which nothing takes the place of
   bool upstream_gone_ = false;  // it takes no more requests
   bool upstream_ended_ = false;
 };

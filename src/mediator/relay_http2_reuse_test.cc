@@ -166,6 +166,26 @@ TEST_F(Http2ReuseTest, SaysThatThereIsNoOther) {
   EXPECT_EQ(gate_.replaced, 1);
 }
 
+TEST_F(Http2ReuseTest, SaysThatThereIsNoOtherThanOneThatGoesAway) {
+  first_flow();
+  server_.session.goaway(Http2Error::no_error);
+  EXPECT_EQ(next_status(ask_next(request("/get"))), "502");
+  EXPECT_EQ(next_->seen.begin()->second.data, "nobody is there\n");
+}
+
+// The old connection is gone by then, and the new one not there.
+TEST_F(Http2ReuseTest, EndsWithAGuestThatDoesNotWaitForTheOther) {
+  first_flow();
+  gate_.waits_for_another = true;
+  ask_next(request("/get"));
+  upstream_.reset();
+  ASSERT_TRUE(until_next([&] { return gate_.replaced == 1; }));
+  next_guest_.reset();
+  ASSERT_TRUE(is_done());
+  ASSERT_EQ(gate_.stories.size(), 2u);
+  EXPECT_EQ(gate_.stories[1].error, "the guest's connection ended");
+}
+
 TEST_F(Http2ReuseTest, LeavesNothingWithinARequest) {
   ask(request("/a"));
   next_request();

@@ -77,7 +77,7 @@ TEST_F(RelayReuseTest, RisksNothingThatMustNotBeDoneTwice) {
   reuse();
   exchange(other_, kPost);
   EXPECT_EQ(gate_.replaced, 1);
-  expect_nothing(upstream_);
+  expect_end(upstream_);
 }
 
 TEST_F(RelayReuseTest, RisksNoUpgrade) {
@@ -131,15 +131,71 @@ TEST_F(RelayReuseTest, LeavesNothingThatItsUpstreamEnds) {
 }
 
 // Such a server takes the connection for the one who has once said on it who he is.
-TEST_F(RelayReuseTest, LeavesNothingThatKnowsItsGuest) {
+class BoundConnection : public RelayReuseTest, public testing::WithParamInterface<const char*> {};
+
+TEST_P(BoundConnection, IsNotLeft) {
   say(guest_, kGet);
   expect(upstream_, kGet);
-  const std::string who = "HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: NTLM\r\nContent-Length: 0\r\n\r\n";
+  const std::string who =
+      "HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: " + std::string(GetParam()) + "\r\nContent-Length: 0\r\n\r\n";
   say(upstream_, who);
   expect(guest_, who);
   guest_.reset();
   ASSERT_TRUE(is_done());
   EXPECT_FALSE(gate_.clean);
+}
+
+TEST_P(BoundConnection, IsNotLeftWhereTheGuestSpeaksFirst) {
+  exchange(upstream_, "GET /a HTTP/1.1\r\nHost: a.example\r\nAuthorization: " + std::string(GetParam()) + "\r\n\r\n");
+  guest_.reset();
+  ASSERT_TRUE(is_done());
+  EXPECT_FALSE(gate_.clean);
+}
+
+INSTANTIATE_TEST_SUITE_P(Schemes, BoundConnection,
+                         testing::Values("NTLM", "ntlm TlRMTVNTUAACAAAA", "Negotiate YIIJvwYG",
+                                         "Basic realm=\"a\", Negotiate"));
+
+TEST_F(RelayReuseTest, LeavesWhatEveryRequestSaysAnew) {
+  exchange(upstream_, "GET /a HTTP/1.1\r\nHost: a.example\r\nAuthorization: Bearer ntlm\r\n\r\n");
+  guest_.reset();
+  ASSERT_TRUE(is_done());
+  EXPECT_TRUE(gate_.clean);
+}
+
+TEST_F(RelayReuseTest, LeavesNothingThatHasMoreToSay) {
+  say(guest_, kGet);
+  expect(upstream_, kGet);
+  say(upstream_, std::string(kOk) + kOk);
+  expect(guest_, kOk);
+  guest_.reset();
+  ASSERT_TRUE(is_done());
+  EXPECT_FALSE(gate_.clean);
+}
+
+// RFC 9112, 6.3: what follows a response is none of the next request's.
+TEST_F(RelayReuseTest, TakesNothingForTheNextAnswerThatCameBeforeItsRequest) {
+  say(guest_, std::string(kGet) + kGet);
+  expect(upstream_, kGet);
+  say(upstream_, std::string(kOk) + "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nEVIL");
+  EXPECT_EQ(until_end(guest_), kOk);
+  ASSERT_TRUE(is_done());
+  expect_end(upstream_);
+  ASSERT_EQ(gate_.stories.size(), 2u);
+  EXPECT_EQ(gate_.stories[1].status, 0);
+  EXPECT_NE(gate_.stories[1].error.find("before it was asked"), std::string::npos);
+  EXPECT_FALSE(gate_.clean);
+}
+
+// It has been asked nothing, so that nothing can be done twice.
+TEST_F(RelayReuseTest, AsksAnotherWhereTheFirstEndsBeforeItIsAskedAnything) {
+  reuse();
+  gate_.reused = false;
+  say(upstream_, "HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
+  upstream_.reset();
+  exchange(other_, kPost);
+  exchange(other_, kGet);
+  EXPECT_EQ(gate_.replaced, 1);
 }
 
 TEST_F(RelayReuseTest, LeavesNothingThatSpokeUnasked) {

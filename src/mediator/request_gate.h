@@ -84,8 +84,11 @@ class RequestGate {
 
   // It was another guest's connection's before (upstream_pool.h): it may have ended, and nobody could see it yet.
   virtual bool upstream_is_reused() const { return false; }
-  // A new one in its stead; null, and why is on record, where none can be had. The old one is gone in either case.
-  virtual asio::awaitable<Stream*> replace_upstream() { co_return nullptr; }
+  // A new one in its stead, or why none can be had: upstream_failed() is to be told. The old one is gone in either
+  // case.
+  using Replacement = tl::expected<Stream*, std::string>;
+  static Replacement no_upstream(std::string why) { return tl::unexpected(std::move(why)); }
+  virtual asio::awaitable<Replacement> replace_upstream() { co_return no_upstream("there is no other upstream"); }
   // It was cut off within a response: what the guest has got of that must not look like the whole.
   virtual void break_off() {}
   // For requests that go side by side where the upstream takes one at a time on a connection: a gate for one of them,

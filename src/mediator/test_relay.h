@@ -2,6 +2,8 @@
 
 // A relay between two socket pairs, whose outer ends are the test's: the guest's client and the upstream's server.
 
+#include <boost/asio/experimental/awaitable_operators.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <memory>
 #include <optional>
 #include <string>
@@ -30,8 +32,11 @@ class TestGate : public RequestGate {
   }
   void record(const RequestStory& story) override { stories.push_back(story); }
   bool upstream_is_reused() const override { return reused; }
-  asio::awaitable<Stream*> replace_upstream() override {
+  asio::awaitable<Replacement> replace_upstream() override {
     ++replaced;
+    if (replaces != nullptr) replaces->reset();  // as a real gate does, sooner than there is another
+    if (waits_for_another) co_await forever();
+    if (!replacement) co_return no_upstream("nobody is there");
     co_return replacement.get();
   }
   void leave_upstream_clean() override { clean = true; }
@@ -51,7 +56,9 @@ class TestGate : public RequestGate {
   std::chrono::milliseconds waits = kPatience;
   std::size_t memory = std::size_t{1} << 30;
   bool reused = false;  // the relay's upstream, and what is to take its place
+  StreamPtr* replaces = nullptr;
   StreamPtr replacement;
+  bool waits_for_another = false;
   int replaced = 0;
   bool clean = false;  // is what the relay has left
   std::optional<http::Http2Session> session;
@@ -69,11 +76,13 @@ class RelayTest : public testing::Test {
     upstream_ = std::move(upstream.first);
     relays_guest_ = plain_stream(std::move(*watch(loop_.io.get_executor(), std::move(guest.second))));
     relays_upstream_ = plain_stream(std::move(*watch(loop_.io.get_executor(), std::move(upstream.second))));
+    gate_.replaces = &relays_upstream_;
     spawn(loop_.io.get_executor(), run(relay));
   }
 
   asio::awaitable<void> run(Relay relay) {
-    co_await relay(*relays_guest_, *relays_upstream_, http::Scheme::https, gate_);
+    using namespace asio::experimental::awaitable_operators;
+    co_await (relay(*relays_guest_, *relays_upstream_, http::Scheme::https, gate_) || guest_gone());
     done_ = true;
     relays_guest_.reset();
     if (!keeps_upstream_) relays_upstream_.reset();
@@ -87,6 +96,13 @@ class RelayTest : public testing::Test {
     spawn(loop_.io.get_executor(), run(relay));
     return std::move(guest.first);
   }
+
+  asio::awaitable<void> guest_gone() {
+    gone_.expires_at(kNever);
+    co_await gone_.async_wait(kAsTuple);
+  }
+  // The guest's flow is gone, whatever the relay is at.
+  void cut_off() { gone_.cancel(); }
 
   void say(const Fd& end, std::string_view text) { put(end, bytes(text)); }
 
@@ -132,6 +148,7 @@ class RelayTest : public testing::Test {
   TestLoop loop_;
   Fd guest_, upstream_;
   StreamPtr relays_guest_, relays_upstream_;
+  asio::steady_timer gone_{loop_.io};
   bool done_ = false;
   bool keeps_upstream_ = false;  // when the relay is over
 };

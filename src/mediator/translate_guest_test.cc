@@ -87,6 +87,12 @@ class TranslateGuestTest : public RelayTest {
     EXPECT_TRUE(until([&] { return lanes().lanes.size() > index; }));
     return lanes().lanes.at(index);
   }
+  // The same once a request has come there.
+  const Fd& asked_lane(std::size_t index = 0) {
+    const Fd& end = lane(index);
+    EXPECT_TRUE(until([&] { return arrived(end).has_value(); }));
+    return end;
+  }
   // Exactly these come next at this end.
   void expect_there(const Fd& end, std::string_view text) {
     std::string got;
@@ -221,7 +227,7 @@ TEST_F(TranslateGuestTest, KeepsTheLaneOfAResponseThatIsNotTaken) {
   const std::string body(http::Http2Limits().stream_window + 100 * 1024, 'x');
   const StreamId asked = ask(request("/big"));
   const std::string response = fmt::format("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{}", body.size(), body);
-  const Fd& end = lane();
+  const Fd& end = asked_lane();
   std::size_t sent = 0;
   ASSERT_TRUE(until([&] {
     const ssize_t count =
@@ -275,13 +281,12 @@ TEST_F(TranslateGuestTest, AnswersWhatIsRefused) {
 
 TEST_F(TranslateGuestTest, SaysWhereItsUpstreamFails) {
   const StreamId silent = ask(request("/silent"));
-  lane(0);
-  ASSERT_TRUE(until([&] { return arrived(lanes().lanes[0]).has_value(); }));
+  asked_lane(0);
   lanes().lanes[0].reset();
   ASSERT_TRUE(is_closed(silent));
   EXPECT_EQ(status(silent), "502");
   const StreamId cut = ask(request("/cut"));
-  say(lane(1), "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf");
+  say(asked_lane(1), "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf");
   ASSERT_TRUE(until([&] { return client_.seen[cut].data == "half"; }));
   lanes().lanes[1].reset();
   ASSERT_TRUE(is_closed(cut));
@@ -295,7 +300,7 @@ TEST_F(TranslateGuestTest, SaysWhereItsUpstreamFails) {
 
 TEST_F(TranslateGuestTest, LetsGoOfWhatTheGuestWantsNoMore) {
   const StreamId asked = ask(request("/events"));
-  say(lane(), "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n.\r\n");
+  say(asked_lane(), "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n.\r\n");
   ASSERT_TRUE(until([&] { return client_.seen[asked].data == "."; }));
   client_.session.reset(asked, Http2Error::cancel);
   ASSERT_TRUE(until([&] {
@@ -311,7 +316,7 @@ TEST_F(TranslateGuestTest, LetsGoOfWhatTheGuestWantsNoMore) {
 TEST_F(TranslateGuestTest, StopsWhoSendsToWhoDoesNotRead) {
   client_.consumes = false;
   ask(request("/big"));
-  say(lane(), "HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\n");
+  say(asked_lane(), "HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\n");
   const std::string piece(64 * 1024, 'x');
   std::size_t sent = 0;
   const auto send_more = [&] {
@@ -387,7 +392,7 @@ TEST_F(TranslateGuestTest, CarriesAWebSocket) {
 
 TEST_F(TranslateGuestTest, BelievesNoWebSocketThatDidNotReadTheKey) {
   const StreamId chat = ask(websocket(), false);
-  say(lane(),
+  say(asked_lane(),
       "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
       "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n");
   ASSERT_TRUE(is_closed(chat));
@@ -398,7 +403,7 @@ TEST_F(TranslateGuestTest, BelievesNoWebSocketThatDidNotReadTheKey) {
 TEST_F(TranslateGuestTest, SendsNothingBehindAWebSocketThatIsRefused) {
   const StreamId chat = ask(websocket(), false);
   ASSERT_TRUE(client_.session.send_data(chat, text_bytes("GET /smuggled HTTP/1.1\r\nhost: a.example\r\n\r\n"), false));
-  say(lane(), "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n");
+  say(asked_lane(), "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n");
   ASSERT_TRUE(is_closed(chat));
   EXPECT_EQ(status(chat), "404");
   ASSERT_TRUE(until([&] { return gate_.stories.size() == 1; }));

@@ -178,7 +178,7 @@ class Http2Upstream final : public http::Http2Events, public Http2Link::Owner {
   asio::awaitable<void> serve_connections(Stream& far) {
     Inflow from_relay(far);
     auto session = gate_.take_session();
-    while (stream_ != nullptr) {
+    for (;;) {
       gone_ = false;
       left_ = 0;
       trial_ = UpstreamTrial(news_.get_executor(), session.has_value());
@@ -188,9 +188,10 @@ class Http2Upstream final : public http::Http2Events, public Http2Link::Owner {
       co_await (serve_requests(from_relay) || serve_link() || watch_trial());
       if (over_ || is_cancelled(co_await asio::this_coro::cancellation_state)) co_return;
       link_.reset();
-      stream_ = co_await gate_.replace_upstream();
+      const auto stream = co_await gate_.replace_upstream();
+      if (!stream) co_return void(trouble_ = stream.error());
+      stream_ = *stream;
     }
-    trouble_ = "there is no new connection to the upstream";
   }
 
   http::Http2Session new_session() { return {{http::Http2Session::Role::client, false, limits_of(gate_)}, *this}; }
