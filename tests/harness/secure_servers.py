@@ -4,7 +4,9 @@
 
 Every port speaks HTTP/1.1: GET /head answers with the request's head as it came, GET /events sends three events, each
 when the guest has asked for it with GET /next, POST anything answers "COUNT SHA256", GET /chat is a WebSocket that
-echoes text, GET /cut ends within its body, GET /peer answers with the port of whoever asks.
+echoes text, GET /cut ends within its body, GET /peer answers with the port of whoever asks. Three send one half of a
+body, and the other when somebody has asked for it with GET /next: /halves says how long it is; /whole ends it with
+close_notify of TLS, and /broken with the end of the connection alone.
 """
 
 import base64
@@ -42,7 +44,9 @@ class Handler(socketserver.StreamRequestHandler):
         headers = {name.lower(): value.strip() for name, value in fields}
         if method == b"POST":
             return self.digest(headers)
-        answer = {b"/events": self.events, b"/chat": self.chat, b"/cut": self.cut}.get(target.split(b"?")[0])
+        answer = {b"/events": self.events, b"/chat": self.chat, b"/cut": self.cut,
+                  b"/halves": self.halves, b"/whole": self.whole, b"/broken": self.broken,
+                  }.get(target.split(b"?")[0])
         if answer:
             return answer(headers)
         if target == b"/next":
@@ -74,6 +78,24 @@ class Handler(socketserver.StreamRequestHandler):
 
     def cut(self, _headers):
         self.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf")
+        return False
+
+    def in_halves(self, field):
+        self.wfile.write(b"HTTP/1.1 200 OK\r\n%s\r\n\r\none half " % field)
+        NEXT_EVENT.acquire(timeout=30)
+        self.wfile.write(b"and the other")
+
+    def halves(self, _headers):
+        self.in_halves(b"Content-Length: 22")
+        return True
+
+    def whole(self, _headers):
+        self.in_halves(b"Connection: close")
+        self.request.unwrap()
+        return False
+
+    def broken(self, _headers):
+        self.in_halves(b"Connection: close")
         return False
 
     def chat(self, headers):
