@@ -3,7 +3,7 @@
 import subprocess
 
 from harness import world as net
-from harness.cli import EXIT_FAILURE, outcome_of
+from harness.cli import EXIT_FAILURE, EXIT_RETRY, outcome_of
 from harness.clients import get
 from harness.wait import wait_until
 from harness.workspace import START_TIMEOUT
@@ -21,10 +21,12 @@ def test_two_starts_at_once(workspaces, microagent):
     processes = [microagent.popen("--json", "start", "wanted", stdout=subprocess.PIPE, stderr=subprocess.PIPE)
                  for _ in range(2)]
     results = sorted((outcome(process) for process in processes), key=lambda result: result[0])
-    assert [code for code, _ in results] == [0, EXIT_FAILURE]
+    assert results[0][0] == 0
     assert results[0][1]["state"] == "running"
     error = results[1][1]["error"]
-    assert error["kind"] == "conflict" and "is running, or another command is at work on it" in error["message"]
+    # As long as the winner has not said that it starts, the same words may be worth another try.
+    assert (results[1][0], error["kind"]) in [(EXIT_FAILURE, "conflict"), (EXIT_RETRY, "transient")]
+    assert "another command is at work on it" in error["message"]
     assert workspace.state() == "running"
     assert workspace.exec("true").code == 0
     workspace.stop()

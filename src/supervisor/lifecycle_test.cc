@@ -372,7 +372,9 @@ TEST_F(Lifecycle, LetsOneOfTwoStartsWin) {
   const auto first = start(*store_, kName, ready_timeout_, {});
   const auto second = other.get();
   ASSERT_NE(first.has_value(), second.has_value());
-  EXPECT_EQ((first ? second : first).error().kind, ErrorKind::conflict);
+  // As long as the winner has not said that it starts, the same words may be worth another try.
+  const ErrorKind kind = (first ? second : first).error().kind;
+  EXPECT_TRUE(kind == ErrorKind::conflict || kind == ErrorKind::transient);
   EXPECT_EQ(record().state, State::running);
 }
 

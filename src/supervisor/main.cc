@@ -1,5 +1,6 @@
 // microagent-supervisor: lives as long as one workspace does. Started by `microagent start`, detached.
 
+#include <fmt/format.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 
@@ -27,12 +28,23 @@ struct Arguments {
   bool discard = false, for_a_copy = false;
 };
 
+// A life that is under way stays; everything else that has the lock gives it back, or becomes one.
+Result<workspace::Lock> take_lock(const workspace::Store& store, const std::string& name) {
+  auto lock = store.try_lock(name);
+  if (lock || lock.error().kind != ErrorKind::conflict) return lock;
+  const auto runtime = store.load_runtime(name);
+  using workspace::State;
+  if (runtime && is_alive(runtime->state) && runtime->state != State::stopping) return lock;
+  return fail(ErrorKind::transient,
+              fmt::format("workspace \"{}\" is just starting or ending, or another command is at work on it", name), "try again");
+}
+
 // Takes the workspace: from here until its end nobody else may start, change or delete it.
 Result<Charge> take_charge(const workspace::Store& store, const Arguments& arguments, Fd variables) {
   if (Status named = workspace::check_name(arguments.workspace); !named) return fail(named.error());
   auto programs = find_program_directory();
   if (!programs) return fail(programs.error());
-  auto lock = store.try_lock(arguments.workspace);
+  auto lock = take_lock(store, arguments.workspace);
   if (!lock) return fail(lock.error());
   auto manifest = store.load_manifest(arguments.workspace);
   if (!manifest) return fail(manifest.error());

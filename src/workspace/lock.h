@@ -16,6 +16,10 @@ Result<Fd> try_lock_file(const std::filesystem::path& path);
 // The same, waiting for whoever has it. For locks that are held for a moment.
 Result<Fd> lock_file(const std::filesystem::path& path);
 
+// For whoever looks after what the last holder has left: as long as the descriptor lives nobody gets the lock, and who
+// wants it waits instead of being turned away. One that keeps nothing when somebody has the lock. For a moment only.
+Result<Fd> keep_unlocked(const std::filesystem::path& path);
+
 // Whether somebody holds the lock. A file that is not there is not locked.
 Result<bool> is_file_locked(const std::filesystem::path& path);
 

@@ -4,8 +4,7 @@
 //
 //   <root>/                        0700; --state-dir, MICROAGENT_HOME, else ~/.microagent
 //     guest/vmlinuz, initramfs     the guest kernel and base image (tools/guest-image puts them there)
-//     locks/<name>.lock            fcntl(2) F_OFD_SETLK: held by the supervisor while the workspace lives, by create
-//     and
+//     locks/<name>.lock            fcntl(2) F_OFD_SETLK: held by the supervisor while the workspace lives, by create and
 //                                  delete while they write; never deleted
 //     workspaces/<name>/           0700
 //       workspace.json             Manifest
@@ -181,6 +180,8 @@ class Store {
 
  private:
   explicit Store(std::filesystem::path root) : root_(std::move(root)) {}
+  std::filesystem::path lock_of(std::string_view name) const;
+
   std::filesystem::path root_;
 };
 

@@ -79,8 +79,10 @@ bool Store::exists(std::string_view name) const {
   return check_name(name) && fs::exists(fs::symlink_status(directory(name), error));
 }
 
+fs::path Store::lock_of(std::string_view name) const { return root_ / "locks" / fmt::format("{}.lock", name); }
+
 Result<Lock> Store::try_lock(std::string_view name) const {
-  auto file = try_lock_file(root_ / "locks" / fmt::format("{}.lock", name));
+  auto file = try_lock_file(lock_of(name));
   if (!file) return fail(file.error());
   if (!*file) {
     return fail(ErrorKind::conflict,
@@ -91,7 +93,7 @@ Result<Lock> Store::try_lock(std::string_view name) const {
 }
 
 Result<bool> Store::locked(std::string_view name) const {
-  return is_file_locked(root_ / "locks" / fmt::format("{}.lock", name));
+  return is_file_locked(lock_of(name));
 }
 
 Result<Manifest> Store::load_manifest(std::string_view name) const {

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "workspace/files.h"
 #include "workspace/json_fields.h"
+#include "workspace/lock.h"
 #include "workspace/runtime_json.h"
 #include "workspace/state.h"
 
@@ -81,14 +82,11 @@ Result<Runtime> Store::load_runtime(std::string_view name) const {
 Result<Runtime> Store::load_settled_runtime(std::string_view name) const {
   auto runtime = load_runtime(name);
   if (!runtime || !is_alive(runtime->state)) return runtime;
-  const auto held = locked(name);
-  if (!held) return fail(held.error());
-  if (*held) return runtime;
-
-  auto lock = try_lock(name);
-  if (!lock && lock.error().kind == ErrorKind::conflict) return load_runtime(name);
-  if (!lock) return fail(lock.error());
-  // The supervisor may have said its last word between the first look and the lock.
+  // Not the lock itself: a start that comes meanwhile is to wait, not to fail.
+  const auto vacancy = keep_unlocked(lock_of(name));
+  if (!vacancy) return fail(vacancy.error());
+  if (!*vacancy) return runtime;
+  // The supervisor may have said its last word between the first look and now.
   runtime = load_runtime(name);
   if (!runtime || !is_alive(runtime->state)) return runtime;
   Runtime settled = buried(std::move(*runtime));

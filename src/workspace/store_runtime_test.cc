@@ -3,6 +3,9 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
+#include <atomic>
+#include <thread>
+
 #include "base/boot_id.h"
 #include "workspace/forward.h"
 #include "workspace/state.h"
@@ -64,6 +67,34 @@ TEST_F(RuntimeTest, ADeadSupervisorIsNoticedOnce) {
     EXPECT_EQ(store_.load_settled_runtime("web")->state, State::failed);
     EXPECT_EQ(store_.load_events("web")->size(), before + 1);
   }
+}
+
+// A supervisor that is started beside `list` or `status` gets its lock, whatever these have to put right first.
+TEST_F(RuntimeTest, WhoSettlesARecordIsInNobodysWay) {
+  for (int round = 0; round < 20; ++round) {
+    record(State::running);
+    std::atomic<bool> settled = false;
+    std::thread other([&] {
+      EXPECT_TRUE(store_.load_settled_runtime("web"));
+      settled = true;
+    });
+    do {
+      const auto lock = store_.try_lock("web");
+      EXPECT_TRUE(lock) << lock.error().message;
+    } while (!settled);
+    other.join();
+  }
+}
+
+TEST_F(RuntimeTest, ARecordIsSettledByOneOfMany) {
+  record(State::running);
+  const std::size_t before = store_.load_events("web")->size();
+  std::vector<std::thread> others;
+  for (int i = 0; i < 8; ++i) {
+    others.emplace_back([&] { EXPECT_EQ(store_.load_settled_runtime("web")->state, State::failed); });
+  }
+  for (std::thread& other : others) other.join();
+  EXPECT_EQ(store_.load_events("web")->size(), before + 1);
 }
 
 TEST_F(RuntimeTest, TheHostSEndIsNoticed) {
