@@ -194,6 +194,25 @@ def test_what_runs_supervised_is_deleted(workspaces, microagent):
     assert process.returncode == 0 and not workspace.directory.exists()
 
 
+def test_a_deleted_name_is_not_taken_while_it_is_supervised(workspaces, microagent):
+    """Another workspace of the name would be taken for the old one, and kept by the old one's policy."""
+    workspace = workspaces("reborn", "--mediation", "2048=127.0.0.1:1", "--restart", "always", start=False)
+    with supervised(microagent, "reborn") as process:
+        while lines(process, 1)[0]["pauseSeconds"] < 8:
+            pass
+        process.send_signal(signal.SIGSTOP)
+        error = microagent.run("--json", "delete", "--force", "reborn", code=EXIT_RETRY).error()
+        assert error["kind"] == "transient" and "supervise" in error["message"]
+        error = microagent.refuses("create", "reborn", "--network", "isolated", code=EXIT_FAILURE)
+        assert error["kind"] == "conflict" and "supervise" in error["message"]
+        process.send_signal(signal.SIGCONT)
+        assert microagent.json("delete", "--force", "reborn")["deleted"] is False
+        microagent.json("create", "reborn", "--network", "isolated")
+        out, _ = process.communicate(timeout=7)
+    assert process.returncode == 0 and records_of(process, out.splitlines())[-1]["restart"] is False
+    assert workspace.state() == "prepared", "the new one is nobody's to start"
+
+
 def test_nobody_else_starts_what_is_supervised(workspaces, microagent):
     workspace = workspaces("guarded", "--network", "isolated", "--restart", "always", start=False)
     with supervised(microagent, "guarded") as process:

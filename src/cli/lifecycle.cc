@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <chrono>
 #include <functional>
+#include <thread>
 
 #include "cli/boot_table.h"
 #include "cli/command.h"
@@ -82,6 +83,12 @@ Result<bool> tell_supervise(const Store& store, const std::string& name) {
   return true;
 }
 
+tl::unexpected<Error> does_not_react(const std::string& name) {
+  return fail(ErrorKind::transient,
+              fmt::format("`microagent supervise` of workspace \"{}\" is told to end and does not react", name),
+              "see whether it is suspended or nobody reads its output, and end it");
+}
+
 // Ends what runs by `end`. Where nothing does, but somebody supervises the workspace, it is that one who ends, and at
 // once: one that takes longer than `kPatience` is not at work.
 Result<Runtime> end_for_good(const Subject& subject, const std::function<Result<Runtime>()>& end) {
@@ -100,11 +107,7 @@ Result<Runtime> end_for_good(const Subject& subject, const std::function<Result<
     if (!deadline) deadline = Clock::now() + kPatience;
     const int left = milliseconds_until(*deadline);
     if (left == 0 && !*supervised) return ended;
-    if (left == 0) {
-      return fail(ErrorKind::transient,
-                  fmt::format("`microagent supervise` of workspace \"{}\" is told to end and does not react", name),
-                  "see whether it is suspended or nobody reads its output, and end it");
-    }
+    if (left == 0) return does_not_react(name);
     watch->wait_beside({}, left);
   }
 }
@@ -197,12 +200,26 @@ Status remove_by_force(const Store& store, const std::string& name) {
   }
 }
 
+// The name is free for another workspace once nobody supervises under it. A lock that is given back gives no sign.
+Status await_unsupervised(const Store& store, const std::string& name) {
+  constexpr std::chrono::milliseconds kPause{20};
+  for (const auto deadline = Clock::now() + kPatience;; std::this_thread::sleep_for(kPause)) {
+    const auto supervised = store.supervised(name);
+    if (!supervised) return fail(supervised.error());
+    if (!*supervised) return {};
+    if (Clock::now() >= deadline) return does_not_react(name);
+  }
+}
+
 // Whether the workspace was there. A record that cannot be read does not stand in the way.
 Result<bool> remove_workspace(const Store& store, const DeleteOptions& options) {
   if (Status released = release(store, options); !released) return fail(released.error());
   const Status removed = options.force ? remove_by_force(store, options.name) : store.remove(options.name);
-  if (removed) return true;
-  if (removed.error().kind == ErrorKind::not_found) return false;
+  const bool gone = removed || removed.error().kind == ErrorKind::not_found;
+  if (Status alone = gone && options.force ? await_unsupervised(store, options.name) : Status(); !alone) {
+    return fail(alone.error());
+  }
+  if (gone) return removed.has_value();
   if (removed.error().kind != ErrorKind::conflict) return fail(removed.error());
   return fail(ErrorKind::conflict, removed.error().message,
               fmt::format("`microagent stop {}` first, or `microagent delete --force {}`", options.name, options.name));
@@ -280,7 +297,7 @@ void add_delete(Commands& commands) {
   auto [command, options] =
       commands.add<DeleteOptions>("delete", "Remove a workspace and all that is kept of it", delete_workspace);
   require_name(*command, options->name);
-  command->add_flag("--force", options->force, "kill it first if it runs, and even if it is supervised");
+  command->add_flag("--force", options->force, "kill it first if it runs, and even if it is supervised: `supervise` ends then");
   command->footer("A workspace that does not exist is deleted already: exit code 0, \"deleted\":false.");
 }
 

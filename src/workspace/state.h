@@ -141,7 +141,8 @@ class Store {
   Result<bool> locked(std::string_view name) const;
 
   Result<Manifest> load_manifest(std::string_view name) const;
-  // All or nothing: the directory appears with its manifest, and with what `furnish` puts into it, or not at all.
+  // All or nothing: the directory appears with its manifest, and with what `furnish` puts into it, or not at all. Kind
+  // conflict where the name is taken, or is one that `microagent supervise` still attends to.
   using Furnish = std::function<Status(const std::filesystem::path& directory)>;
   Status create(const Manifest& manifest, const Furnish& furnish = {}) const;
   // The manifests of what is being created, each written before create() calls `furnish`. Who reads them before list()
@@ -181,6 +182,7 @@ class Store {
  private:
   explicit Store(std::filesystem::path root) : root_(std::move(root)) {}
   std::filesystem::path lock_of(std::string_view name) const;
+  Status check_unsupervised(std::string_view name) const;
 
   std::filesystem::path root_;
 };

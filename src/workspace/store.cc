@@ -130,6 +130,7 @@ Status Store::create(const Manifest& manifest, const Furnish& furnish) const {
   const auto lock = try_lock(manifest.name);
   if (exists(manifest.name)) return taken(manifest.name, !lock);
   if (!lock) return fail(lock.error());
+  if (Status free = check_unsupervised(manifest.name); !free) return free;
   const fs::path place = directory(manifest.name);
 
   if (Status cleared = remove_tree(newcomer(place)); !cleared) return cleared;
@@ -171,6 +172,16 @@ Result<Lock> Store::lock_supervision(std::string_view name) const {
 
 Result<bool> Store::supervised(std::string_view name) const {
   return is_file_locked(root_ / "locks" / fmt::format("{}.supervision", name));
+}
+
+// Who attends to a workspace knows it by its name, and would take a new one for the one that is deleted.
+Status Store::check_unsupervised(std::string_view name) const {
+  const auto attended = supervised(name);
+  if (!attended) return fail(attended.error());
+  if (!*attended) return {};
+  return fail(ErrorKind::conflict,
+              fmt::format("workspace \"{}\" is deleted, and `microagent supervise` still attends to it", name),
+              "see whether that is suspended or nobody reads its output, and end it");
 }
 
 Status Store::reset_caps(std::string_view name) const {

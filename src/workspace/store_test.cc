@@ -241,6 +241,20 @@ TEST_F(StoreTest, IsSupervisedByOneOnly) {
   EXPECT_FALSE(store_.lock_supervision("../web"));
 }
 
+TEST_F(StoreTest, NothingNewBeginsUnderANameThatIsStillSupervised) {
+  ASSERT_TRUE(store_.create(named("web")));
+  {
+    const auto supervision = store_.lock_supervision("web");
+    ASSERT_TRUE(store_.remove("web"));
+    const Status again = store_.create(named("web"));
+    ASSERT_FALSE(again);
+    EXPECT_EQ(again.error().kind, ErrorKind::conflict);
+    EXPECT_THAT(again.error().message, HasSubstr("supervise"));
+    EXPECT_FALSE(store_.exists("web"));
+  }
+  EXPECT_TRUE(store_.create(named("web")));
+}
+
 TEST_F(StoreTest, RemembersThatAnEndIsWanted) {
   EXPECT_FALSE(store_.request_end("web")) << "there is no such workspace";
   EXPECT_FALSE(*store_.end_requested("web"));
