@@ -99,6 +99,9 @@ class Lifecycle : public testing::Test {
     await_free_lock();
     EXPECT_THAT(remains(), testing::IsEmpty());
     for (const auto& [name, pid] : running.pids) EXPECT_FALSE(alive(pid)) << name;
+    const workspace::Runtime ended = record();
+    EXPECT_FALSE(ended.network) << "no guest has it";
+    EXPECT_THAT(ended.forwards, testing::IsEmpty()) << "nobody serves them";
   }
 
   static constexpr const char* kName = "web";
@@ -137,11 +140,13 @@ TEST_F(Lifecycle, PassesNoDescriptorWithoutVariables) {
 }
 
 TEST_F(Lifecycle, StartsAndStopsCleanly) {
+  manifest_.network.forwards = {{workspace::Transport::tcp, "127.0.0.1", 0, 80}};
   const auto running = begin();
   ASSERT_TRUE(running) << running.error().message;
   EXPECT_EQ(running->state, State::running);
   EXPECT_EQ(running->pids.size(), 3U);
   EXPECT_TRUE(running->readiness.at("guestReady").ready);
+  EXPECT_EQ(running->forwards.size(), 1U);
   EXPECT_FALSE(progress_.empty());
   EXPECT_TRUE(store_->locked(kName).value());
 

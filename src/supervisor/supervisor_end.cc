@@ -92,12 +92,7 @@ asio::awaitable<void> Supervisor::conclude(const Ending& ending) {
   if (control_) control_->close();
   if (mediator_link_) note_facts();
   tell_disk_errors();
-  workspace::Runtime& record = journal_.record();
-  for (auto& [name, signal] : record.readiness) {
-    if (name != "resultReady") signal.ready = false;
-  }
-  record.pids.clear();
-  record.supervisor_pid = 0;
+  forget_life(journal_.record());
   if (const Status entered = journal_.enter(ending.state, ending.detail, ending.reason); !entered) {
     log_error("{}", entered.error().message);
   }

@@ -103,6 +103,10 @@ struct Runtime {
   std::optional<Event> pending{};           // not in the file: what waits for room on the disk to be written
 };
 
+// Leaves out what is only so while a guest lives: its processes, its network, its ports, what it is ready for. A result
+// that was given is still there.
+void forget_life(Runtime& runtime);
+
 nlohmann::json to_json(const Runtime& runtime);
 Result<Runtime> runtime_from_json(const nlohmann::json& json, std::string_view file);
 nlohmann::json to_json(const Event& event);

@@ -41,12 +41,8 @@ Runtime buried(Runtime runtime) {
   runtime.detail = rebooted ? "the host went down" : "the supervisor died";
   runtime.reason = kReasonLost;
   runtime.observed_at = utc_timestamp();
-  runtime.supervisor_pid = 0;
-  runtime.pids.clear();
-  runtime.forwards.clear();
-  runtime.network.reset();
+  forget_life(runtime);
   for (auto& [name, signal] : runtime.readiness) {
-    // A result that was given is still there.
     if (name != "resultReady" || !signal.ready) signal = {false, runtime.observed_at, {}, runtime.detail};
   }
   return runtime;
@@ -67,6 +63,16 @@ Status write_burial(const fs::path& directory, const Runtime& settled, const Eve
 }
 
 }  // namespace
+
+void forget_life(Runtime& runtime) {
+  runtime.supervisor_pid = 0;
+  runtime.pids.clear();
+  runtime.forwards.clear();
+  runtime.network.reset();
+  for (auto& [name, signal] : runtime.readiness) {
+    if (name != "resultReady") signal.ready = false;
+  }
+}
 
 Result<Runtime> Store::load_runtime(std::string_view name) const {
   if (!exists(name)) return fail(ErrorKind::not_found, fmt::format("there is no workspace \"{}\"", name));

@@ -34,6 +34,7 @@ class RuntimeTest : public testing::Test {
     runtime.pids = {{"qemu", 18}};
     runtime.readiness["guestReady"] = {true, "2026-06-27T09:01:00Z", {}, {}};
     runtime.forwards = {parse_publish("8080:80")->front()};
+    runtime.network = EffectiveNetwork{};
     EXPECT_TRUE(store_.save_runtime("web", runtime));
     return runtime;
   }
@@ -61,6 +62,7 @@ TEST_F(RuntimeTest, ADeadSupervisorIsNoticedOnce) {
     EXPECT_EQ(settled->detail, "the supervisor died");
     EXPECT_TRUE(settled->pids.empty());
     EXPECT_TRUE(settled->forwards.empty());
+    EXPECT_FALSE(settled->network);
     EXPECT_FALSE(settled->readiness.at("guestReady").ready);
     EXPECT_FALSE(fs::exists(store_.directory("web") / "control.sock"));
     EXPECT_EQ(store_.load_runtime("web")->state, State::failed);
