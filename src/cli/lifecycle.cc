@@ -283,6 +283,7 @@ void add_stop(Commands& commands) {
       ->check(CLI::Range(0U, kMaxSeconds))
       ->capture_default_str();
   command->footer(
+      "Where others have asked before, the one that is in most of a hurry counts.\n\n"
       "The guest shares out this time: the workload is asked by its image's stop signal, if it has one, then every\n"
       "process by SIGTERM; what still runs when about a third is left, or 8 s of a long time, is killed in the guest,\n"
       "and the rest is for its disks to be written.");

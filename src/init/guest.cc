@@ -56,9 +56,13 @@ bool Guest::run_until(Fact fact, std::chrono::milliseconds limit) {
 }
 
 template <typename Fact>
-bool Guest::run_to(Fact fact, std::chrono::milliseconds place) {
-  const auto left = std::chrono::ceil<std::chrono::milliseconds>(end_begun_ + place - Clock::now());
-  return run_until(fact, std::max(left, std::chrono::milliseconds(0)));
+bool Guest::run_to(Fact fact, std::chrono::milliseconds EndPlan::*place) {
+  for (;;) {
+    const auto begun = end_begun_;
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(begun + end_.*place - Clock::now());
+    const bool woken = run_until([&] { return fact() || end_begun_ != begun; }, std::max(left, left.zero()));
+    if (!woken || fact()) return woken;
+  }
 }
 
 Status Guest::boot() {
@@ -216,12 +220,14 @@ void Guest::on_signal(int signal) {
   request_shutdown(std::chrono::milliseconds(wire::kEndPatience));
 }
 
-// The first request counts.
+// A later request counts where it is in more of a hurry.
 void Guest::request_shutdown(std::chrono::milliseconds patience) {
-  if (shutdown_wanted_) return;
+  const auto now = Clock::now();
+  if (shutdown_wanted_ && now + patience >= end_due_) return;
   shutdown_wanted_ = true;
   end_ = plan_end(patience);
-  end_begun_ = Clock::now();
+  end_begun_ = now;
+  end_due_ = now + patience;
 }
 
 void Guest::report_failure(const Error& error) {
@@ -238,21 +244,21 @@ void Guest::live() {
 void Guest::end_workload() {
   if (config_.stop_signal == 0 || workload_pid_ < 0) return;
   ::kill(workload_pid_, static_cast<int>(config_.stop_signal));
-  run_to([this] { return workload_pid_ < 0; }, end_.stop);
+  run_to([this] { return workload_pid_ < 0; }, &EndPlan::stop);
 }
 
 // The image's init ends everything, ourselves too; where it does not, we switch the machine off.
 void Guest::wind_down_as_second() {
   if (!told_to_go_) {
     ask_process_1_to_end(static_cast<int>(config_.stop_signal));
-    run_to([this] { return told_to_go_; }, end_.kill);
+    run_to([this] { return told_to_go_; }, &EndPlan::kill);
   }
   tell_all();
 }
 
 void Guest::tell_all() {
   agent_.finish();
-  run_to([this] { return agent_.finished(); }, end_.host);
+  run_to([this] { return agent_.finished(); }, &EndPlan::host);
 }
 
 void Guest::settle() const { settle_disks(config_.volumes); }
@@ -265,11 +271,11 @@ void Guest::wind_down() {
   ::kill(-1, SIGTERM);
   ::kill(-1, SIGCONT);  // the stopped ones cannot heed it otherwise
   reaper_.on_child_signal();
-  if (!run_to(alone, end_.term)) {
+  if (!run_to(alone, &EndPlan::term)) {
     ::kill(-1, SIGKILL);
-    run_to(alone, end_.kill);
+    run_to(alone, &EndPlan::kill);
   }
-  run_to([this] { return exec_.sessions() == 0; }, end_.host);
+  run_to([this] { return exec_.sessions() == 0; }, &EndPlan::host);
   tell_all();
 }
 

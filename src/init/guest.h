@@ -51,9 +51,9 @@ class Guest {
   // Lets things happen until it holds, for a limited time.
   template <typename Fact>
   bool run_until(Fact fact, std::chrono::milliseconds limit);
-  // The same, up to a place in the plan of the end.
+  // The same, up to a place in the plan of the end, which may be made anew meanwhile.
   template <typename Fact>
-  bool run_to(Fact fact, std::chrono::milliseconds place);
+  bool run_to(Fact fact, std::chrono::milliseconds EndPlan::*place);
 
   using Clock = std::chrono::steady_clock;
 
@@ -77,7 +77,7 @@ class Guest {
   std::optional<wire::Trust> trust_;  // as the host told it last
   bool shutdown_wanted_ = false;
   EndPlan end_{};
-  Clock::time_point end_begun_;
+  Clock::time_point end_begun_, end_due_;
 };
 
 }  // namespace microagent::init

@@ -286,6 +286,33 @@ TEST_F(Lifecycle, KillsAGuestThatDoesNotShutDown) {
   expect_nothing_left(*running);
 }
 
+TEST_F(Lifecycle, HeedsAStopThatIsInMoreOfAHurry) {
+  for (const char* script : {"deaf", "unhurried"}) {
+    const auto running = begin(script);
+    ASSERT_TRUE(running) << running.error().message;
+    auto patient = std::async(std::launch::async, [this] { return stop(*store_, kName, seconds(60)); });
+    await_other_than(State::running);
+    const auto begun = std::chrono::steady_clock::now();
+    const auto stopped = stop(*store_, kName, seconds(2));
+    EXPECT_LT(std::chrono::steady_clock::now() - begun, seconds(20));
+    ASSERT_TRUE(stopped) << stopped.error().message;
+    EXPECT_THAT(stopped->detail, HasSubstr(script == std::string("deaf") ? "within 2 s and was killed" : "cleanly"));
+    EXPECT_TRUE(patient.get());
+    expect_nothing_left(*running);
+  }
+}
+
+TEST_F(Lifecycle, IsNotHeldUpByAStopThatHasTime) {
+  const auto running = begin("deaf");
+  ASSERT_TRUE(running) << running.error().message;
+  auto hasty = std::async(std::launch::async, [this] { return stop(*store_, kName, seconds(2)); });
+  await_other_than(State::running);
+  const auto stopped = stop(*store_, kName, seconds(60));
+  ASSERT_TRUE(stopped) << stopped.error().message;
+  EXPECT_THAT(stopped->detail, HasSubstr("within 2 s and was killed"));
+  EXPECT_TRUE(hasty.get());
+}
+
 TEST_F(Lifecycle, KillsAtOnce) {
   const auto running = begin("deaf");
   ASSERT_TRUE(running) << running.error().message;

@@ -82,7 +82,11 @@ asio::awaitable<void> Supervisor::heed_leash() {
 
 // Asking for more haste is heard at any time, asking for less is not.
 void Supervisor::ask(Request request) {
-  if (!request_ || (request.at_once && !request_->at_once)) request_ = request;
+  const auto is_hastier = [&] {
+    if (request.at_once || request_->at_once) return request.at_once && !request_->at_once;
+    return request.deadline < request_->deadline;
+  };
+  if (!request_ || is_hastier()) request_ = request;
   changes_.notify();
 }
 
@@ -167,9 +171,14 @@ asio::awaitable<Ending> Supervisor::shut_down() {
 
 asio::awaitable<Ending> Supervisor::end_guest() {
   if (request_->at_once) co_return Ending{State::stopped, "killed on request"};
-  const auto timeout = request_->timeout;
-  const bool asked = mediator_link_->ask_for_shutdown(timeout);
-  if (asked) co_await changes_.until([this] { return broken() || request_->at_once; }, in(timeout));
+  // Who is in more of a hurry than whoever asked before asks the guest again.
+  for (bool asked = true, again = true; asked && again;) {
+    const Request current = *request_;
+    asked = mediator_link_->ask_for_shutdown(current.timeout);
+    const auto hurry = [&] { return request_->at_once || request_->deadline < current.deadline; };
+    if (asked) co_await changes_.until([&] { return broken() || hurry(); }, current.deadline);
+    again = hurry() && !broken() && !request_->at_once;
+  }
   if (broken()) {
     // A guest that powers itself off when asked is what we wait for.
     Ending ending = co_await post_mortem();
@@ -179,7 +188,7 @@ asio::awaitable<Ending> Supervisor::end_guest() {
   if (request_->at_once) co_return Ending{State::stopped, "killed on request while the guest shut down"};
   // What was copied may not have reached the disk.
   co_return Ending{for_a_copy() ? State::failed : State::stopped,
-                   fmt::format("the guest did not shut down within {} s and was killed", timeout.count())};
+                   fmt::format("the guest did not shut down within {} s and was killed", request_->timeout.count())};
 }
 
 void Supervisor::note_mediation(const GuestFacts::Finding& mediation) {

@@ -111,8 +111,9 @@ class Supervisor final : public ControlHandler {
   // What was asked for over the control socket or by a signal.
   struct Request {
     bool at_once = false;
-    std::chrono::seconds timeout{};
+    std::chrono::seconds timeout{};  // from the request on
     bool expired = false;  // nobody asked: its time is over
+    Deadline deadline = in(timeout);
   };
   void ask(Request request);
 

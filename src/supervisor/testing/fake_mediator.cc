@@ -2,6 +2,7 @@
 // directory, one word:
 //   (none)     the guest is ready at once and powers off when asked to shut down
 //   deaf       as above, but the guest does not heed the request
+//   unhurried  the guest heeds no request before the second
 //   workload   as above, and its workload exits with code 3 at once, upon which the guest powers off
 //   fails      the guest's init gives up
 //   silent     the guest is never ready
@@ -95,7 +96,7 @@ int run(int config, int supervisor, int netd_fd, int variables) {
   if (script == "workload") say(supervisor, R"({"type":"workload_exited","code":3,"signal":0})");
   if (script == "workload") tell_guest(netd, 's');
   std::array<char, flow::kMaxControlMessage> packet{};
-  for (;;) {
+  for (int requests = 0;;) {
     const ssize_t size = ::recv(supervisor, packet.data(), packet.size(), 0);
     if (size <= 0) break;
     const Json message = Json::parse(packet.data(), packet.data() + size, nullptr, false);
@@ -104,6 +105,8 @@ int run(int config, int supervisor, int netd_fd, int variables) {
       continue;
     }
     if (script == "lost") say(supervisor, R"({"type":"mediation","ready":false,"error":"Connection reset by peer"})");
+    ++requests;
+    if (script == "unhurried" && requests < 2) continue;
     if (script != "deaf" && script != "lost") tell_guest(netd, 's');
   }
   return 0;
