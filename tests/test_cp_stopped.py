@@ -1,6 +1,7 @@
 """cp with a workspace that does not run: it is booted for the copy alone, and is afterwards what it was before."""
 
 import os
+import signal
 import subprocess
 
 import pytest
@@ -95,13 +96,15 @@ def test_others_wait_meanwhile(guest, microagent):
     try:
         assert guest.wait_for_state("running", timeout=60)["reason"] == "copy"
         assert microagent.refuses("exec", "kept", "--", "true", code=EXIT_RETRY)["kind"] == "transient"
-        assert microagent.refuses("start", "kept", code=EXIT_FAILURE)["kind"] == "conflict"
+        for words in (["start", "kept"], ["stop", "kept"], ["quarantine", "kept"]):
+            assert microagent.refuses(*words, code=EXIT_RETRY)["kind"] == "transient"
+        assert microagent.json("egress", "allow", "kept", "198.51.100.7:443")["running"] is False
         assert len(copy.stdout.read()) > 24 * 1024 * 1024
         assert copy.wait(60) == 0
     finally:
         copy.kill()
         copy.wait()
-    assert guest.status() == status
+    assert guest.status()["event"] == status["event"]
 
 
 def test_a_copy_that_is_killed_leaves_no_guest(guest, microagent):
@@ -113,6 +116,19 @@ def test_a_copy_that_is_killed_leaves_no_guest(guest, microagent):
     copy.wait()
     wait_until(lambda: not supervisor.exists(), "the guest is ended", 60)
     assert guest.status() == status
+
+
+def test_a_copy_whose_supervisor_dies_changes_no_record(workspaces, layout, microagent):
+    guest = workspaces("seeded", "--image", layout, start=False)
+    status = guest.status()
+    copy = microagent.popen("cp", "seeded:/etc", "-", stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    guest.wait_for_state("running", timeout=60)
+    os.kill(guest.status()["supervisorPid"], signal.SIGKILL)
+    copy.communicate(timeout=60)
+    assert copy.returncode != 0
+    assert guest.status() == status and status["state"] == "prepared"
+    assert "seeded" not in str(microagent.json("prune", "--dry-run"))
+    assert guest.events()[-1]["reason"] == "lost"
 
 
 def test_a_workspace_of_the_built_in_base_has_its_volumes(workspaces, here, microagent):

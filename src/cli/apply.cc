@@ -113,7 +113,7 @@ Result<int> apply(const Context& context, const ApplyOptions& options) {
 
   const auto runtime = store->load_settled_runtime(before->name);
   if (!runtime) return fail(runtime.error());
-  bool running = workspace::is_alive(runtime->state);
+  bool running = workspace::is_alive(runtime->state) && !runtime->for_a_copy();
   if (!options.dry_run && !changes.empty()) {
     if (Status written = store->replace_manifest(*after); !written) return fail(written.error());
     const auto applied = bring_into_effect(

@@ -37,7 +37,7 @@ Result<CopyGuest> CopyGuest::open(const Context& context, const GuestPath& path)
   if (!runtime) return fail(runtime.error());
   if (!workspace::is_alive(runtime->state)) {
     if (!may_be_kept(subject->manifest, path.path)) return nothing_kept(*subject, path.path);
-    return boot(context, std::move(*subject), runtime->observed_at);
+    return boot(context, std::move(*subject));
   }
   auto stream = open_exec_stream(context, path.workspace);
   if (!stream) return fail(stream.error());
@@ -46,10 +46,10 @@ Result<CopyGuest> CopyGuest::open(const Context& context, const GuestPath& path)
   return guest;
 }
 
-Result<CopyGuest> CopyGuest::boot(const Context& context, Subject subject, std::string observed_at) {
+Result<CopyGuest> CopyGuest::boot(const Context& context, Subject subject) {
   if (Status free = check_unsupervised(subject); !free) return fail(free.error());
   CopyGuest guest;
-  Boot& booted = guest.boot_.emplace(Boot{std::move(subject), std::move(observed_at), {}});
+  Boot& booted = guest.boot_.emplace(Boot{std::move(subject), {}});
   booted.leash.for_a_copy = true;
   const workspace::Store& store = booted.subject.store;
   const std::string& name = booted.subject.manifest.name;
@@ -64,16 +64,7 @@ Result<CopyGuest> CopyGuest::boot(const Context& context, Subject subject, std::
 
 Status CopyGuest::finish() {
   if (!boot_) return {};
-  const std::string& name = boot_->subject.manifest.name;
-  const auto ended = supervisor::stop(boot_->subject.store, name, std::chrono::seconds(kStopSeconds));
-  if (!ended && ended.error().kind != ErrorKind::conflict) return fail(ended.error());
-  const auto runtime = boot_->subject.store.load_settled_runtime(name);
-  if (!runtime) return fail(runtime.error());
-  if (runtime->observed_at == boot_->observed_at) return {};
-  return fail(ErrorKind::transient,
-              fmt::format("what was copied may be lost, since the guest that was booted for it did not end well: {}",
-                          runtime->detail),
-              "copy it again");
+  return supervisor::end_copy(boot_->subject.store, boot_->subject.manifest.name, std::move(boot_->leash));
 }
 
 }  // namespace microagent::cli

@@ -26,12 +26,11 @@ class CopyGuest {
  private:
   struct Boot {
     Subject subject;
-    std::string observed_at;  // of the record that is to be there again
     supervisor::Leash leash;  // ends it with us, should we not come to finish()
   };
 
   CopyGuest() = default;
-  static Result<CopyGuest> boot(const Context& context, Subject subject, std::string observed_at);
+  static Result<CopyGuest> boot(const Context& context, Subject subject);
 
   Fd stream_;
   std::optional<Boot> boot_;

@@ -13,7 +13,7 @@ Result<Fd> open_exec_stream(const Context& context, const std::string& name) {
   // A dead supervisor is noticed here.
   const auto runtime = store->load_settled_runtime(name);
   if (!runtime) return fail(runtime.error());
-  if (runtime->reason == workspace::kReasonCopy) {
+  if (runtime->for_a_copy()) {
     return fail(ErrorKind::transient, fmt::format("workspace {} is running for another command's copy alone", name),
                 "try again");
   }

@@ -10,7 +10,7 @@
 
 namespace microagent::cli {
 
-// Lets what the manifest holds now take effect where the workspace runs; nothing where it does not. Where it cannot
+// Lets what the manifest holds now take effect where the workspace runs; nothing where it does not, or for a copy alone. Where it cannot
 // take effect the manifest becomes `before` again, so that it says what is.
 template <typename Apply>
 auto bring_into_effect(const workspace::Store& store, const workspace::Manifest& before, const Apply& apply) -> Result<
@@ -18,7 +18,7 @@ auto bring_into_effect(const workspace::Store& store, const workspace::Manifest&
   using Applied = typename std::invoke_result_t<Apply, const workspace::Store&, const std::string&>::value_type;
   const auto runtime = store.load_settled_runtime(before.name);
   if (!runtime) return fail(runtime.error());
-  if (!workspace::is_alive(runtime->state)) return std::nullopt;
+  if (!workspace::is_alive(runtime->state) || runtime->for_a_copy()) return std::nullopt;
   auto applied = apply(store, before.name);
   if (applied) return std::optional<Applied>(std::move(*applied));
   const auto locked = store.locked(before.name);

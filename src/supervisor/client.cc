@@ -139,12 +139,8 @@ Result<Fd> send_request(const workspace::Store& store, const std::string& name, 
   return std::move(*socket);
 }
 
-// Sends one request and waits for its answer.
-Result<Answer> ask(const workspace::Store& store, const std::string& name, const ControlRequest& request,
-                   std::chrono::seconds patience) {
-  auto socket = send_request(store, name, request);
-  if (!socket) return fail(socket.error());
-  LineReader replies(std::move(*socket), LineReader::Clock::now() + patience);
+Result<Answer> read_answer(Fd socket, const std::string& name, std::chrono::seconds patience) {
+  LineReader replies(std::move(socket), LineReader::Clock::now() + patience);
   std::string reply;
   switch (replies.next(reply)) {
     case LineReader::Outcome::line: break;
@@ -158,6 +154,14 @@ Result<Answer> ask(const workspace::Store& store, const std::string& name, const
   auto result = parse_control_reply(reply);
   if (!result) return fail(result.error());
   return Answer{std::move(*result), replies.take_passed()};
+}
+
+// Sends one request and waits for its answer.
+Result<Answer> ask(const workspace::Store& store, const std::string& name, const ControlRequest& request,
+                   std::chrono::seconds patience) {
+  auto socket = send_request(store, name, request);
+  if (!socket) return fail(socket.error());
+  return read_answer(std::move(*socket), name, patience);
 }
 
 Result<workspace::Runtime> end(const workspace::Store& store, const std::string& name, const ControlRequest& request) {
@@ -246,6 +250,20 @@ Result<workspace::Runtime> wait(const workspace::Store& store, const std::string
 
 Result<Fd> watch_end(const workspace::Store& store, const std::string& name) {
   return send_request(store, name, {.command = ControlRequest::Command::end});
+}
+
+Status end_copy(const workspace::Store& store, const std::string& name, Leash leash) {
+  auto socket = watch_end(store, name);
+  leash.held.reset();
+  if (!socket) {
+    return fail(ErrorKind::transient,
+                fmt::format("what was copied may be lost, since the guest that was booted for it has ended before: {}",
+                            socket.error().message),
+                "copy it again");
+  }
+  const auto answer = read_answer(std::move(*socket), name, kDefaultStopTimeout + kMargin);
+  if (!answer) return fail(answer.error());
+  return {};
 }
 
 Result<nlohmann::json> usage(const workspace::Store& store, const std::string& name) {

@@ -7,7 +7,8 @@
 //   {"command":"stop","timeoutSeconds":10}   clean shutdown, then a kill; replies when the workspace has ended
 //   {"command":"kill"}                       replies when the workspace has ended
 //   {"command":"wait"}                       replies when the workspace has ended, or its entrypoint has
-//   {"command":"end"}                        replies when the workspace has ended
+//   {"command":"end"}                        replies when the workspace has ended; with an error when what was copied
+//                                            may be lost
 //   {"command":"usage"}                      replies with what the workspace's processes have used
 //   {"command":"health","healthy":true,"finding":"..."}   goes into the record
 //   {"command":"pending"}                    replies with the event that waits for room on the disk to be told
@@ -35,7 +36,7 @@ namespace microagent::supervisor {
 // Ties a workspace's life to the command that starts it, however that ends: `held` is our end of a pipe, and when it is
 // closed the workspace is killed, or shut down cleanly where it has volumes.
 struct Leash {
-  bool for_a_copy = false;  // nothing but its disks is booted, and its record will be what it was
+  bool for_a_copy = false;  // nothing but its disks is booted, and its record will be what it was; see end_copy()
   bool discard = false;     // and removed, with all that is kept of it; a quarantined one is not
   int interrupt = -1;       // once this can be read, a start that is under way is given up
   Fd held{};                // set by start()
@@ -61,6 +62,10 @@ Result<workspace::Runtime> wait(const workspace::Store& store, const std::string
 // A descriptor that can be read once the workspace has ended, or its supervisor has died. Kind conflict when nothing
 // runs, transient while it is only about to listen, or to end.
 Result<Fd> watch_end(const workspace::Store& store, const std::string& name);
+
+// Ends a workspace that was booted for a copy, by its leash, and waits until it has ended. Kind transient when what was
+// copied may be lost.
+Status end_copy(const workspace::Store& store, const std::string& name, Leash leash);
 
 // {"uptimeSeconds","processes":{NAME:{"pid","cpuSeconds","memoryBytes"}}}. Kind conflict when nothing runs.
 Result<nlohmann::json> usage(const workspace::Store& store, const std::string& name);

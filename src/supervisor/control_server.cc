@@ -122,6 +122,7 @@ asio::awaitable<void> ControlServer::answer(Descriptor& connection, std::string 
     if (!co_await wait_while_there(connection, handler_.wait())) co_return;
   } else if (request->command == Command::end) {
     if (!co_await wait_while_there(connection, handler_.wait_for_end())) co_return;
+    result = without_result(handler_.how_it_ended());
   } else if (request->command == Command::exec) {
     const auto stream = co_await handler_.open_exec();
     if (stream) co_return send_with_descriptor(connection.native_handle(), encode_control_reply({}), stream->get());

@@ -21,6 +21,8 @@ class ControlHandler {
   virtual asio::awaitable<void> wait() = 0;
   // Returns when the workspace has ended.
   virtual asio::awaitable<void> wait_for_end() = 0;
+  // Then: the error when what the guest wrote for a copy may be lost.
+  virtual Status how_it_ended() const = 0;
   // A stream to the guest's exec service.
   virtual asio::awaitable<Result<Fd>> open_exec() = 0;
   // The egress policy of the manifest, as it is on disk now, takes effect.

@@ -34,7 +34,8 @@ Result<workspace::Lock> take_lock(const workspace::Store& store, const std::stri
   if (lock || lock.error().kind != ErrorKind::conflict) return lock;
   const auto runtime = store.load_runtime(name);
   using workspace::State;
-  if (runtime && is_alive(runtime->state) && runtime->state != State::stopping) return lock;
+  const bool lives = runtime && is_alive(runtime->state) && runtime->state != State::stopping;
+  if (lives && !runtime->for_a_copy()) return lock;
   return fail(ErrorKind::transient,
               fmt::format("workspace \"{}\" is just starting or ending, or another command is at work on it", name), "try again");
 }
@@ -49,11 +50,12 @@ Result<Charge> take_charge(const workspace::Store& store, const Arguments& argum
   auto manifest = store.load_manifest(arguments.workspace);
   if (!manifest) return fail(manifest.error());
   if (Status valid = workspace::validate(*manifest); !valid) return fail(valid.error());
-  std::optional<workspace::Runtime> before;
+  std::shared_ptr<const workspace::Runtime> before;
   if (arguments.for_a_copy) {
     auto runtime = store.load_runtime(arguments.workspace);
     if (!runtime) return fail(runtime.error());
-    before = std::move(*runtime);
+    // A copy before this one may have been cut off.
+    before = runtime->before ? runtime->before : std::make_shared<const workspace::Runtime>(std::move(*runtime));
     manifest = for_a_copy(*manifest);
   }
   const auto path = store.directory(arguments.workspace);

@@ -17,6 +17,15 @@ namespace microagent::supervisor {
 
 using workspace::State;
 
+namespace {
+
+tl::unexpected<Error> fail_for_a_copy(const std::string& name) {
+  return fail(ErrorKind::transient, fmt::format("workspace {} is running for another command's copy alone", name),
+              "try again");
+}
+
+}  // namespace
+
 Supervisor::Supervisor(asio::io_context& io, const workspace::Store& store, Reporter& reporter, Charge charge)
     : io_(io),
       store_(store),
@@ -73,7 +82,7 @@ asio::awaitable<void> Supervisor::heed_leash() {
   // The command may be gone because its connection to the guest is being severed.
   co_await changes_.until([this] { return !quarantining_; }, kNever);
   if (journal_.record().state == State::quarantined) co_return;
-  log_info("the command that started this is gone: ending");
+  log_info("the command that started this is gone, or done: ending");
   leash_lost_ = true;
   // Volumes outlive the workspace, and so does what a copy is made for: what the guest wrote has to reach the disk.
   const bool clean = !charge_.manifest.volumes.empty() || for_a_copy();
@@ -95,7 +104,9 @@ asio::awaitable<Status> Supervisor::await_end() {
   co_return Status();
 }
 
+// The command that copies ends it by its leash.
 asio::awaitable<Status> Supervisor::stop(std::chrono::seconds timeout) {
+  if (for_a_copy()) co_return fail_for_a_copy(charge_.manifest.name);
   ask({.timeout = timeout});
   co_return co_await await_end();
 }
@@ -114,7 +125,15 @@ asio::awaitable<void> Supervisor::wait_for_end() {
   co_await changes_.until([this] { return finished_; }, kNever);
 }
 
+Status Supervisor::how_it_ended() const { return copy_error_ ? Status(fail(*copy_error_)) : Status(); }
+
+// What runs for a copy alone does not run for anybody else.
 Status Supervisor::check_running() const {
+  if (for_a_copy()) return fail_for_a_copy(charge_.manifest.name);
+  return check_state();
+}
+
+Status Supervisor::check_state() const {
   const State state = journal_.record().state;
   if (state == State::running) return {};
   return fail(ErrorKind::conflict,
@@ -123,7 +142,7 @@ Status Supervisor::check_running() const {
 }
 
 asio::awaitable<Result<Fd>> Supervisor::open_exec() {
-  if (Status running = check_running(); !running) co_return fail(running.error());
+  if (Status running = check_state(); !running) co_return fail(running.error());
   std::array<int, 2> ends{};
   if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()) != 0) {
     co_return fail_errno(errno, "cannot make a socket pair");
@@ -158,7 +177,9 @@ asio::awaitable<Ending> Supervisor::attend() {
 // How it ended on request; what happened beside that comes first.
 asio::awaitable<Ending> Supervisor::shut_down() {
   const bool quarantined = journal_.record().state == State::quarantined;
-  const std::string reason = request_->expired ? workspace::kReasonExpired : workspace::kReasonRequest;
+  const std::string reason = for_a_copy()         ? workspace::kReasonCopy
+                             : request_->expired ? workspace::kReasonExpired
+                                                 : workspace::kReasonRequest;
   const std::string why = request_->expired ? "its time to live is over" : "";
   if (const Status entered = journal_.enter(State::stopping, why, reason); !entered) {
     log_error("{}", entered.error().message);
@@ -170,7 +191,9 @@ asio::awaitable<Ending> Supervisor::shut_down() {
 }
 
 asio::awaitable<Ending> Supervisor::end_guest() {
-  if (request_->at_once) co_return Ending{State::stopped, "killed on request"};
+  // What was copied may not have reached the disk.
+  const State killed = for_a_copy() ? State::failed : State::stopped;
+  if (request_->at_once) co_return Ending{killed, "killed on request"};
   // Who is in more of a hurry than whoever asked before asks the guest again.
   for (bool asked = true, again = true; asked && again;) {
     const Request current = *request_;
@@ -185,9 +208,8 @@ asio::awaitable<Ending> Supervisor::end_guest() {
     if (ending.state == State::stopped) ending.detail = "the guest shut down cleanly";
     co_return ending;
   }
-  if (request_->at_once) co_return Ending{State::stopped, "killed on request while the guest shut down"};
-  // What was copied may not have reached the disk.
-  co_return Ending{for_a_copy() ? State::failed : State::stopped,
+  if (request_->at_once) co_return Ending{killed, "killed on request while the guest shut down"};
+  co_return Ending{killed,
                    fmt::format("the guest did not shut down within {} s and was killed", request_->timeout.count())};
 }
 

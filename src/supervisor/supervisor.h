@@ -34,7 +34,7 @@ struct Charge {
   Fd variables;  // those of the environment that swaps name (credentials/variables.h); none where no swap does
   Fd leash;      // where one is given, the workspace does not outlive its other end
   bool discard = false;
-  std::optional<workspace::Runtime> before{};  // of a life for a copy alone: the record that is to be there again
+  std::shared_ptr<const workspace::Runtime> before{};  // of a life for a copy alone: what is to be there again
 };
 
 // The life of one workspace: boot, attend to it, end it, leave nothing behind. One coroutine, live(), is the whole
@@ -53,6 +53,7 @@ class Supervisor final : public ControlHandler {
   asio::awaitable<Status> kill() override;
   asio::awaitable<void> wait() override;
   asio::awaitable<void> wait_for_end() override;
+  Status how_it_ended() const override;
   asio::awaitable<Result<Fd>> open_exec() override;
   asio::awaitable<Result<nlohmann::json>> apply_policy() override;
   asio::awaitable<Result<nlohmann::json>> apply_ports() override;
@@ -95,6 +96,7 @@ class Supervisor final : public ControlHandler {
   asio::awaitable<Ending> post_mortem();
   asio::awaitable<void> wind_down();
   asio::awaitable<void> conclude(const Ending& ending);
+  void end_copy(const Ending& ending);
   asio::awaitable<Status> await_end();
 
   void note_facts();
@@ -102,9 +104,10 @@ class Supervisor final : public ControlHandler {
   void note_mediation(const GuestFacts::Finding& mediation);
   void note_trust(const GuestFacts::Finding& trust);
   std::array<std::optional<ChildEnd>, 3> ends() const;
-  bool for_a_copy() const { return charge_.before.has_value(); }
+  bool for_a_copy() const { return charge_.before != nullptr; }
   bool all_ended() const;
   bool broken() const;  // something died or failed that should not
+  Status check_state() const;
   Status check_running() const;
   bool over() const { return broken() || request_.has_value(); }
 
@@ -129,7 +132,7 @@ class Supervisor final : public ControlHandler {
   bool finished_ = false;
   bool leash_lost_ = false;
   bool quarantining_ = false;
-  std::optional<Error> start_error_;
+  std::optional<Error> start_error_, copy_error_;
   BootClock boot_clock_;
   vm::TscMeter tsc_meter_;
   std::optional<Provisions> provisions_;

@@ -68,6 +68,7 @@ Status Supervisor::provide() {
   for (const char* name : {"guestReady", "execReady", "shellReady", "resultReady", "mediationReady", "trustReady"}) {
     record.readiness[name] = {};
   }
+  record.before = charge_.before;
   const char* const why = for_a_copy() ? kForACopy : "";
   const char* const reason = for_a_copy() ? workspace::kReasonCopy : "";
   if (Status entered = journal_.enter(State::starting, why, reason); !entered) return entered;

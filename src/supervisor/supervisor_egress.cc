@@ -24,8 +24,7 @@ asio::awaitable<Result<Json>> Supervisor::apply_policy() {
 }
 
 asio::awaitable<Result<Json>> Supervisor::ask_mediator(Json question) {
-  const State state = journal_.record().state;
-  if (state != State::running && state != State::quarantined) {
+  if (journal_.record().state != State::quarantined) {
     if (Status running = check_running(); !running) co_return fail(running.error());
   }
   co_return co_await mediator_link_->request(std::move(question));

@@ -85,6 +85,17 @@ asio::awaitable<void> Supervisor::wind_down() {
   co_await changes_.until([this] { return all_ended(); }, in(kPartingTime));
 }
 
+// Nothing has become of a workspace that was booted for a copy, whatever has become of the copy.
+void Supervisor::end_copy(const Ending& ending) {
+  if (ending.state != workspace::State::stopped) {
+    copy_error_ = Error{ErrorKind::transient,
+                        "what was copied may be lost, since the guest that was booted for it did not end well: " +
+                            ending.detail,
+                        "copy it again"};
+  }
+  journal_.record() = *charge_.before;
+}
+
 // The order tells the truth to whoever looks at any moment: first everything is gone, then the record says so, then the
 // lock is free, then the commands that wait are answered.
 asio::awaitable<void> Supervisor::conclude(const Ending& ending) {
@@ -96,8 +107,7 @@ asio::awaitable<void> Supervisor::conclude(const Ending& ending) {
   if (const Status entered = journal_.enter(ending.state, ending.detail, ending.reason); !entered) {
     log_error("{}", entered.error().message);
   }
-  // Nothing has become of a workspace that was booted for a copy.
-  if (for_a_copy() && (start_error_ || ending.state == workspace::State::stopped)) journal_.record() = *charge_.before;
+  if (for_a_copy()) end_copy(ending);
   if (const Status saved = journal_.save(); !saved) log_error("{}", saved.error().message);
   if (provisions_) provisions_->volumes.clear();
   charge_.lock.fd.reset();

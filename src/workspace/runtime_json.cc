@@ -151,6 +151,7 @@ Json to_json(const Runtime& runtime) {
   if (runtime.exit_code) json["exitCode"] = *runtime.exit_code;
   if (!runtime.boot.empty()) json["boot"] = to_json(runtime.boot);
   if (runtime.network) json["network"] = to_json(*runtime.network);
+  if (runtime.before) json["before"] = to_json(*runtime.before);
   return json;
 }
 
@@ -182,7 +183,11 @@ Result<Runtime> runtime_from_json(const Json& json, std::string_view file) {
       runtime.forwards);
   read_part(
       fields, "boot", false, [&](const Json& part) { return boot_from_json(part, file); }, runtime.boot);
+  Runtime before;
+  read_part(
+      fields, "before", false, [&](const Json& part) { return runtime_from_json(part, file); }, before);
   if (Status read = fields.finish(); !read) return fail(read.error());
+  if (json.contains("before")) runtime.before = std::make_shared<const Runtime>(std::move(before));
   return runtime;
 }
 

@@ -26,6 +26,7 @@
 #include <filesystem>
 #include <functional>
 #include <map>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
@@ -101,6 +102,10 @@ struct Runtime {
   std::vector<Forward> forwards;            // with the real ports behind host port 0
   std::vector<BootStage> boot;              // of this life, in their order
   std::optional<Event> pending{};           // not in the file: what waits for room on the disk to be written
+
+  // Of a life for `microagent cp` alone: the record that is there again behind it, however it ends.
+  std::shared_ptr<const Runtime> before{};
+  bool for_a_copy() const { return before != nullptr; }
 };
 
 // Leaves out what is only so while a guest lives: its processes, its network, its ports, what it is ready for. A result
@@ -176,8 +181,8 @@ class Store {
   // A workspace that never started has a prepared Runtime.
   Result<Runtime> load_runtime(std::string_view name) const;
   // As load_runtime, but a record that says alive (starting running stopping) while nobody holds the lock becomes
-  // failed, "the supervisor died", is written back with its event, and stale sockets are removed. Where the disk has no
-  // room for that, the event is `pending`, and whoever comes next writes it.
+  // failed, "the supervisor died", or what it was before a copy; it is written back with its event, and stale sockets
+  // are removed. Where the disk has no room for that, the event is `pending`, and whoever comes next writes it.
   Result<Runtime> load_settled_runtime(std::string_view name) const;
   Status save_runtime(std::string_view name, const Runtime& runtime) const;
   Status append_event(std::string_view name, const Event& event) const;

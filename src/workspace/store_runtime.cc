@@ -95,9 +95,10 @@ Result<Runtime> Store::load_settled_runtime(std::string_view name) const {
   // The supervisor may have said its last word between the first look and now.
   runtime = load_runtime(name);
   if (!runtime || !is_alive(runtime->state)) return runtime;
-  Runtime settled = buried(std::move(*runtime));
+  const Runtime lost = buried(*runtime);
   if (Status removed = remove_remains(directory(name)); !removed) return fail(removed.error());
-  const Event event{settled.state, settled.detail, settled.observed_at, settled.reason};
+  const Event event{lost.state, lost.detail, lost.observed_at, lost.reason};
+  Runtime settled = runtime->before ? *runtime->before : lost;
   const Status written = write_burial(directory(name), settled, event);
   if (!written && written.error().kind != ErrorKind::resource_exhausted) return fail(written.error());
   // What is so can be told all the same.

@@ -88,6 +88,22 @@ TEST_F(RuntimeTest, WhoSettlesARecordIsInNobodysWay) {
   }
 }
 
+TEST_F(RuntimeTest, NothingBecomesOfAWorkspaceWhoseCopyIsLost) {
+  Runtime copying = record(State::running);
+  Runtime before;
+  before.state = State::stopped;
+  before.observed_at = "2026-06-27T09:05:00Z";
+  before.reason = kReasonRequest;
+  copying.before = std::make_shared<const Runtime>(before);
+  ASSERT_TRUE(store_.save_runtime("web", copying));
+  ASSERT_TRUE(store_.load_runtime("web")->for_a_copy());
+  const auto settled = store_.load_settled_runtime("web");
+  ASSERT_TRUE(settled) << settled.error().message;
+  EXPECT_EQ(to_json(*settled), to_json(before));
+  EXPECT_EQ(to_json(*store_.load_runtime("web")), to_json(before));
+  EXPECT_EQ(store_.load_events("web")->back().reason, kReasonLost) << "the history tells of it";
+}
+
 TEST_F(RuntimeTest, ARecordIsSettledByOneOfMany) {
   record(State::running);
   const std::size_t before = store_.load_events("web")->size();
