@@ -10,8 +10,8 @@
 
 namespace microagent::cli {
 
-// Lets what the manifest holds now take effect where the workspace runs; nothing where it does not, or for a copy alone. Where it cannot
-// take effect the manifest becomes `before` again, so that it says what is.
+// Lets what the manifest holds now take effect where the workspace runs; nothing where it does not, or for a copy
+// alone. Where it cannot take effect the manifest becomes `before` again, so that it says what is.
 template <typename Apply>
 auto bring_into_effect(const workspace::Store& store, const workspace::Manifest& before, const Apply& apply) -> Result<
     std::optional<typename std::invoke_result_t<Apply, const workspace::Store&, const std::string&>::value_type>> {

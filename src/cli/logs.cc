@@ -112,6 +112,11 @@ void add_logs(Commands& commands) {
   command->add_option("--tail", options->tail, "only so many of the last lines")->type_name("LINES");
   command->add_flag("--supervisor", options->supervisor,
                     "the host's side instead: supervisor, netd, mediator and QEMU");
+  command->footer(
+      "Each life of the workspace follows the one before, behind a line that says when it begins. The last 16 to 32 "
+      "MiB "
+      "are\n"
+      "kept.");
 }
 
 }  // namespace microagent::cli

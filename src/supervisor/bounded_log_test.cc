@@ -34,6 +34,30 @@ TEST_F(Log, BeginsEmptyAndPrivate) {
   EXPECT_FALSE(fs::exists(older_));
 }
 
+TEST_F(Log, TheNextLifeFollowsTheLastOne) {
+  open_log_of_life(directory_, "console.log", false)->write("first\n");
+  EXPECT_EQ(read(path_), "first\n");
+  std::ofstream(older_) << "still older";
+  open_log_of_life(directory_, "console.log", false)->write("cut off");
+  const std::string two = read(path_);
+  EXPECT_TRUE(two.starts_with("first\n--- a new life of the workspace, 2")) << two;
+  EXPECT_TRUE(two.ends_with("Z ---\ncut off")) << two;
+  open_log_of_life(directory_, "console.log", false)->write("third\n");
+  const std::string three = read(path_);
+  EXPECT_TRUE(three.starts_with(two + "\n--- a new life")) << three;
+  EXPECT_TRUE(three.ends_with(" ---\nthird\n")) << three;
+  EXPECT_EQ(read(older_), "still older");
+}
+
+TEST_F(Log, ACopyTouchesNoOthersLog) {
+  open_log_of_life(directory_, "console.log", false)->write("why it crashed\n");
+  for (const char* text : {"one copy\n", "another copy\n"}) {
+    open_log_of_life(directory_, "console.log", true)->write(text);
+    EXPECT_EQ(read(directory_ / "copy-console.log"), text);
+  }
+  EXPECT_EQ(read(path_), "why it crashed\n");
+}
+
 TEST_F(Log, KeepsWithinItsLimitAndOneOlderFile) {
   auto log = BoundedLog::create(path_, 10);
   ASSERT_TRUE(log);

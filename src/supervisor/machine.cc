@@ -13,7 +13,6 @@
 namespace microagent::supervisor {
 namespace {
 
-constexpr std::size_t kConsoleLimit = 16 * 1024 * 1024;
 constexpr std::chrono::seconds kMonitorPatience{10};
 
 // Where QEMU finds what it inherits.
@@ -34,9 +33,7 @@ std::string_view text_of(ByteView bytes) { return {reinterpret_cast<const char*>
 
 Result<std::unique_ptr<Machine>> Machine::start(const Worker::Surroundings& surroundings,
                                                 const std::filesystem::path& qemu, vm::QemuOptions options,
-                                                const std::filesystem::path& directory_path, int directory) {
-  auto console_log = BoundedLog::create(directory_path / "console.log", kConsoleLimit);
-  if (!console_log) return fail(console_log.error());
+                                                BoundedLog console_log, int directory) {
   auto console = make_pipe();
   if (!console) return fail(console.error());
   auto monitor = stream_pair();
@@ -56,7 +53,7 @@ Result<std::unique_ptr<Machine>> Machine::start(const Worker::Surroundings& surr
                                .standard_output = console->write.get(),
                                .leave_network = true});
   if (!worker) return fail(worker.error());
-  std::unique_ptr<Machine> machine(new Machine(surroundings.changes, std::move(*worker), std::move(*console_log),
+  std::unique_ptr<Machine> machine(new Machine(surroundings.changes, std::move(*worker), std::move(console_log),
                                                std::move(*watched_console), std::move(*watched_monitor)));
   spawn(surroundings.executor, machine->copy_console());
   spawn(surroundings.executor, machine->watch_monitor());

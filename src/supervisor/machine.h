@@ -14,11 +14,11 @@ namespace microagent::supervisor {
 // QEMU: its process, its monitor and the serial console. Must outlive its event loop's run.
 class Machine {
  public:
-  // `directory` is where the devices' sockets lie (front_ends.h) and the console's log goes. The paths of sockets and
+  // `directory` is where the devices' sockets lie (front_ends.h). The paths of sockets and
   // the monitor's descriptor in `options` are the machine's own affair.
   static Result<std::unique_ptr<Machine>> start(const Worker::Surroundings& surroundings,
                                                 const std::filesystem::path& qemu, vm::QemuOptions options,
-                                                const std::filesystem::path& directory_path, int directory);
+                                                BoundedLog console_log, int directory);
 
   Worker& worker() { return *worker_; }
 

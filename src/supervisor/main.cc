@@ -17,7 +17,6 @@
 namespace microagent::supervisor {
 namespace {
 
-constexpr std::size_t kLogLimit = 16 * 1024 * 1024;
 constexpr int kStandardError = 2;
 
 struct Arguments {
@@ -37,7 +36,8 @@ Result<workspace::Lock> take_lock(const workspace::Store& store, const std::stri
   const bool lives = runtime && is_alive(runtime->state) && runtime->state != State::stopping;
   if (lives && !runtime->for_a_copy()) return lock;
   return fail(ErrorKind::transient,
-              fmt::format("workspace \"{}\" is just starting or ending, or another command is at work on it", name), "try again");
+              fmt::format("workspace \"{}\" is just starting or ending, or another command is at work on it", name),
+              "try again");
 }
 
 // Takes the workspace: from here until its end nobody else may start, change or delete it.
@@ -61,7 +61,7 @@ Result<Charge> take_charge(const workspace::Store& store, const Arguments& argum
   const auto path = store.directory(arguments.workspace);
   auto directory = open_directory(path);
   if (!directory) return fail(directory.error());
-  auto log = BoundedLog::create(path / "supervisor.log", kLogLimit, kStandardError);
+  auto log = open_log_of_life(path, "supervisor.log", arguments.for_a_copy, kStandardError);
   if (!log) return fail(log.error());
   return Charge{std::move(*manifest),
                 store.root(),

@@ -177,7 +177,7 @@ asio::awaitable<Ending> Supervisor::attend() {
 // How it ended on request; what happened beside that comes first.
 asio::awaitable<Ending> Supervisor::shut_down() {
   const bool quarantined = journal_.record().state == State::quarantined;
-  const std::string reason = for_a_copy()         ? workspace::kReasonCopy
+  const std::string reason = for_a_copy()        ? workspace::kReasonCopy
                              : request_->expired ? workspace::kReasonExpired
                                                  : workspace::kReasonRequest;
   const std::string why = request_->expired ? "its time to live is over" : "";

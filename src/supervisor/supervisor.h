@@ -115,7 +115,7 @@ class Supervisor final : public ControlHandler {
   struct Request {
     bool at_once = false;
     std::chrono::seconds timeout{};  // from the request on
-    bool expired = false;  // nobody asked: its time is over
+    bool expired = false;            // nobody asked: its time is over
     Deadline deadline = in(timeout);
   };
   void ask(Request request);

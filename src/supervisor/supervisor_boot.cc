@@ -37,7 +37,9 @@ asio::awaitable<Status> Supervisor::await(Fact fact, std::chrono::seconds limit,
   if (fact()) co_return Status();
   if (broken()) {
     const Ending why = co_await post_mortem();
-    co_return fail(ErrorKind::permanent, why.detail, "see supervisor.log and console.log");
+    co_return fail(ErrorKind::permanent, why.detail,
+                   for_a_copy() ? "see copy-supervisor.log and copy-console.log in its directory"
+                                : "see supervisor.log and console.log");
   }
   if (request_) co_return fail(ErrorKind::conflict, "the workspace was stopped while it started");
   co_return fail(ErrorKind::transient, fmt::format("{} took longer than {} s", what, limit.count()),
@@ -174,8 +176,10 @@ asio::awaitable<Status> Supervisor::start_machine() {
       .kernel_arguments = kernel_arguments(provisions_->acceleration.accelerator, tsc_meter_.khz())};
   options.disks = disks(charge_.manifest, charge_.directory_path, charge_.state_root);
   if (has_network) options.net = vm::NetDevice{{}, kGuestMac, kMtu};
+  auto console_log = open_log_of_life(charge_.directory_path, "console.log", for_a_copy());
+  if (!console_log) co_return fail(console_log.error());
   auto machine = Machine::start({io_.get_executor(), charge_.log, changes_}, provisions_->qemu, std::move(options),
-                                charge_.directory_path, charge_.directory.get());
+                                std::move(*console_log), charge_.directory.get());
   if (!machine) co_return fail(machine.error());
   machine_ = std::move(*machine);
   if (const auto& why = machine_->worker().kept_network()) log_warning("QEMU keeps the host's network: {}", *why);

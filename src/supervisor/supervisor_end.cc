@@ -88,10 +88,10 @@ asio::awaitable<void> Supervisor::wind_down() {
 // Nothing has become of a workspace that was booted for a copy, whatever has become of the copy.
 void Supervisor::end_copy(const Ending& ending) {
   if (ending.state != workspace::State::stopped) {
-    copy_error_ = Error{ErrorKind::transient,
-                        "what was copied may be lost, since the guest that was booted for it did not end well: " +
-                            ending.detail,
-                        "copy it again"};
+    copy_error_ =
+        Error{ErrorKind::transient,
+              "what was copied may be lost, since the guest that was booted for it did not end well: " + ending.detail,
+              "copy it again"};
   }
   journal_.record() = *charge_.before;
 }

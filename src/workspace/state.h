@@ -4,7 +4,8 @@
 //
 //   <root>/                        0700; --state-dir, MICROAGENT_HOME, else ~/.microagent
 //     guest/vmlinuz, initramfs     the guest kernel and base image (tools/guest-image puts them there)
-//     locks/<name>.lock            fcntl(2) F_OFD_SETLK: held by the supervisor while the workspace lives, by create and
+//     locks/<name>.lock            fcntl(2) F_OFD_SETLK: held by the supervisor while the workspace lives, by create
+//     and
 //                                  delete while they write; never deleted
 //     workspaces/<name>/           0700
 //       workspace.json             Manifest
@@ -17,8 +18,10 @@
 //       egress-ca-key.pem          the authority that intercepts TLS, written by the mediator; only where that happens
 //       base                       the image's root file system, which the cache has too; never written to
 //       disk.qcow2                 what the guest has written over it
-//       console.log                the guest's serial console, bounded
-//       supervisor.log             stderr of supervisor, netd, mediator and QEMU
+//       console.log                the guest's serial console, bounded, one life behind the other
+//       supervisor.log             stderr of supervisor, netd, mediator and QEMU; the same
+//       copy-console.log           both of the last life for `microagent cp` alone
+//       copy-supervisor.log
 //       control.sock               the supervisor's control socket
 //
 // Every file 0600, every replacement atomic (write, fsync, rename, fsync of the directory).

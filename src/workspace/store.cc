@@ -92,9 +92,7 @@ Result<Lock> Store::try_lock(std::string_view name) const {
   return Lock{std::move(*file)};
 }
 
-Result<bool> Store::locked(std::string_view name) const {
-  return is_file_locked(lock_of(name));
-}
+Result<bool> Store::locked(std::string_view name) const { return is_file_locked(lock_of(name)); }
 
 Result<Manifest> Store::load_manifest(std::string_view name) const {
   if (Status named = check_name(name); !named) return fail(named.error());
