@@ -85,6 +85,7 @@ void add_events(Commands& commands) {
   auto [command, options] = commands.add<EventsOptions>("events", "Show the history of a workspace's states", events);
   require_name(*command, options->name);
   command->add_flag("-f,--follow", options->follow, "go on until the workspace ends; with --json one event a line");
+  command->footer("The last 4 to 8 MiB of a workspace's events are kept: those of thousands of lives.");
 }
 
 }  // namespace microagent::cli

@@ -10,7 +10,7 @@
 //     workspaces/<name>/           0700
 //       workspace.json             Manifest
 //       runtime.json               Runtime, written by the supervisor
-//       events.jsonl               one lifecycle event a line
+//       events.jsonl               one lifecycle event a line; at 4 MiB it becomes events.jsonl.1
 //       end-request                there while somebody wants what `microagent supervise` attends to ended for good
 //       result                     what the guest wrote to /run/microagent/result, at most 16 MiB
 //       egress.jsonl               audit, written by the mediator

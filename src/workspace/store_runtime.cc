@@ -20,6 +20,7 @@ namespace fs = std::filesystem;
 
 constexpr const char* kRuntimeFile = "runtime.json";
 constexpr std::size_t kMaxRuntime = 4 * 1024 * 1024;
+constexpr std::size_t kFullEvents = 4 * 1024 * 1024;  // as many thousand lives
 constexpr std::size_t kMaxEvents = 64 * 1024 * 1024;
 
 // Nobody listens on the sockets of a dead supervisor, and no guest boots from its initrd, which holds the environment.
@@ -48,6 +49,38 @@ Runtime buried(Runtime runtime) {
   return runtime;
 }
 
+fs::path older_events(const fs::path& path) { return path.string() + ".1"; }
+
+// A full file takes the place of the one before, so that a workspace that begins anew for years keeps what is recent.
+Status append_event_to(const fs::path& path, const Event& event) {
+  std::error_code error;
+  const auto size = fs::file_size(path, error);
+  if (!error && size >= kFullEvents) {
+    if (Status moved = rename_path(path, older_events(path)); !moved) return moved;
+    if (Status synced = sync_directory(path.parent_path()); !synced) return synced;
+  }
+  return append_line(path, dump(to_json(event)));
+}
+
+Status read_events(const fs::path& path, std::vector<Event>& events) {
+  const auto text = read_file(path, kMaxEvents);
+  if (!text && text.error().kind == ErrorKind::not_found) return {};
+  if (!text) return fail(text.error());
+  std::string_view rest = *text;
+  std::size_t number = 0;
+  // A last line without its end was never written whole: its event did not come to pass.
+  for (std::size_t end = rest.find('\n'); end != std::string_view::npos; end = rest.find('\n')) {
+    const std::string where = fmt::format("{}:{}", path.string(), ++number);
+    const auto json = parse_json(rest.substr(0, end), where);
+    if (!json) return fail(json.error());
+    const auto event = event_from_json(*json, where);
+    if (!event) return fail(event.error());
+    events.push_back(*event);
+    rest.remove_prefix(end + 1);
+  }
+  return {};
+}
+
 std::string text_of(const Runtime& runtime) { return dump(to_json(runtime)) + "\n"; }
 
 // The record takes its place once the event is told, and neither is done where there is no room for both: the event is
@@ -55,7 +88,7 @@ std::string text_of(const Runtime& runtime) { return dump(to_json(runtime)) + "\
 Status write_burial(const fs::path& directory, const Runtime& settled, const Event& event) {
   const fs::path record = directory / kRuntimeFile;
   if (Status prepared = prepare_replacement(record, text_of(settled)); !prepared) return prepared;
-  if (Status told = append_line(directory / kEventsFile, dump(to_json(event))); !told) {
+  if (Status told = append_event_to(directory / kEventsFile, event); !told) {
     drop_replacement(record);
     return told;
   }
@@ -136,27 +169,15 @@ Status Store::forget_end_request(std::string_view name) const {
 }
 
 Status Store::append_event(std::string_view name, const Event& event) const {
-  return append_line(directory(name) / kEventsFile, dump(to_json(event)));
+  return append_event_to(directory(name) / kEventsFile, event);
 }
 
 Result<std::vector<Event>> Store::load_events(std::string_view name) const {
   if (!exists(name)) return fail(ErrorKind::not_found, fmt::format("there is no workspace \"{}\"", name));
   const fs::path path = directory(name) / kEventsFile;
-  const auto text = read_file(path, kMaxEvents);
-  if (!text && text.error().kind == ErrorKind::not_found) return std::vector<Event>{};
-  if (!text) return fail(text.error());
-
   std::vector<Event> events;
-  std::string_view rest = *text;
-  // A last line without its end was never written whole: its event did not come to pass.
-  for (std::size_t end = rest.find('\n'); end != std::string_view::npos; end = rest.find('\n')) {
-    const std::string where = fmt::format("{}:{}", path.string(), events.size() + 1);
-    const auto json = parse_json(rest.substr(0, end), where);
-    if (!json) return fail(json.error());
-    const auto event = event_from_json(*json, where);
-    if (!event) return fail(event.error());
-    events.push_back(*event);
-    rest.remove_prefix(end + 1);
+  for (const fs::path& part : {older_events(path), path}) {
+    if (Status read = read_events(part, events); !read) return fail(read.error());
   }
   return events;
 }

@@ -4,6 +4,7 @@
 #include <sys/un.h>
 
 #include <atomic>
+#include <fstream>
 #include <thread>
 
 #include "base/boot_id.h"
@@ -113,6 +114,29 @@ TEST_F(RuntimeTest, ARecordIsSettledByOneOfMany) {
   }
   for (std::thread& other : others) other.join();
   EXPECT_EQ(store_.load_events("web")->size(), before + 1);
+}
+
+TEST_F(RuntimeTest, AHistoryIsBounded) {
+  const fs::path path = store_.directory("web") / "events.jsonl";
+  const Event event{State::failed, std::string(1000, 'x'), "2026-06-27T09:05:00Z", kReasonLost};
+  const std::string line = to_json(event).dump() + "\n";
+  const auto fill = [&](std::size_t size) {
+    std::ofstream file(path, std::ios::app);
+    for (std::size_t written = 0; written < size; written += line.size()) file << line;
+  };
+  for (int round = 0; round < 3; ++round) {
+    fill(std::size_t{4} << 20);
+    ASSERT_TRUE(store_.append_event("web", {State::starting, {}, "2026-06-27T09:06:00Z"}));
+    EXPECT_EQ(fs::file_size(path), to_json(Event{State::starting, {}, "2026-06-27T09:06:00Z"}).dump().size() + 1);
+  }
+  std::uintmax_t kept = 0;
+  for (const auto& entry : fs::directory_iterator(store_.directory("web"))) kept += entry.file_size();
+  EXPECT_LT(kept, std::uintmax_t{9} << 20);
+  const auto events = store_.load_events("web");
+  ASSERT_TRUE(events) << events.error().message;
+  EXPECT_GT(events->size(), 3000U);
+  EXPECT_EQ(events->back().state, State::starting);
+  EXPECT_EQ(events->at(events->size() - 2).state, State::failed) << "the end of the life before is not lost";
 }
 
 TEST_F(RuntimeTest, TheHostSEndIsNoticed) {
