@@ -19,6 +19,7 @@
 #include "base/pipe.h"
 #include "supervisor/control_protocol.h"
 #include "supervisor/line_reader.h"
+#include "supervisor/peer_process.h"
 #include "supervisor/programs.h"
 #include "supervisor/report.h"
 #include "supervisor/sockets.h"
@@ -149,7 +150,8 @@ Result<Answer> read_answer(Fd socket, const std::string& name, std::chrono::seco
                   "see supervisor.log in the workspace's directory");
     case LineReader::Outcome::interrupted:
     case LineReader::Outcome::timed_out:
-      return fail(ErrorKind::transient, fmt::format("the supervisor of {} does not answer", name), "try again");
+      return fail(ErrorKind::transient, fmt::format("the supervisor of {} does not answer", name),
+                  fmt::format("try again, or end it: microagent kill {}", name));
   }
   auto result = parse_control_reply(reply);
   if (!result) return fail(result.error());
@@ -227,8 +229,16 @@ Result<workspace::Runtime> stop(const workspace::Store& store, const std::string
   return end(store, name, {.command = ControlRequest::Command::stop, .timeout = timeout});
 }
 
-Result<workspace::Runtime> kill(const workspace::Store& store, const std::string& name) {
-  return end(store, name, {.command = ControlRequest::Command::kill, .timeout = {}});
+Result<workspace::Runtime> kill(const workspace::Store& store, const std::string& name, std::chrono::seconds patience) {
+  auto socket = send_request(store, name, {.command = ControlRequest::Command::kill});
+  if (!socket) return fail(socket.error());
+  const auto supervisor = peer_process(socket->get());
+  const auto answer = read_answer(std::move(*socket), name, patience);
+  if (answer) return store.load_runtime(name);
+  // One that hangs is ended as it ends its guest: at once. Its workers go with it.
+  if (!answer.error().retryable() || !supervisor) return fail(answer.error());
+  if (Status ended = end_process(*supervisor); !ended) return fail(ended.error());
+  return store.load_settled_runtime(name);
 }
 
 Result<workspace::Runtime> wait(const workspace::Store& store, const std::string& name, std::chrono::seconds limit) {

@@ -53,7 +53,10 @@ Result<workspace::Runtime> start(const workspace::Store& store, const std::strin
 
 // `stop` and `kill` return the final record. Kind conflict when nothing runs.
 Result<workspace::Runtime> stop(const workspace::Store& store, const std::string& name, std::chrono::seconds timeout);
-Result<workspace::Runtime> kill(const workspace::Store& store, const std::string& name);
+// A supervisor that does not react to `kill` for so long is killed itself: the record is that of one that died.
+inline constexpr std::chrono::seconds kKillPatience{15};
+Result<workspace::Runtime> kill(const workspace::Store& store, const std::string& name,
+                                std::chrono::seconds patience = kKillPatience);
 
 // Waits until the workspace has ended, or its entrypoint has, and returns the record; at once for one that does not
 // run. Kind transient after `limit`.

@@ -325,6 +325,20 @@ TEST_F(Lifecycle, KillsAtOnce) {
   EXPECT_EQ(again.error().kind, ErrorKind::conflict);
 }
 
+TEST_F(Lifecycle, AKillEndsASupervisorThatHangs) {
+  const auto running = begin();
+  ASSERT_TRUE(running) << running.error().message;
+  ASSERT_EQ(::kill(running->supervisor_pid, SIGSTOP), 0);
+  const auto killed = kill(*store_, kName, seconds(1));
+  ASSERT_TRUE(killed) << killed.error().message;
+  EXPECT_EQ(killed->state, State::failed);
+  EXPECT_EQ(killed->reason, workspace::kReasonLost);
+  for (const auto& [name, pid] : running->pids) {
+    for (int i = 0; i < 500 && alive(pid); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+  expect_nothing_left(*running);
+}
+
 TEST_F(Lifecycle, CarriesQuestionsToTheMediatorAndBack) {
   const auto running = begin();
   ASSERT_TRUE(running) << running.error().message;
