@@ -292,7 +292,8 @@ void add_stop(Commands& commands) {
 void add_kill(Commands& commands) {
   auto [command, options] = commands.add<KillOptions>("kill", "End a workspace at once", kill);
   require_name(*command, options->name);
-  command->footer("A supervisor that hangs is killed itself after 15 s, and its workspace is one whose supervisor died.");
+  command->footer(
+      "A supervisor that hangs is killed itself after 15 s, and its workspace is one whose supervisor died.");
 }
 
 void add_delete(Commands& commands) {

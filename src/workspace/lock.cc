@@ -2,6 +2,8 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <cerrno>
 
@@ -60,33 +62,61 @@ Status wait_out_vacancy(const Fd& file, const std::filesystem::path& path) {
   return {};
 }
 
+// Whether the file still has its name. One that was removed locks nothing any more.
+bool is_named(const Fd& file, const std::filesystem::path& path) {
+  struct stat held {};
+  struct stat named {};
+  return ::fstat(file.get(), &held) == 0 && ::stat(path.c_str(), &named) == 0 && held.st_ino == named.st_ino &&
+         held.st_dev == named.st_dev;
+}
+
+// What `attempt` makes of the file; again where the file was removed before it was locked.
+template <typename Attempt>
+Result<Fd> lock_named(const std::filesystem::path& path, Attempt attempt) {
+  for (;;) {
+    auto file = open_lock(path);
+    if (!file) return file;
+    const Result<bool> locked = attempt(*file);
+    if (!locked) return fail(locked.error());
+    if (!*locked) return Fd();
+    if (is_named(*file, path)) return file;
+  }
+}
+
 }  // namespace
 
 Result<Fd> try_lock_file(const std::filesystem::path& path) {
-  auto file = open_lock(path);
-  if (!file) return file;
-  const auto taken = try_take(*file, Part::lock, path);
-  if (!taken) return fail(taken.error());
-  if (!*taken) return Fd();
-  if (Status passed = wait_out_vacancy(*file, path); !passed) return fail(passed.error());
-  return file;
+  return lock_named(path, [&](const Fd& file) -> Result<bool> {
+    const auto taken = try_take(file, Part::lock, path);
+    if (!taken || !*taken) return taken;
+    if (Status passed = wait_out_vacancy(file, path); !passed) return fail(passed.error());
+    return true;
+  });
 }
 
 Result<Fd> lock_file(const std::filesystem::path& path) {
-  auto file = open_lock(path);
-  if (!file) return file;
-  if (Status taken = take(*file, Part::lock, path); !taken) return fail(taken.error());
-  if (Status passed = wait_out_vacancy(*file, path); !passed) return fail(passed.error());
-  return file;
+  return lock_named(path, [&](const Fd& file) -> Result<bool> {
+    if (Status taken = take(file, Part::lock, path); !taken) return fail(taken.error());
+    if (Status passed = wait_out_vacancy(file, path); !passed) return fail(passed.error());
+    return true;
+  });
 }
 
 Result<Fd> keep_unlocked(const std::filesystem::path& path) {
-  auto file = open_lock(path);
-  if (!file) return file;
-  if (Status kept = take(*file, Part::vacancy, path); !kept) return fail(kept.error());
-  const auto locked = is_taken(*file, Part::lock, path);
-  if (!locked) return fail(locked.error());
-  return *locked ? Fd() : std::move(*file);
+  return lock_named(path, [&](const Fd& file) -> Result<bool> {
+    if (Status kept = take(file, Part::vacancy, path); !kept) return fail(kept.error());
+    const auto locked = is_taken(file, Part::lock, path);
+    if (!locked) return locked;
+    return !*locked;
+  });
+}
+
+Status remove_lock_file(const std::filesystem::path& path) {
+  if (::access(path.c_str(), F_OK) != 0 && errno == ENOENT) return {};
+  const auto lock = try_lock_file(path);
+  if (!lock) return fail(lock.error());
+  if (!*lock || ::unlink(path.c_str()) == 0) return {};
+  return fail_errno(errno, fmt::format("cannot remove {}", path.string()));
 }
 
 Result<bool> is_file_locked(const std::filesystem::path& path) {

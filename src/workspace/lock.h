@@ -20,6 +20,10 @@ Result<Fd> lock_file(const std::filesystem::path& path);
 // wants it waits instead of being turned away. One that keeps nothing when somebody has the lock. For a moment only.
 Result<Fd> keep_unlocked(const std::filesystem::path& path);
 
+// Removes the file of a lock that nobody is to want again; one that somebody holds stays. Its holder may remove it by
+// itself, for who wants the lock makes sure that its file has its name.
+Status remove_lock_file(const std::filesystem::path& path);
+
 // Whether somebody holds the lock. A file that is not there is not locked.
 Result<bool> is_file_locked(const std::filesystem::path& path);
 

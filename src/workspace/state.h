@@ -6,7 +6,10 @@
 //     guest/vmlinuz, initramfs     the guest kernel and base image (tools/guest-image puts them there)
 //     locks/<name>.lock            fcntl(2) F_OFD_SETLK: held by the supervisor while the workspace lives, by create
 //     and
-//                                  delete while they write; never deleted
+//                                  delete while they write; gone with the workspace
+//     locks/<name>.changes         held by a command that changes the manifest
+//     locks/<name>.supervision     held by `microagent supervise`
+//     volumes/                     workspace/volumes.h
 //     workspaces/<name>/           0700
 //       workspace.json             Manifest
 //       runtime.json               Runtime, written by the supervisor
@@ -18,6 +21,7 @@
 //       egress-ca-key.pem          the authority that intercepts TLS, written by the mediator; only where that happens
 //       base                       the image's root file system, which the cache has too; never written to
 //       disk.qcow2                 what the guest has written over it
+//       *.1                        what the log or history of that name held before, where that is bounded
 //       console.log                the guest's serial console, bounded, one life behind the other
 //       supervisor.log             stderr of supervisor, netd, mediator and QEMU; the same
 //       copy-console.log           both of the last life for `microagent cp` alone
@@ -193,7 +197,8 @@ class Store {
 
  private:
   explicit Store(std::filesystem::path root) : root_(std::move(root)) {}
-  std::filesystem::path lock_of(std::string_view name) const;
+  std::filesystem::path lock_of(std::string_view name, std::string_view kind = "lock") const;
+  Status remove_locks(std::string_view name) const;
   Status check_unsupervised(std::string_view name) const;
 
   std::filesystem::path root_;

@@ -1,6 +1,8 @@
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 
 #include "base/clock.h"
 #include "workspace/files.h"
@@ -79,7 +81,9 @@ bool Store::exists(std::string_view name) const {
   return check_name(name) && fs::exists(fs::symlink_status(directory(name), error));
 }
 
-fs::path Store::lock_of(std::string_view name) const { return root_ / "locks" / fmt::format("{}.lock", name); }
+fs::path Store::lock_of(std::string_view name, std::string_view kind) const {
+  return root_ / "locks" / fmt::format("{}.{}", name, kind);
+}
 
 Result<Lock> Store::try_lock(std::string_view name) const {
   auto file = try_lock_file(lock_of(name));
@@ -150,7 +154,7 @@ Status Store::replace_manifest(const Manifest& manifest) const {
 
 Result<Lock> Store::lock_changes(std::string_view name) const {
   if (Status named = check_name(name); !named) return fail(named.error());
-  auto file = try_lock_file(root_ / "locks" / fmt::format("{}.changes", name));
+  auto file = try_lock_file(lock_of(name, "changes"));
   if (!file) return fail(file.error());
   if (!*file) {
     return fail(ErrorKind::transient, fmt::format("another command is changing workspace \"{}\"", name), "try again");
@@ -160,7 +164,7 @@ Result<Lock> Store::lock_changes(std::string_view name) const {
 
 Result<Lock> Store::lock_supervision(std::string_view name) const {
   if (Status named = check_name(name); !named) return fail(named.error());
-  auto file = try_lock_file(root_ / "locks" / fmt::format("{}.supervision", name));
+  auto file = try_lock_file(lock_of(name, "supervision"));
   if (!file) return fail(file.error());
   if (!*file)
     return fail(ErrorKind::conflict, fmt::format("workspace \"{}\" is supervised already", name),
@@ -168,9 +172,7 @@ Result<Lock> Store::lock_supervision(std::string_view name) const {
   return Lock{std::move(*file)};
 }
 
-Result<bool> Store::supervised(std::string_view name) const {
-  return is_file_locked(root_ / "locks" / fmt::format("{}.supervision", name));
-}
+Result<bool> Store::supervised(std::string_view name) const { return is_file_locked(lock_of(name, "supervision")); }
 
 // Who attends to a workspace knows it by its name, and would take a new one for the one that is deleted.
 Status Store::check_unsupervised(std::string_view name) const {
@@ -207,10 +209,21 @@ Status Store::remove(std::string_view name, const std::function<bool()>& still) 
   }
   // The name goes in one step; then what it held. A crash in between leaves work for the next time.
   if (Status cleared = remove_tree(leaver(place)); !cleared) return cleared;
-  if (!exists(name)) return {};
+  if (!exists(name)) return remove_locks(name);
   if (Status gone = rename_path(place, leaver(place)); !gone) return gone;
   if (Status synced = sync_directory(place.parent_path()); !synced) return synced;
-  return remove_tree(leaver(place));
+  if (Status cleared = remove_tree(leaver(place)); !cleared) return cleared;
+  return remove_locks(name);
+}
+
+// With the workspace's lock in hand.
+Status Store::remove_locks(std::string_view name) const {
+  for (const char* kind : {"changes", "supervision"}) {
+    if (Status removed = remove_lock_file(lock_of(name, kind)); !removed) return removed;
+  }
+  const fs::path own = lock_of(name);
+  if (::unlink(own.c_str()) == 0 || errno == ENOENT) return {};
+  return fail_errno(errno, fmt::format("cannot remove {}", own.string()));
 }
 
 Result<std::vector<fs::path>> Store::leftovers() const {

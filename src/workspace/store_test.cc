@@ -241,6 +241,15 @@ TEST_F(StoreTest, IsSupervisedByOneOnly) {
   EXPECT_FALSE(store_.lock_supervision("../web"));
 }
 
+TEST_F(StoreTest, NoLockOutlivesItsWorkspace) {
+  ASSERT_TRUE(store_.create(named("web")));
+  ASSERT_TRUE(store_.lock_changes("web"));
+  ASSERT_TRUE(store_.lock_supervision("web"));
+  EXPECT_TRUE(has_entries(store_.root() / "locks"));
+  ASSERT_TRUE(store_.remove("web"));
+  EXPECT_FALSE(has_entries(store_.root() / "locks"));
+}
+
 TEST_F(StoreTest, NothingNewBeginsUnderANameThatIsStillSupervised) {
   ASSERT_TRUE(store_.create(named("web")));
   {
