@@ -300,8 +300,7 @@ void add_delete(Commands& commands) {
   auto [command, options] =
       commands.add<DeleteOptions>("delete", "Remove a workspace and all that is kept of it", delete_workspace);
   require_name(*command, options->name);
-  command->add_flag("--force", options->force,
-                    "kill it first if it runs, and even if it is supervised: `supervise` ends then");
+  command->add_flag("--force", options->force, "kill it first if it runs, and even if it is supervised");
   command->footer("A workspace that does not exist is deleted already: exit code 0, \"deleted\":false.");
 }
 

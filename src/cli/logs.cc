@@ -113,10 +113,8 @@ void add_logs(Commands& commands) {
   command->add_flag("--supervisor", options->supervisor,
                     "the host's side instead: supervisor, netd, mediator and QEMU");
   command->footer(
-      "Each life of the workspace follows the one before, behind a line that says when it begins. The last 16 to 32 "
-      "MiB "
-      "are\n"
-      "kept.");
+      "Each life of the workspace follows the one before, behind a line that says when it begins. The last\n"
+      "16 to 32 MiB are kept.");
 }
 
 }  // namespace microagent::cli
