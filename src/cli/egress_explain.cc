@@ -15,6 +15,7 @@
 #include "cli/table.h"
 #include "policy/decision.h"
 #include "policy/host.h"
+#include "policy/policy_json.h"
 #include "supervisor/client.h"
 
 namespace microagent::cli {
@@ -29,15 +30,6 @@ struct ExplainOptions {
   std::string name, target;
   bool udp = false;
 };
-
-Json to_json(const policy::Decision& decision) {
-  Json json = {{"verdict", decision.allowed() ? "allow" : "deny"},
-               {"reason", policy::to_string(decision.reason)},
-               {"rule", decision.text}};
-  if (decision.verdict == policy::Verdict::intercept) json["mitm"] = true;
-  if (decision.would_deny) json["wouldDeny"] = true;
-  return json;
-}
 
 std::optional<Address> address_of(const sockaddr* address) {
   if (address->sa_family == AF_INET) {

@@ -73,7 +73,7 @@ class Mediator {
   void on_result(const Result<std::size_t>& kept);
   void end(std::string_view why);
 
-  // What people ask and order (requests.cc).
+  // What people ask and order (supervisor_requests.cc).
   void on_supervisor_message(const nlohmann::json& message, Fd fd);
   Result<nlohmann::json> change_policy(Fd file);
   std::size_t end_forbidden_flows();

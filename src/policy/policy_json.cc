@@ -100,6 +100,16 @@ Json to_json(const PolicyText& text) {
   return json;
 }
 
+Json to_json(const Decision& decision) {
+  Json json = {{"verdict", decision.allowed() ? "allow" : "deny"},
+               {"reason", to_string(decision.reason)},
+               {"rule", decision.text}};
+  if (decision.verdict == Verdict::intercept) json["mitm"] = true;
+  if (decision.would_deny) json["wouldDeny"] = true;
+  if (const auto signal = to_string(decision.signal); !signal.empty()) json["signal"] = signal;
+  return json;
+}
+
 Result<RuleText> rule_from_json(const Json& json, std::string_view where) {
   RuleText entry;
   int destinations = 0;

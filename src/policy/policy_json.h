@@ -10,12 +10,15 @@
 #include <string_view>
 
 #include "base/result.h"
+#include "policy/decision.h"
 #include "policy/policy.h"
 
 namespace microagent::policy {
 
 nlohmann::json to_json(const RuleText& entry);
 nlohmann::json to_json(const PolicyText& text);
+// {"verdict","reason","rule"} and, where they hold, "mitm", "wouldDeny" and "signal": what `egress explain` tells.
+nlohmann::json to_json(const Decision& decision);
 
 // Strict: an unknown key, a missing mode or a value of another type is an error (permanent) that names the key behind
 // `where`, such as "mediator configuration: egress".

@@ -47,6 +47,15 @@ TEST(PolicyJson, LeavesOutWhatIsNotThere) {
   EXPECT_EQ(to_json(rule_text("a.com")), (Json{{"rule", "a.com"}}));
 }
 
+TEST(PolicyJson, TellsADecision) {
+  Decision decision{Verdict::deny, Reason::not_listed, Signal::denied, false, "a.example", nullptr, "lock"};
+  EXPECT_EQ(to_json(decision),
+            Json::parse(R"({"verdict":"deny","reason":"not-listed","rule":"lock","signal":"denied"})"));
+  decision = {Verdict::intercept, Reason::deny_rule, Signal::none, true, "a.example", nullptr, "rule"};
+  EXPECT_EQ(to_json(decision),
+            Json::parse(R"({"verdict":"allow","reason":"denied","rule":"rule","mitm":true,"wouldDeny":true})"));
+}
+
 TEST(PolicyJson, SaysWhichKeyIsWrong) {
   const auto error_with = [](const char* pointer, const Json& value) {
     Json changed = to_json(rich());

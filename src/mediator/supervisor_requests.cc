@@ -55,16 +55,6 @@ Json difference(const std::set<std::string>& from, const std::set<std::string>& 
   return words;
 }
 
-Json to_json(const policy::Decision& decision) {
-  Json json = {{"verdict", decision.allowed() ? "allow" : "deny"},
-               {"reason", policy::to_string(decision.reason)},
-               {"rule", decision.text}};
-  if (decision.verdict == policy::Verdict::intercept) json["mitm"] = true;
-  if (decision.would_deny) json["wouldDeny"] = true;
-  if (const auto signal = policy::to_string(decision.signal); !signal.empty()) json["signal"] = signal;
-  return json;
-}
-
 }  // namespace
 
 void Mediator::on_supervisor_message(const Json& message, Fd fd) {
