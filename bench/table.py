@@ -18,8 +18,8 @@ class Samples:
 
     def spread(self, contender):
         """Half the distance between the extremes, as a part of the median."""
-        values = self.values[contender]
-        return (max(values) - min(values)) / 2 / self.median(contender)
+        values, median = self.values[contender], self.median(contender)
+        return (max(values) - min(values)) / 2 / median if median else 0
 
     def ratio(self, ours, theirs):
         """Above 1: ours is better."""

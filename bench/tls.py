@@ -10,6 +10,7 @@ import argparse
 import os
 import pathlib
 import sys
+import time
 
 sys.dont_write_bytecode = True
 HERE = pathlib.Path(__file__).resolve().parent
@@ -46,8 +47,10 @@ QUANTITIES = {
     "socket-p50": Samples("WebSocket message there and back, p50", "us", "less"),
     "socket-p99": Samples("the same, p99", "us", "less"),
     "idle": Samples("memory of an idle connection", "KiB", "less"),
-    "long1": Samples("memory added by one long body, HTTP/1.1", "MiB", "less"),
-    "long2": Samples("the same, HTTP/2", "MiB", "less"),
+    "down1": Samples("memory added by one long download, HTTP/1.1", "MiB", "less"),
+    "down2": Samples("the same, HTTP/2", "MiB", "less"),
+    "up1": Samples("memory added by one long upload, HTTP/1.1", "MiB", "less"),
+    "up2": Samples("the same, HTTP/2", "MiB", "less"),
 }
 
 UPSTREAM = """
@@ -71,6 +74,12 @@ http {{
         ssl_conf_command Ciphersuites {suites};
         root {root};
         location = /fresh {{ try_files /small =404; }}
+        location = /sink {{
+            client_max_body_size 0;
+            proxy_http_version 1.1;
+            proxy_request_buffering off;
+            proxy_pass http://127.0.0.1:{sink};
+        }}
     }}
 }}
 """
@@ -96,15 +105,18 @@ class Stage:
         hosts = directory / "hosts"  # mitmproxy dials names only
         hosts.write_text(f"127.0.0.1 localhost {contenders.NAME}\n")
         run("mount", "--bind", hosts, "/etc/hosts")
-        self.web, self.streams = self.next_port(), self.next_port()
+        self.long = root / "long"
+        self.web, self.streams, self.sink = self.next_port(), self.next_port(), self.next_port()
         configuration = directory / "upstream.conf"
-        configuration.write_text(UPSTREAM.format(port=self.web, certificate=certificate, key=key, root=root,
-                                                 ciphers=contenders.CIPHERS, suites=contenders.SUITES))
+        configuration.write_text(UPSTREAM.format(
+            port=self.web, sink=self.sink, certificate=certificate, key=key, root=root, ciphers=contenders.CIPHERS,
+            suites=contenders.SUITES))
         cpu = contenders.SERVER_CPU
         self.servers = [
             contenders.start(["nginx", "-p", directory, "-c", configuration], self.log, self.web, cpu),
             contenders.start([sys.executable, HERE / "tls_server.py", self.streams, certificate, key], self.log,
-                             self.streams, cpu)]
+                             self.streams, cpu),
+            contenders.start([sys.executable, HERE / "tls_sink.py", self.sink], self.log, self.sink, cpu)]
 
     def next_port(self):
         self.last_port += 1
@@ -142,13 +154,25 @@ def measure_idle(contender):
         stream.close()
 
 
-def measure_long_body(contender, gib):
-    """How far memory grows while one response goes through."""
-    for version in ("1", "2"):
-        before = highest = contender.resident_kib()
-        for _ in clients.download(contender.port, "/long", "--http1.1" if version == "1" else "--http2", gib << 30):
-            highest = max(highest, contender.resident_kib())
-        record(contender, f"long{version}", (highest - before) / 1024)
+def measure_long_bodies(kind, stage, gib):
+    """How far memory grows while one body goes through; each time that of a process that has held nothing before."""
+    for version, words in (("1", "--http1.1"), ("2", "--http2")):
+        for way, client in (("down", clients.download), ("up", clients.upload)):
+            contender = kind(stage, stage.web)
+            try:
+                watch(contender, f"{way}{version}", client(contender.port, words, stage.long, gib << 30))
+            finally:
+                contender.close()
+
+
+def watch(contender, quantity, body):
+    begun, before = time.monotonic(), contender.resident_kib()
+    highest = before
+    for _ in body:
+        highest = max(highest, contender.resident_kib())
+    record(contender, quantity, (highest - before) / 1024)
+    took = time.monotonic() - begun
+    say(f"bench: {contender.name}: long body, {quantity}: {took:.1f} s, {before} KiB before, {highest} at most")
 
 
 def measure_web(contender, seconds, log):
@@ -181,12 +205,12 @@ def measure_streams(contender):
 
 
 def measure(kind, stage, seconds, gib):
+    if gib:
+        measure_long_bodies(kind, stage, gib)
     contender = kind(stage, stage.web)
     try:
         if contender.process:
             measure_idle(contender)
-        if contender.process and gib:
-            measure_long_body(contender, gib)
         measure_web(contender, seconds, stage.directory / "times")
     finally:
         contender.close()
@@ -212,7 +236,7 @@ def main(options):
         for number in range(options.rounds):
             for name in names:
                 say(f"bench: round {number + 1} of {options.rounds}: {name}")
-                # The long body is worth its time once, and only of ours.
+                # The long bodies are worth their time once, and only of ours.
                 measure(contenders.ALL[name], stage, options.seconds, 0 if number or name != OURS else options.gib)
     finally:
         stage.close()
@@ -224,7 +248,7 @@ def parse():
     parser = argparse.ArgumentParser(description=__doc__.partition(":")[2])
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=int, default=3)
-    parser.add_argument("--gib", type=int, default=10, help="the size of the long body")
+    parser.add_argument("--gib", type=int, default=10, help="the size of the long bodies")
     parser.add_argument("--only", action="append", choices=contenders.ALL)
     return parser.parse_args()
 

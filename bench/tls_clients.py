@@ -71,10 +71,20 @@ def visits(port, path, count):
     return Load(succeeded / seconds, 0, failed, seconds)
 
 
-def download(port, path, version, size):
+def download(port, version, _file, size):
     """Takes a whole response, and yields many times a second meanwhile."""
-    words = ["curl", "--silent", "--show-error", "--insecure", version, "--output", "/dev/null", "--write-out",
-             "%{size_download}", "-H", f"Host: {NAME}", f"https://127.0.0.1:{port}{path}"]
+    yield from body(size, version, "--output", "/dev/null", "--write-out", "%{size_download}",
+                    f"https://127.0.0.1:{port}/long")
+
+
+def upload(port, version, file, size):
+    """The same for a whole request, whose server says how much it has had."""
+    yield from body(size, version, "--request", "POST", "--upload-file", file, "-H", "Expect:",
+                    f"https://127.0.0.1:{port}/sink")
+
+
+def body(size, version, *words):
+    words = ["curl", "--silent", "--show-error", "--insecure", version, "-H", f"Host: {NAME}", *words]
     with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as client:
         while client.poll() is None:
             yield
