@@ -4,6 +4,7 @@ becomes of a server's connections of HTTP/2 when their guests are gone."""
 import hashlib
 import json
 import pathlib
+import re
 import subprocess
 import sys
 
@@ -13,7 +14,7 @@ from harness import python_guest
 from harness import secure_internet as secure
 from harness.upstreams import Upstreams
 
-PACKAGES = ("ca-certificates", "curl", "nghttp2-client", "python3-h2")
+PACKAGES = ("ca-certificates", "curl", "nghttp2-client", "nodejs", "python3-h2")
 HERE = pathlib.Path(__file__).parent
 ONE = "one.test"
 HTTP2_ONLY = 8460
@@ -63,7 +64,7 @@ def nghttp(guest, *words, timeout=60):
 
 
 def ask2(guest, port, *words):
-    said = guest.exec("python3", "/tmp/http2_client.py", ONE, str(port), *words, timeout=60).text
+    said = guest.exec("python3", "/tmp/http2_client.py", ONE, str(port), *words, timeout=120).text
     return json.loads(said)
 
 
@@ -224,6 +225,43 @@ def test_a_websocket_of_http2_reaches_a_server_of_http2(guest):
     assert ask2(guest, HTTP2_ONLY, "chat", "first", "second") == {"status": "200", "heard": ["first", "second"]}
 
 
+# A client of HTTP/2 whose WebSockets are another library's (RFC 8441).
+NODE_CLIENT = """
+const [, host, port, ...words] = process.argv;
+const session = require("http2").connect(`https://${host}:${port}`);
+session.on("remoteSettings", settings => {
+  if (!settings.enableConnectProtocol) return;  // it may be offered later than at the beginning
+  const chat = session.request({":method": "CONNECT", ":protocol": "websocket", ":path": "/chat",
+                                "sec-websocket-version": "13"});
+  const say = word => chat.write(Buffer.concat([Buffer.from([0x81, 0x80 | word.length, 0, 0, 0, 0]),
+                                                Buffer.from(word)]));
+  let heard = Buffer.alloc(0);
+  chat.on("response", headers => { console.log(headers[":status"]); say(words[0]); });
+  chat.on("data", data => {
+    heard = Buffer.concat([heard, data]);
+    if (heard.length < 2 || heard.length < 2 + heard[1]) return;
+    console.log(heard.toString("utf8", 2));
+    heard = Buffer.alloc(0);
+    words.shift();
+    if (words.length) say(words[0]); else session.destroy();
+  });
+});
+"""
+
+
+@pytest.mark.parametrize("port", [secure.PLAIN, HTTP2_ONLY], ids=["http/1.1", "h2"])
+def test_a_websocket_of_node(guest, port):
+    said = guest.exec("node", "-e", NODE_CLIENT, ONE, str(port), "first", "second", timeout=180).text
+    assert said == "200\nfirst\nsecond\n"
+
+
+# Streams that end early
+
+def test_a_reset_reaches_a_client_of_http2(guest):
+    assert ask2(guest, HTTP2_ONLY, "get", "/reset") == {"body": "", "reset": INTERNAL_ERROR}
+    assert ask2(guest, HTTP2_ONLY, "get", "/cut")["reset"] == INTERNAL_ERROR  # it may overtake what came before it
+
+
 # A server's connection from one guest's connection to the next
 
 def number_of(guest, client):
@@ -285,3 +323,14 @@ def test_a_client_of_http2_hears_that_its_server_goes_away(guest):
     said = nghttp(guest, "--verbose", "--no-dep", url(HTTP2_ONLY, "/goaway"))
     assert "recv GOAWAY frame" in said and "last_stream_id=1, error_code=NO_ERROR" in said, said
     assert nghttp(guest, url(HTTP2_ONLY, "/goaway")) == "hello"
+
+
+def test_what_a_server_that_goes_away_did_not_look_at_is_refused(guest):
+    """Three streams at once: the first one completes behind GOAWAY, and the client may try the others elsewhere."""
+    said = guest.exec("nghttp", "--verbose", "--no-dep", "--no-push",
+                      *(url(HTTP2_ONLY, path) for path in ("/first?3", "/wait?1", "/wait?2")), code=None).text
+    reset = re.findall(r"recv RST_STREAM frame <[^>]*stream_id=(\d+)>\s+\(error_code=(\w+)", said)
+    assert sorted(reset) == [("3", "REFUSED_STREAM"), ("5", "REFUSED_STREAM")], said
+    assert "recv GOAWAY frame" in said and "last_stream_id=5, error_code=NO_ERROR" in said, said
+    record = guest.wait_for_record(event="egress_request", path="/first")
+    assert record["status"] == 200 and record["bytesIn"] == 5 and "error" not in record, record

@@ -8,6 +8,8 @@ that RFC 7301 has for that. A program, given its certificate, key and port.
     GET /events       three events, each when somebody has asked for it with GET /next
     GET /reset        RST_STREAM before an answer; /cut within one
     GET /goaway       GOAWAY within the answer, which goes on, and the end of the connection behind it
+    GET /first?N      waits for N requests of its connection, itself the first; GOAWAY then says that no other one was
+                      looked at, and it is answered. GET /wait is not answered at all
     GET /leave?N      connection N, which must be idle, says GOAWAY; /drop?N: it ends without a word
     GET /turned-away  every other time GOAWAY that says that this request was not looked at, and the end
     CONNECT /chat     a WebSocket (RFC 8441) that echoes short texts
@@ -51,6 +53,7 @@ class Connection:
         self.socket, self.number = secured, next(NUMBERS)
         self.http = h2.connection.H2Connection(h2.config.H2Configuration(client_side=False, header_encoding="utf-8"))
         self.requests, self.bodies, self.left = {}, {}, {}
+        self.leaving = None  # with which stream, once there are how many
         CONNECTIONS[self.number] = self
 
     def serve(self):
@@ -108,6 +111,8 @@ class Connection:
             answer(stream, query)
         else:
             self.page(stream, b"hello over HTTP/2\n")
+        if self.leaving and len(self.requests) == self.leaving[1]:
+            self.on_goaway(self.leaving[0], "")
 
     def page(self, stream, content, status="200"):
         self.http.send_headers(stream, [(":status", status), TEXT, ("content-length", str(len(content)))])
@@ -167,6 +172,12 @@ class Connection:
         # The library sends nothing behind its GOAWAY: the rest of the answer is framed by hand.
         self.socket.sendall(b"\0\0\2\0\1" + stream.to_bytes(4, "big") + b"lo")
         raise Ended
+
+    def on_first(self, stream, count):
+        self.leaving = stream, len(self.requests) + int(count) - 1
+
+    def on_wait(self, stream, _query):
+        pass
 
     def on_leave(self, stream, number):
         CONNECTIONS[int(number)].send_goaway(1)
