@@ -28,9 +28,17 @@ struct JudgedRequest {
 
 enum class Match { no, yes, ambiguous };
 
-Match match(const Rule& rule, const JudgedRequest& request) {
-  const auto& methods = rule.methods;
-  if (!methods.empty() && std::ranges::find(methods, request.method) == methods.end()) return Match::no;
+// Methods are told by case (RFC 9110, 9.1), but not by every server: what is denied is so in any case, what is allowed
+// in its own.
+bool names_method(List list, const Rule& rule, std::string_view method) {
+  if (rule.methods.empty()) return true;
+  if (list != List::deny) return std::ranges::find(rule.methods, method) != rule.methods.end();
+  const auto is_this = [small = to_lower_ascii(method)](const auto& denied) { return to_lower_ascii(denied) == small; };
+  return std::ranges::any_of(rule.methods, is_this);
+}
+
+Match match(List list, const Rule& rule, const JudgedRequest& request) {
+  if (!names_method(list, rule, request.method)) return Match::no;
   if (rule.paths.empty()) return Match::yes;
   if (!request.path) return Match::ambiguous;
   const bool named = std::ranges::any_of(rule.paths, [&](const auto& p) { return matches_path(p, *request.path); });
@@ -101,7 +109,7 @@ class Judge {
         conditional_denial_ = rule;
         continue;
       }
-      const Match matched = match(*rule, *request_);
+      const Match matched = match(List::deny, *rule, *request_);
       if (matched == Match::yes) return rule;
       if (matched == Match::ambiguous) ambiguous_ = rule;
     }
@@ -127,7 +135,7 @@ class Judge {
   Decision decide_listed_request(const std::vector<RulePtr>& rules) const {
     RulePtr ambiguous;
     for (const RulePtr& rule : rules) {
-      const Match matched = match(*rule, *request_);
+      const Match matched = match(List::allow, *rule, *request_);
       if (matched == Match::yes) return granted(List::allow, rule, Verdict::splice);
       if (matched == Match::ambiguous) ambiguous = rule;
     }

@@ -370,6 +370,8 @@ INSTANTIATE_TEST_SUITE_P(
         RequestRow{"deny a.com POST /admin/*", "GET", "/x/../admin/y",
                    "splice public: default: public addresses are allowed"},
         RequestRow{"deny a.com DELETE;allow a.com", "DELETE", "/", "deny denied: deny a.com DELETE (test) [denied]"},
+        RequestRow{"deny a.com POST;allow a.com", "post", "/", "deny denied: deny a.com POST (test) [denied]"},
+        RequestRow{"deny a.com POST /x", "pOsT", "/x", "deny denied: deny a.com POST /x (test) [denied]"},
         RequestRow{"deny .com /a;deny a.com /b", "GET", "/a", "deny denied: deny .com /a (test) [denied]"},
         RequestRow{"deny a.com /a;passthrough a.com", "GET", "/b", "splice listed: passthrough a.com (test)"},
         RequestRow{"observe;allow a.com GET", "POST", "/",
