@@ -161,9 +161,9 @@ std::unique_ptr<RequestGate> Mediator::Gate::open_lane() {
   return std::make_unique<Gate>(mediator_, flow_, mediator_.take_upstream(*flow_), std::move(*memory));
 }
 
-Refused Mediator::Gate::no_lane(const http::RequestMessage& request) {
+Refused Mediator::Gate::no_room(const http::RequestMessage& request) {
   return refuse(kServiceUnavailable, request,
-                denial("there are as many intercepted connections as there may be", "resources"));
+                denial("there are as many intercepted requests as there may be", "resources"));
 }
 
 std::optional<http::Http2Session> Mediator::Gate::take_session() {

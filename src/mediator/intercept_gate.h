@@ -36,7 +36,7 @@ class Mediator::Gate final : public RequestGate {
   asio::awaitable<Replacement> replace_upstream() override;
   void break_off() override { flow_->broken_off = true; }
   std::unique_ptr<RequestGate> open_lane() override;
-  Refused no_lane(const http::RequestMessage& request) override;
+  Refused no_room(const http::RequestMessage& request) override;
   Stream* upstream() override { return lease().connection.stream.get(); }
   std::optional<http::Http2Session> take_session() override;
   void leave_session(http::Http2Session session) override;

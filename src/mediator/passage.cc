@@ -8,6 +8,21 @@
 
 namespace microagent::mediator {
 
+std::size_t memory_of(const http::HeaderList& fields) {
+  std::size_t bytes = 0;
+  for (const http::Header& field : fields) bytes += sizeof field + field.name.size() + field.value.size();
+  return bytes;
+}
+
+// Its session with the upstream has a copy until that has gone out; its story and its flow (live_flow.h) know its path.
+std::size_t memory_of(const http::RequestMessage& request) {
+  return sizeof(Passage) + 2 * (memory_of(request.headers) + request.target.size()) + 3 * request.path.size();
+}
+
+bool is_all_here(const Passage& passage) {
+  return passage.guest_ended && passage.waiting.empty() && passage.trailers.empty();
+}
+
 void replace_body(Passage& passage, const std::string& body) {
   passage.waiting.assign(body.begin(), body.end());
   passage.replaced = true;

@@ -8,6 +8,7 @@
 
 #include "http/http2_session.h"
 #include "http/message.h"
+#include "mediator/head_memory.h"
 #include "mediator/masked_stream.h"
 #include "mediator/request_gate.h"
 
@@ -23,6 +24,7 @@ struct Passage {
   bool guest_ended = false;  // the whole request is here
   bool response_begun = false, response_ended = false;
   bool guest_closed = false, upstream_closed = false;
+  HeadMemory::Held held;              // for its heads
   std::vector<std::uint8_t> waiting;  // of the body, while there is no slot
   http::HeaderList trailers;          // the same
   RequestStory story;
@@ -33,6 +35,13 @@ struct Passage {
   bool replaced = false;             // and another goes on in its stead
   std::size_t taken = 0;             // of the guest's bytes that are consumed already, and have not gone on
 };
+
+// What one takes from its request on, and what each head behind that adds.
+std::size_t memory_of(const http::RequestMessage& request);
+std::size_t memory_of(const http::HeaderList& fields);
+
+// Nothing but its head has to go up.
+bool is_all_here(const Passage& passage);
 
 // What waits, all of the body, gives way to another.
 void replace_body(Passage& passage, const std::string& body);

@@ -70,7 +70,7 @@ class Http2Relay final : public Http2Link::Owner {
   ~Http2Relay() override {
     for (auto& [id, passage] : passages_) {
       if (passage.story.error.empty()) passage.story.error = "the guest's connection ended";
-      record(passage);
+      gate_.record(passage.story);
     }
   }
 
@@ -182,8 +182,10 @@ class Http2Relay final : public Http2Link::Owner {
     if (fault != http::MessageFault::none) {
       return answer(stream, request, gate_.refuse_malformed(std::string(to_string(fault)), json), json);
     }
-    if (const auto refused = gate_.admit(request)) return answer(stream, request, *refused, json);
     Passage passage;
+    passage.held = HeadMemory::Held(heads_);
+    if (!passage.held.grow(memory_of(request))) return answer(stream, request, gate_.no_room(request), json);
+    if (const auto refused = gate_.admit(request)) return answer(stream, request, *refused, json);
     passage.story = RequestStory(request);
     passage.request = std::move(request);
     passage.guest = stream;
@@ -268,6 +270,7 @@ class Http2Relay final : public Http2Link::Owner {
     if (std::ranges::any_of(fields, [](const http::Header& field) { return http::is_head_only(field.name); })) {
       return refuse_trailers(*passage);
     }
+    if (!hold_trailers(*passage, fields)) return;
     if (passage->upstream == 0) {
       passage->trailers = std::move(fields);
       if (passage->gathers) gather(*passage, 0);
@@ -308,9 +311,6 @@ class Http2Relay final : public Http2Link::Owner {
     }
   }
 
-  static bool is_all_here(const Passage& passage) {
-    return passage.guest_ended && passage.waiting.empty() && passage.trailers.empty();
-  }
   static bool may_be_risked(const Passage& passage) { return is_all_here(passage) && may_repeat(passage.request); }
 
   void open(Passage& passage) {
@@ -340,6 +340,10 @@ class Http2Relay final : public Http2Link::Owner {
     if (const auto fault = http::parse_http2_response(fields, response); fault != http::MessageFault::none) {
       upstream_.end_later(stream, Http2Error::protocol_error);
       return fail(*passage, "the upstream's response: " + std::string(to_string(fault)));
+    }
+    if (!passage->held.grow(memory_of(fields))) {
+      upstream_.end_later(stream, Http2Error::cancel);
+      return refuse(*passage, gate_.no_room(passage->request));
     }
     passage->response_ended = end;
     passage->story.status = response.status;
@@ -396,6 +400,7 @@ class Http2Relay final : public Http2Link::Owner {
     Passage* passage = find_upstream(stream);
     if (passage == nullptr) return;
     passage->response_ended = true;
+    if (!hold_trailers(*passage, fields)) return;
     if (const auto secrets = gate_.secrets(passage->story)) mask_headers(secrets, fields);
     if (passage->mask && !pass_masked(*passage, {}, true, false)) return;
     if (!guest_.session().send_trailers(passage->guest, fields)) end_both(*passage, Http2Error::internal_error);
@@ -478,6 +483,13 @@ class Http2Relay final : public Http2Link::Owner {
     end_both(passage, Http2Error::protocol_error);
   }
 
+  bool hold_trailers(Passage& passage, const http::HeaderList& fields) {
+    if (passage.held.grow(memory_of(fields))) return true;
+    passage.story.error = "there is no memory for its trailers";
+    end_both(passage, Http2Error::internal_error);
+    return false;
+  }
+
   void refuse_retryable(Passage& passage) {
     passage.story.error = "the upstream takes no more requests on this connection";
     end_both(passage, Http2Error::refused_stream);
@@ -539,7 +551,7 @@ class Http2Relay final : public Http2Link::Owner {
   void settle(Passage& passage) {
     const bool upstream_done = passage.upstream == 0 || passage.upstream_closed;
     if (!passage.guest_closed || !upstream_done) return;
-    record(passage);
+    gate_.record(passage.story);
     if (passage.gathers) gathered_ -= passage.taken;
     // What will never leave the partner's queue is nobody's any more: the rest of the connection needs its window.
     guest_.session().consume(passage.guest, kAll);
@@ -547,8 +559,6 @@ class Http2Relay final : public Http2Link::Owner {
     by_upstream_.erase(passage.upstream);
     passages_.erase(passage.guest);
   }
-
-  void record(const Passage& passage) { gate_.record(passage.story); }
 
   Passage* find(StreamId guest) {
     const auto found = passages_.find(guest);
@@ -566,6 +576,7 @@ class Http2Relay final : public Http2Link::Owner {
   Http2Link guest_;
   UpstreamTrial trial_;
   Http2Link upstream_;
+  HeadMemory heads_{gate_};
   std::unordered_map<StreamId, Passage> passages_;      // by the guest's stream
   std::unordered_map<StreamId, StreamId> by_upstream_;  // the guest's stream
   std::deque<StreamId> queue_;                          // wait for a slot

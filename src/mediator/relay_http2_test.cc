@@ -29,6 +29,37 @@ TEST_F(Http2RelayTest, CarriesARequestAndItsResponse) {
   EXPECT_EQ(gate_.stories[0].bytes_in, 5u);
 }
 
+// No window holds heads back, and header compression makes many of one.
+TEST_F(Http2RelayTest, BoundsTheHeadsOfRequestsThatAreUnderWay) {
+  gate_.memory = 0;
+  HeaderList fields = request("/");
+  for (int index = 0; index < 5; ++index) fields.push_back({"x-same", std::string(4'000, 'x')});
+  const StreamId first = ask(fields);
+  const StreamId served = next_request();
+  const StreamId second = ask(fields);
+  ASSERT_TRUE(until([&] { return client_.seen[second].closed; }));
+  EXPECT_EQ(status(second), "503");
+  EXPECT_EQ(server_.last, served);
+  ASSERT_TRUE(server_.session.submit_response(served, {{":status", "204"}}, true));
+  ASSERT_TRUE(until([&] { return client_.seen[first].closed && gate_.stories.size() == 1; }));
+  EXPECT_EQ(status(first), "204");
+  ask(fields);
+  EXPECT_GT(next_request(served), served);
+}
+
+TEST_F(Http2RelayTest, BoundsTheHeadsOfResponses) {
+  gate_.memory = 0;
+  const StreamId asked = ask(request("/"));
+  const StreamId served = next_request();
+  HeaderList fields{{":status", "200"}};
+  for (int index = 0; index < 16; ++index) fields.push_back({"x-same", std::string(4'000, 'x')});
+  ASSERT_TRUE(server_.session.submit_response(served, fields, true));
+  ASSERT_TRUE(until([&] { return client_.seen[asked].closed; }));
+  EXPECT_EQ(status(asked), "503");
+  ASSERT_TRUE(until([&] { return gate_.stories.size() == 1; }));
+  EXPECT_EQ(gate_.stories[0].status, 503);
+}
+
 TEST_F(Http2RelayTest, StreamsBothWaysAtOnce) {
   const StreamId asked = ask(request("/pkg.Service/Chat", "POST"), false);
   const StreamId served = next_request();

@@ -4,7 +4,7 @@
 // to its end: for the buffers and the TLS of both its connections, which are bounded by construction, and for the
 // windows of HTTP/2, which are what a peer may have us hold for another that does not read. The more flows there are,
 // the smaller the windows of the next. What is held for a while beside that, such as a body that is gathered before it
-// goes on, is borrowed.
+// goes on or the heads of many requests (head_memory.h), is borrowed.
 
 #include <algorithm>
 #include <cstddef>
@@ -18,7 +18,7 @@ namespace microagent::mediator {
 class RelayMemory {
  public:
   static constexpr std::size_t kMaxFlows = 2048;
-  static constexpr std::size_t kOfFlow = 256 * 1024;                               // buffers and TLS
+  static constexpr std::size_t kOfFlow = 256 * 1024;                               // buffers, TLS, some heads
   static constexpr std::uint32_t kLeastWindow = 64 * 1024, kMostWindow = 8 << 20;  // there are two, one each way
   static constexpr std::size_t kWider = 256 * 1024 * 1024;  // what all windows may have beyond the least
   static constexpr std::size_t kWiderParts = 32;            // of what is left of that, for the next window

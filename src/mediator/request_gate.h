@@ -94,8 +94,8 @@ class RequestGate {
   // For requests that go side by side where the upstream takes one at a time on a connection: a gate for one of them,
   // with a connection of its own; null where there may be no more. Must not be called for what a lane has given.
   virtual std::unique_ptr<RequestGate> open_lane() { return nullptr; }
-  // The request that there is none for.
-  virtual Refused no_lane(const http::RequestMessage&) { return {503, "no connection", "no connection\n"}; }
+  // The request that there is none for, or no memory.
+  virtual Refused no_room(const http::RequestMessage&) { return {503, "no room", "no room\n"}; }
   // The lane's, where there is one at hand.
   virtual Stream* upstream() { return nullptr; }
   // What is known of the connection from its last use, where it speaks HTTP/2; nothing: it is new.

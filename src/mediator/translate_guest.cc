@@ -334,7 +334,7 @@ class Http2Guest final : public http::Http2Events, public Http2Link::Owner {
 
   void refuse_lane(const Exchange& exchange) {
     const bool json = http::wants_json(exchange.request);
-    answer(link_.session(), exchange.stream, exchange.request, gate_.no_lane(exchange.request), json);
+    answer(link_.session(), exchange.stream, exchange.request, gate_.no_room(exchange.request), json);
   }
 
   // Nothing of it has gone on, and that it was asked is on record all the same.

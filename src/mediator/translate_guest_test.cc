@@ -21,7 +21,7 @@ class LanesGate final : public TestGate {
     return std::make_unique<Lane>(*this, std::move(stream));
   }
 
-  Refused no_lane(const http::RequestMessage& request) override {
+  Refused no_room(const http::RequestMessage& request) override {
     without_lane.push_back(request.path);
     return {503, "no lane", "no lane\n"};
   }
