@@ -93,6 +93,7 @@ class Http2Session::Impl {
   bool failed_ = false, says_error_ = false;
   StreamId last_taken_ = 0;  // of the peer's, after goaway()
   std::vector<StreamId> yielded_;
+  std::size_t interim_bytes_ = 0;  // of responses that are not out yet
 };
 
 }  // namespace microagent::http

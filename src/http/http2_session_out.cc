@@ -9,7 +9,18 @@ namespace microagent::http {
 namespace {
 
 constexpr unsigned kFramesInTurn = 2;
-constexpr unsigned kMaxInterim = 8;  // responses of a stream, waiting to be sent
+constexpr unsigned kMaxInterim = 8;                    // responses of a stream, waiting to be sent
+constexpr std::size_t kMaxInterimBytes = 64 * 1024;  // of all streams, before another
+
+// Of the frame's fields, where it is an interim response.
+std::size_t interim_size(const nghttp2_frame& frame) {
+  const nghttp2_nv* fields = frame.headers.nva;
+  if (frame.headers.nvlen == 0 || fields->valuelen == 0 || fields->value[0] != '1') return 0;
+  if (std::string_view(reinterpret_cast<const char*>(fields->name), fields->namelen) != ":status") return 0;
+  std::size_t size = 0;
+  for (std::size_t index = 0; index < frame.headers.nvlen; ++index) size += fields[index].namelen + fields[index].valuelen;
+  return size;
+}
 
 }  // namespace
 
@@ -48,11 +59,12 @@ bool Http2Session::Impl::submit_head(StreamId id, const HeaderList& fields, bool
 bool Http2Session::Impl::submit_interim(StreamId id, const HeaderList& fields) {
   Http2Stream* stream = live(id);
   if (stream == nullptr || stream->answered || role_ != Role::server || !is_sendable(fields)) return false;
-  if (stream->interim >= kMaxInterim) return true;
+  if (stream->interim >= kMaxInterim || interim_bytes_ > kMaxInterimBytes) return true;
   const std::vector<nghttp2_nv> all = as_nv(fields);
   const auto flags = NGHTTP2_FLAG_NONE;
   if (nghttp2_submit_headers(session_, flags, id, nullptr, all.data(), all.size(), nullptr) != 0) return false;
   ++stream->interim;
+  for (const Header& field : fields) interim_bytes_ += field.name.size() + field.value.size();
   return true;
 }
 
@@ -156,6 +168,7 @@ int Http2Session::Impl::on_frame_sent(const nghttp2_frame& frame) {
   if (frame.hd.type == NGHTTP2_HEADERS || frame.hd.type == NGHTTP2_DATA) {
     if (at != streams_.end() && end) on_own_end(at->first, at->second);
   }
+  if (frame.hd.type == NGHTTP2_HEADERS) interim_bytes_ -= std::min(interim_bytes_, interim_size(frame));
   if (frame.hd.type == NGHTTP2_HEADERS && at != streams_.end() && at->second.interim > 0) --at->second.interim;
   if (frame.hd.type == NGHTTP2_DATA) {
     flood_.on_data_sent();
@@ -186,6 +199,7 @@ void Http2Session::Impl::on_own_end(StreamId id, Http2Stream& stream) {
 // A request finds the connection going away; a response may be too long. Either must not be waited for.
 void Http2Session::Impl::on_headers_not_sent(const nghttp2_frame& frame) {
   const StreamId id = frame.hd.stream_id;
+  interim_bytes_ -= std::min(interim_bytes_, interim_size(frame));
   if (live(id) == nullptr) return;
   if (frame.headers.cat == NGHTTP2_HCAT_REQUEST) return close(id, Http2Error::refused_stream);
   nghttp2_submit_rst_stream(session_, NGHTTP2_FLAG_NONE, id, NGHTTP2_INTERNAL_ERROR);

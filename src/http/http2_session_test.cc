@@ -450,6 +450,26 @@ TEST(Http2Flood, AnswersLeftUnreadAreBounded) {
   EXPECT_LT(flooded.frames, 1000u);
 }
 
+// No window holds them back.
+TEST(Http2Flood, InterimResponsesLeftUnreadAreBounded) {
+  Pair pair;
+  std::vector<StreamId> asked;
+  for (int index = 0; index < 4; ++index) asked.push_back(pair.request());
+  pair.run();
+  const auto informed = [&pair] {
+    return std::ranges::count_if(pair.client.log, [](const auto& event) { return event.starts_with("informational"); });
+  };
+  const HeaderList fields{{":status", "103"}, {"x-long", std::string(40'000, 'x')}};
+  for (int round = 1; round <= 2; ++round) {
+    for (const StreamId stream : asked) {
+      EXPECT_TRUE(pair.server.session.submit_informational(stream, fields));
+      EXPECT_TRUE(pair.server.session.submit_informational(stream, fields));
+    }
+    pair.run();
+    EXPECT_EQ(informed(), 2 * round);
+  }
+}
+
 TEST(Http2Flood, AStreamAboveTheLimitIsRefusedAlone) {
   Flooded flooded;
   flooded.send([](std::uint32_t i) { return request_frame(2 * i + 1); }, Http2Limits().max_streams + 10);
