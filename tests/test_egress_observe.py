@@ -29,6 +29,14 @@ def test_what_is_observed_is_the_list_that_is_needed(world, workspaces, microage
     proven.exec("nslookup", "-type=a", "two.example", code=1)
 
 
+def test_requests_that_would_be_denied_are_told(world, workspaces):
+    workspace = workspaces("requests", "--observe", "--egress", "mitm", "--egress-allow", SHARED)
+    assert fetch(workspace, "www.example") == fetch(workspace, SHARED) == GREETING
+    record = workspace.wait_for_record(event="egress_request", host="www.example")
+    assert record["wouldDeny"] == "not-listed" and record["rule"] == "lockAllowlist: not listed"
+    assert "wouldDeny" not in workspace.wait_for_record(event="egress_request", host=SHARED)
+
+
 def test_nothing_is_denied_and_what_would_be_is_told(world, prefix, microagent, workspaces):
     python_guest.install(prefix, microagent)
     workspace = workspaces("watched", "--memory", python_guest.MEMORY, "--observe", "--egress-deny", "two.test")

@@ -106,7 +106,7 @@ class Front {
     void leave_upstream_clean() override { clean_ = true; }
     bool left_clean() const { return clean_ && upstream_; }
 
-    std::optional<Refused> admit(http::RequestMessage& request) override {
+    std::optional<Refused> admit(http::RequestMessage& request, RequestStory&) override {
       const auto decision = policy::decide_request(front_.policy_.policy(), front_.surroundings_, front_.facts_,
                                                    {request.method, request.path});
       if (decision.allowed()) return std::nullopt;

@@ -9,7 +9,7 @@ namespace microagent::http {
 namespace {
 
 constexpr unsigned kFramesInTurn = 2;
-constexpr unsigned kMaxInterim = 8;                    // responses of a stream, waiting to be sent
+constexpr unsigned kMaxInterim = 8;                  // responses of a stream, waiting to be sent
 constexpr std::size_t kMaxInterimBytes = 64 * 1024;  // of all streams, before another
 
 // Of the frame's fields, where it is an interim response.
@@ -18,7 +18,8 @@ std::size_t interim_size(const nghttp2_frame& frame) {
   if (frame.headers.nvlen == 0 || fields->valuelen == 0 || fields->value[0] != '1') return 0;
   if (std::string_view(reinterpret_cast<const char*>(fields->name), fields->namelen) != ":status") return 0;
   std::size_t size = 0;
-  for (std::size_t index = 0; index < frame.headers.nvlen; ++index) size += fields[index].namelen + fields[index].valuelen;
+  for (std::size_t index = 0; index < frame.headers.nvlen; ++index)
+    size += fields[index].namelen + fields[index].valuelen;
   return size;
 }
 

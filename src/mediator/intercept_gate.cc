@@ -33,6 +33,10 @@ Record request_record(const RequestStory& story) {
   fields["bytesIn"] = story.bytes_in;
   const auto took = std::chrono::steady_clock::now() - story.began;
   fields["durationMs"] = std::chrono::duration_cast<std::chrono::milliseconds>(took).count();
+  if (!story.would_deny.empty()) {
+    fields["rule"] = story.rule;
+    fields["wouldDeny"] = story.would_deny;
+  }
   if (!story.swap.empty()) fields["swap"] = story.swap;
   if (!story.error.empty()) fields["error"] = story.error;
   return record;
@@ -74,7 +78,7 @@ Mediator::Gate::~Gate() {
 
 // ---- judging
 
-std::optional<Refused> Mediator::Gate::admit(http::RequestMessage& request) {
+std::optional<Refused> Mediator::Gate::admit(http::RequestMessage& request, RequestStory& story) {
   if (!is_for_flow(request.authority)) {
     return refuse(kMisdirected, request,
                   denial("the request is for another host than the connection",
@@ -87,6 +91,10 @@ std::optional<Refused> Mediator::Gate::admit(http::RequestMessage& request) {
     return refuse(kForbidden, request,
                   denial("a credential swap is for this host, and no credential goes over plain HTTP: use https",
                          "swap " + flow_->swap->name));
+  }
+  if (decision.would_deny) {
+    story.would_deny = policy::to_string(decision.reason);
+    story.rule = decision.text;
   }
   flow_->requests.push_back({request.method, request.path});
   return std::nullopt;

@@ -24,7 +24,7 @@ class Mediator::Gate final : public RequestGate {
   Gate(Mediator& mediator, FlowPtr flow, UpstreamLease upstream, RelayMemory::Share memory);
   ~Gate() override;
 
-  std::optional<Refused> admit(http::RequestMessage& request) override;
+  std::optional<Refused> admit(http::RequestMessage& request, RequestStory& story) override;
   Refused refuse_malformed(const std::string& fault, bool json) override;
   Refused upstream_failed(const std::string& what, bool json) override;
   void record(const RequestStory& story) override;

@@ -87,7 +87,7 @@ class Http1Relay {
     const bool json = http::wants_json(request);
     story_ = RequestStory(request);
     binds_guest_ = binds_guest_ || binds_connection(request.headers, "authorization");
-    if (const auto refused = gate_.admit(request)) {
+    if (const auto refused = gate_.admit(request, story_)) {
       const bool again = request_framing(request).kind == http::Framing::Kind::none;
       co_return co_await refuse(request, *refused, json, again && keeps_connection(request));
     }

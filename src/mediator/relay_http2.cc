@@ -185,8 +185,8 @@ class Http2Relay final : public Http2Link::Owner {
     Passage passage;
     passage.held = HeadMemory::Held(heads_);
     if (!passage.held.grow(memory_of(request))) return answer(stream, request, gate_.no_room(request), json);
-    if (const auto refused = gate_.admit(request)) return answer(stream, request, *refused, json);
     passage.story = RequestStory(request);
+    if (const auto refused = gate_.admit(request, passage.story)) return answer(stream, request, *refused, json);
     passage.request = std::move(request);
     passage.guest = stream;
     passage.json = json;

@@ -42,6 +42,7 @@ struct RequestStory {
   std::uint16_t status = 0;                   // 0: none was sent
   std::uint64_t bytes_out = 0, bytes_in = 0;  // of the bodies
   std::chrono::steady_clock::time_point began = std::chrono::steady_clock::now();
+  std::string would_deny, rule;           // what --observe let through, and which rule speaks against it
   std::string error;                      // why it did not come to its end; empty where it did
   std::string swap;                       // whose credential it carried; empty: none
   std::uint64_t credential = 0;           // its version
@@ -63,7 +64,7 @@ class RequestGate {
   virtual ~RequestGate() = default;
 
   // Before anything of a request goes on. What is refused is in the audit log when this returns.
-  virtual std::optional<Refused> admit(http::RequestMessage& request) = 0;
+  virtual std::optional<Refused> admit(http::RequestMessage& request, RequestStory& story) = 0;
   // A request that every server must read the same way, and this one they would not.
   virtual Refused refuse_malformed(const std::string& fault, bool json) = 0;
   // The upstream did not answer as it should: 502.

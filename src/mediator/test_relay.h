@@ -18,7 +18,7 @@ namespace microagent::mediator {
 // Lets everything through but what it is told to refuse, and keeps every story.
 class TestGate : public RequestGate {
  public:
-  std::optional<Refused> admit(http::RequestMessage& request) override {
+  std::optional<Refused> admit(http::RequestMessage& request, RequestStory&) override {
     if (request.path != refused_path) return std::nullopt;
     return Refused{403, "refused by the test", "no\n"};
   }

@@ -339,8 +339,8 @@ class Http2Guest final : public http::Http2Events, public Http2Link::Owner {
 
   // Nothing of it has gone on, and that it was asked is on record all the same.
   void forgo(Exchange& exchange, std::string_view why) {
-    if (gate_.admit(exchange.request)) return;
     RequestStory story(exchange.request);
+    if (gate_.admit(exchange.request, story)) return;
     story.error = why;
     gate_.record(story);
   }

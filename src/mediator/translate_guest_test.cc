@@ -41,7 +41,9 @@ class LanesGate final : public TestGate {
    public:
     Lane(LanesGate& gate, StreamPtr stream) : gate_(gate), stream_(std::move(stream)) { ++gate_.open; }
     ~Lane() override { --gate_.open; }
-    std::optional<Refused> admit(http::RequestMessage& request) override { return gate_.admit(request); }
+    std::optional<Refused> admit(http::RequestMessage& request, RequestStory& story) override {
+      return gate_.admit(request, story);
+    }
     Refused refuse_malformed(const std::string& fault, bool json) override {
       return gate_.refuse_malformed(fault, json);
     }
