@@ -42,14 +42,32 @@ MessageFault check_framing(const HeaderList& headers, Version version) {
   return MessageFault::none;
 }
 
-// An upgrade to HTTP itself would take requests out of sight; to TLS, too (RFC 2817).
 bool is_hiding_protocol(std::string_view protocol) {
   const std::string_view name = protocol.substr(0, protocol.find('/'));
   return same_word(name, "http") || same_word(name, "tls") || same_word(name, "h2") || same_word(name, "h3") ||
          (name.size() > 2 && same_word(name.substr(0, 3), "h2c"));
 }
 
-bool upgrades_to_http(const HeaderList& headers) {
+// Lists without any of those words stay as they came; those without any other go.
+template <typename Condemned>
+void remove_words(HeaderList& headers, std::string_view name, Condemned is_condemned) {
+  const auto is_emptied = [&](Header& header) {
+    if (!same_word(header.name, name)) return false;
+    std::string left;
+    bool found = false;
+    for (std::string_view list = header.value; !list.empty();) {
+      const std::string_view word = take_list_word(list);
+      found = found || is_condemned(word);
+      if (word.empty() || is_condemned(word)) continue;
+      left.append(left.empty() ? "" : ", ").append(word);
+    }
+    if (found) header.value = std::move(left);
+    return found && header.value.empty();
+  };
+  std::erase_if(headers, is_emptied);
+}
+
+bool wishes_hiding_upgrade(const HeaderList& headers) {
   for (const Header& header : headers) {
     if (!same_word(header.name, "upgrade")) continue;
     for (std::string_view list = header.value; !list.empty();) {
@@ -92,11 +110,23 @@ std::optional<std::uint64_t> parse_length(std::string_view text) {
   return static_cast<std::uint64_t>(number);
 }
 
+void ignore_hiding_upgrades(HeaderList& headers) {
+  constexpr std::string_view kUpgrade = "upgrade", kSettings = "http2-settings";
+  const bool asked = find_header(headers, kUpgrade) != nullptr;
+  remove_words(headers, kUpgrade, is_hiding_protocol);
+  const bool ignored = asked && find_header(headers, kUpgrade) == nullptr;
+  const bool had_settings = remove_header(headers, kSettings) > 0;
+  if (!ignored && !had_settings) return;
+  remove_words(headers, "connection", [&](std::string_view word) {
+    return (ignored && same_word(word, kUpgrade)) || same_word(word, kSettings);
+  });
+}
+
 MessageFault check_request_framing(const RequestMessage& request) {
   if (const MessageFault fault = check_framing(request.headers, request.version); fault != MessageFault::none) {
     return fault;
   }
-  const bool hides = upgrades_to_http(request.headers) || is_hiding_protocol(request.protocol);
+  const bool hides = wishes_hiding_upgrade(request.headers) || is_hiding_protocol(request.protocol);
   return hides ? MessageFault::http_upgrade : MessageFault::none;
 }
 

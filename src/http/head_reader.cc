@@ -166,6 +166,7 @@ MessageFault RequestReader::take_host() {
 
 void RequestReader::finish(HeaderList headers) {
   message_.headers = std::move(headers);
+  if (scheme_ == Scheme::http) ignore_hiding_upgrades(message_.headers);
   MessageFault fault = take_host();
   if (fault == MessageFault::none) fault = check_request_framing(message_);
   if (fault != MessageFault::none) fail(fault);

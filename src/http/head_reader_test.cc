@@ -140,6 +140,25 @@ TEST(RequestReader, RefusesBadHeaders) {
   expect_faults(kCases);
 }
 
+// What Java's client and `curl --http2` send over plain HTTP.
+TEST(RequestReader, IgnoresUpgradesThatWouldHideRequestsInTheClear) {
+  constexpr std::pair<std::string_view, std::string_view> kCases[] = {
+      {"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n", ""},
+      {"Connection: keep-alive, upgrade\r\nUpgrade: H2C\r\n", "Connection: keep-alive\r\n"},
+      {"Connection: Upgrade\r\nUpgrade: websocket, h2c\r\n", "Connection: Upgrade\r\nUpgrade: websocket\r\n"},
+      {"Connection: Upgrade\r\nUpgrade: TLS/1.2, HTTP/2.0\r\nUpgrade: h2c-14\r\n", ""},
+      {"HTTP2-Settings: AAMAAABk\r\n", ""},
+      {"Connection: Upgrade ,x\r\nUpgrade: a,b\r\n", "Connection: Upgrade ,x\r\nUpgrade: a,b\r\n"},
+  };
+  for (const auto& [came, goes] : kCases) {
+    const std::string begin = "GET / HTTP/1.1\r\nHost: a.example\r\n";
+    RequestReader reader(Scheme::http);
+    reader.feed(bytes_of_text(begin + std::string(came) + "\r\n"));
+    ASSERT_EQ(reader.state(), State::complete) << came;
+    EXPECT_EQ(encode_head(reader.message()), begin + std::string(goes) + "\r\n") << came;
+  }
+}
+
 TEST(RequestReader, RefusesEveryDoubtAboutTheEnd) {
   constexpr Case kCases[] = {
       {"POST / HTTP/1.1\r\nH\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n", Fault::length_and_coding},
