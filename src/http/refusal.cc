@@ -42,7 +42,9 @@ bool is_grpc(const HeaderList& headers) {
 GrpcStatus grpc_status(std::uint16_t status) {
   switch (status) {
     case 403: return GrpcStatus::permission_denied;
-    case 502: return GrpcStatus::unavailable;
+    case 413: return GrpcStatus::resource_exhausted;
+    case 502:
+    case 503: return GrpcStatus::unavailable;
     default: return GrpcStatus::invalid_argument;
   }
 }

@@ -21,7 +21,13 @@ OwnResponse own_response(const RequestMessage& request, std::uint16_t status, bo
 bool wants_json(const RequestMessage& request);
 
 // gRPC says what went wrong in grpc-status, with 200 and no body ("trailers-only"), whatever it was.
-enum class GrpcStatus : std::uint8_t { invalid_argument = 3, permission_denied = 7, internal = 13, unavailable = 14 };
+enum class GrpcStatus : std::uint8_t {
+  invalid_argument = 3,
+  permission_denied = 7,
+  resource_exhausted = 8,
+  internal = 13,
+  unavailable = 14,
+};
 bool is_grpc(const HeaderList& headers);  // content-type: application/grpc, +proto, +json ...; not grpc-web
 // Of an HTTP status.
 GrpcStatus grpc_status(std::uint16_t status);

@@ -35,6 +35,10 @@ TEST(Refusal, OfGrpcIsItsStatus) {
   const auto is = [](std::string type) { return is_grpc({{"Content-Type", std::move(type)}}); };
   EXPECT_TRUE(is("application/grpc") && is("application/grpc+proto") && is("Application/GRPC; a=b"));
   EXPECT_FALSE(is("application/grpc-web") || is("application/json") || is_grpc({}));
+  EXPECT_EQ(grpc_status(400), GrpcStatus::invalid_argument);
+  EXPECT_EQ(grpc_status(413), GrpcStatus::resource_exhausted);
+  EXPECT_EQ(grpc_status(502), GrpcStatus::unavailable);
+  EXPECT_EQ(grpc_status(503), GrpcStatus::unavailable);
   const HeaderList fields = grpc_refusal(GrpcStatus::permission_denied, "denied: 100%\n\xc3\xa4 ");
   EXPECT_EQ(header_value(fields, "grpc-status"), "7");
   EXPECT_EQ(header_value(fields, "grpc-message"), "denied: 100%25%0A%C3%A4%20");
