@@ -48,9 +48,10 @@ Status trust_extra(X509_STORE* store, const std::vector<std::string>& texts) {
   return {};
 }
 
+// A server that asks for a certificate asks nothing where it resumes, and would then look like one that never does.
 int on_session(SSL* ssl, SSL_SESSION* session) {
   const Connection::State& state = state_of(ssl);
-  if (!state.sessions || state.unverified) return 0;
+  if (!state.sessions || state.unverified || state.asked_for_certificate) return 0;
   state.sessions->keep(state.session_key, SessionPtr(session));
   return 1;  // the reference is ours now
 }

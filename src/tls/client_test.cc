@@ -180,7 +180,7 @@ TEST_P(Client, NoticesThatACertificateIsWanted) {
   how.wants_certificate = true;
   const SslContextPtr curious = testing::make_server(identity, how);
   EXPECT_FALSE(meet(plain.get(), {"a.example", "1", {}}).asked);
-  EXPECT_TRUE(meet(curious.get(), {"a.example", "2", {}}).asked);
+  for (int times = 0; times < 2; ++times) EXPECT_TRUE(meet(curious.get(), {"a.example", "2", {}}).asked) << times;
 }
 
 TEST_P(Client, RefusesServersOfOldVersions) {
