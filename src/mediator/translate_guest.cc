@@ -260,6 +260,8 @@ class Http2Guest final : public http::Http2Events, public Http2Link::Owner {
     exchange.tunnels = framing.kind == Framing::Kind::tunnel;
     const std::string_view proof = header_value(response.headers, "sec-websocket-accept");
     if (exchange.tunnels && proof != http::websocket_accept(exchange.key)) co_return fail(exchange);
+    // To the guest that would be an open WebSocket (RFC 8441, 5).
+    if (!exchange.key.empty() && !exchange.tunnels && response.status / 100 == 2) co_return refuse_answer(exchange);
     const bool empty = framing.kind == Framing::Kind::none;
     if (!link_.session().submit_response(exchange.stream, fields, empty)) co_return fail(exchange);
     link_.wake();
@@ -335,6 +337,13 @@ class Http2Guest final : public http::Http2Events, public Http2Link::Owner {
   void refuse_lane(const Exchange& exchange) {
     const bool json = http::wants_json(exchange.request);
     answer(link_.session(), exchange.stream, exchange.request, gate_.no_room(exchange.request), json);
+  }
+
+  void refuse_answer(const Exchange& exchange) {
+    const bool json = http::wants_json(exchange.request);
+    const Refused refused = gate_.upstream_failed("the upstream answers as if no WebSocket had been asked for", json);
+    answer(link_.session(), exchange.stream, exchange.request, refused, json);
+    link_.wake();
   }
 
   // Nothing of it has gone on, and that it was asked is on record all the same.

@@ -401,6 +401,15 @@ TEST_F(TranslateGuestTest, BelievesNoWebSocketThatDidNotReadTheKey) {
   EXPECT_EQ(client_.seen[chat].reset, Http2Error::internal_error);
 }
 
+// Over HTTP/2 a 200 opens it.
+TEST_F(TranslateGuestTest, TakesNoAnswerWithoutAnUpgradeForAWebSocket) {
+  const StreamId chat = ask(websocket(), false);
+  say(asked_lane(), "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello");
+  ASSERT_TRUE(is_closed(chat));
+  EXPECT_EQ(status(chat), "502");
+  EXPECT_NE(client_.seen[chat].data.find("WebSocket"), std::string::npos) << client_.seen[chat].data;
+}
+
 // What a guest says on a WebSocket that was refused is no request.
 TEST_F(TranslateGuestTest, SendsNothingBehindAWebSocketThatIsRefused) {
   const StreamId chat = ask(websocket(), false);
