@@ -147,6 +147,22 @@ TEST_F(KeptUpstreamTest, IsTakenOnlyWhileItsServerHolds) {
   exchange();
 }
 
+TEST_F(KeptUpstreamTest, IsNotBlamedWhereTheGuestLeavesBeforeThereIsAnother) {
+  first_flow();
+  next_flow({"http/1.1"});
+  take_splice();
+  ASSERT_TRUE(shake_hands());
+  write(*guest_, kRequest);
+  expect(*upstream_, kRequest);
+  upstream_.reset();
+  accepted_.reset();
+  ASSERT_TRUE(loop_.until([&] { return static_cast<bool>(accepted_ = server_.accept()); })) << "and says nothing";
+  close({.end = flow::End::guest_reset});
+  const auto all = records(7);
+  EXPECT_EQ(all[5]["event"], "egress_request");
+  EXPECT_EQ(all[6]["event"], "egress_close");
+}
+
 TEST_F(InterceptTest, KeepsNoUpstreamThatAsksForACertificate) {
   start();
   begin({"http/1.1"});

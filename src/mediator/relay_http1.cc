@@ -458,6 +458,7 @@ class Http1Relay {
   // A connection that was used before may have been closed while the request was under way. The guest's client knows
   // that race and tries again; a first request that gets no answer is told why.
   asio::awaitable<bool> fail_upstream(const http::RequestMessage& request, bool tell, bool json, std::string why) {
+    if (is_cancelled(co_await asio::this_coro::cancellation_state)) co_return give_up("the guest's connection ended");
     if (knows_trouble()) {
       why = *trouble_;
       tell = true;
