@@ -39,20 +39,8 @@ void claim_name(const Facts& facts, std::string name, Claim& claim) {
   claim.denying.insert(claim.denying.begin(), std::move(name));
 }
 
-}  // namespace
-
-Claim claim_of(const Facts& facts) {
-  Claim claim;
-  claim.destination = unmapped(facts.destination);
-  claim.host = to_string(claim.destination);
-  if (facts.protocol != Protocol::tcp || !names_its_host(facts.content)) {
-    claim_by_address(facts, claim);
-    return claim;
-  }
-  if (facts.name.empty()) {
-    claim_nothing(facts, Signal::direct_ip_no_sni, claim);
-    return claim;
-  }
+void claim_as_it_names(const Facts& facts, Claim& claim) {
+  if (facts.name.empty()) return claim_nothing(facts, Signal::direct_ip_no_sni, claim);
   auto host = parse_host(facts.name);
   if (!host) {
     claim_nothing(facts, Signal::name_destination_mismatch, claim);
@@ -63,6 +51,16 @@ Claim claim_of(const Facts& facts) {
   } else {
     claim_name(facts, std::get<std::string>(std::move(*host)), claim);
   }
+}
+
+}  // namespace
+
+Claim claim_of(const Facts& facts) {
+  Claim claim;
+  claim.destination = unmapped(facts.destination);
+  const bool is_named = facts.protocol == Protocol::tcp && names_its_host(facts.content);
+  is_named ? claim_as_it_names(facts, claim) : claim_by_address(facts, claim);
+  if (claim.host.empty()) claim.host = to_string(claim.destination);
   return claim;
 }
 

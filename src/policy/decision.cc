@@ -16,8 +16,10 @@ namespace {
 constexpr std::uint16_t kHttpsPort = 443;
 
 std::string rule_words(List list, const Rule& rule) {
-  const std::string words = fmt::format("{} {}", to_string(list), rule.text);
-  return rule.place.empty() ? words : fmt::format("{} ({})", words, rule.place);
+  // Appended and not formatted: every request that is let through has such words.
+  std::string words(to_string(list));
+  words.append(1, ' ').append(rule.text);
+  return rule.place.empty() ? words : words.append(" (").append(rule.place).append(1, ')');
 }
 
 // A request as rules compare it.
