@@ -12,7 +12,7 @@
 
 namespace microagent::tls {
 
-inline constexpr std::size_t kMaxSessions = 1024;  // kept for resumption
+inline constexpr std::size_t kMaxSessions = 256;  // servers that sessions are kept of, for resumption
 
 // Whom to trust.
 struct Trust {

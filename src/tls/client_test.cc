@@ -173,6 +173,30 @@ TEST_P(Client, ResumesASessionAtTheSamePlaceOnly) {
   EXPECT_TRUE(meet(server.get(), {"a.example", "192.0.2.1:443", {"h2"}}).resumed);
 }
 
+TEST_P(Client, ResumesWithConnectionsThatComeTogether) {
+  const Identity identity = testing::make({}, &root_);
+  const SslContextPtr server = testing::make_server(identity, manners());
+  const auto resumed_of = [&](std::size_t count) {
+    std::vector<Pair> pairs(count);
+    std::vector<Connection> near;
+    for (Pair& pair : pairs) {
+      near.push_back(client_->connect(pair.near.get(), {"a.example", "192.0.2.1:443", {}}).value());
+    }
+    std::size_t resumed = 0;
+    for (std::size_t at = 0; at < count; ++at) {
+      Connection far = testing::serve(server.get(), pairs[at].far.get());
+      EXPECT_TRUE(testing::shake_hands(near[at], far).done());
+      EXPECT_EQ(testing::carry(far, near[at], "hello").text, "hello");  // and the tickets before it
+      EXPECT_TRUE(near[at].close_notify());
+      EXPECT_TRUE(far.close_notify());
+      resumed += near[at].resumed() ? 1 : 0;
+    }
+    return resumed;
+  };
+  EXPECT_EQ(resumed_of(4), 0u);
+  EXPECT_EQ(resumed_of(4), 4u);
+}
+
 TEST_P(Client, NoticesThatACertificateIsWanted) {
   const Identity identity = testing::make({}, &root_);
   Manners how = manners();

@@ -5,7 +5,7 @@
 namespace microagent::tls {
 namespace {
 
-constexpr std::size_t kPerKey = 2;         // what servers of TLS 1.3 usually give at once
+constexpr std::size_t kPerKey = 8;         // connections to one server that come together resume, too
 constexpr std::time_t kLongest = 60 * 60;  // after which a certificate is verified anew, whatever the server says
 
 // A resumed session brings no certificate, so that the one it was made with must still hold.
