@@ -28,7 +28,8 @@ Status check_regular(const fs::path& file) {
 
 Result<Bundle> read_bundle(const workspace::Bundle& declared) {
   if (Status regular = check_regular(declared.file); !regular) return fail(regular.error());
-  Bundle bundle{declared.file, declared.path, FileTree(FileTree::kMaxMemory, FileTree::Whiteouts::literal)};
+  const auto place = declared.path == "/" ? FileTree::Place::root : FileTree::Place::directory;
+  Bundle bundle{declared.file, declared.path, FileTree(FileTree::kMaxMemory, FileTree::Whiteouts::literal, place)};
   bool empty = true;
   const auto add = [&](LayerEntry entry) {
     empty = false;

@@ -46,12 +46,18 @@ Result<std::vector<std::string>> split_entry_path(const std::string& path) {
   return components;
 }
 
+tl::unexpected<Error> bad_link(const std::string& name, std::string_view target) {
+  return fail(ErrorKind::permanent,
+              fmt::format("the archive's symbolic link {} leads out of it, to {}", printable(name), printable(target)),
+              "name the files below it by where they are to be, or make the link one within the archive");
+}
+
 Inode made_directory() { return {.type = FileType::directory, .mode = 0755}; }
 
 }  // namespace
 
-FileTree::FileTree(std::size_t max_memory, Whiteouts whiteouts)
-    : root_{std::make_shared<Inode>(made_directory())}, whiteouts_(whiteouts), max_memory_(max_memory) {}
+FileTree::FileTree(std::size_t max_memory, Whiteouts whiteouts, Place place)
+    : root_{std::make_shared<Inode>(made_directory())}, whiteouts_(whiteouts), place_(place), max_memory_(max_memory) {}
 
 Status FileTree::add(LayerEntry entry) {
   auto components = split_entry_path(entry.path);
@@ -136,11 +142,13 @@ Result<FileTree::Node*> FileTree::walk(const Path& components, bool make) {
   std::vector<Node*> way{&root_};
   Path rest(components.rbegin(), components.rend());  // the next one last
   int links = 0;
+  std::string link, target;  // the last one gone through
   while (!rest.empty()) {
     const std::string name = std::move(rest.back());
     rest.pop_back();
     if (name == "..") {
       if (way.size() > 1) way.pop_back();
+      else if (place_ == Place::directory) return bad_link(link, target);
       continue;
     }
     if (name.size() > kMaxName) return bad_entry(name, "has too long a name");
@@ -154,9 +162,14 @@ Result<FileTree::Node*> FileTree::walk(const Path& components, bool make) {
     const Inode& inode = *child->second->inode;
     if (inode.type == FileType::symlink) {
       if (++links > kMaxLinks) return bad_entry(name, "is one of too many symbolic links");
-      if (inode.target.starts_with('/')) way.resize(1);
-      const auto target = split(inode.target);
-      rest.insert(rest.end(), target.rbegin(), target.rend());
+      link = name;
+      target = inode.target;
+      if (target.starts_with('/')) {
+        if (place_ == Place::directory) return bad_link(link, target);
+        way.resize(1);
+      }
+      const Path further = split(target);
+      rest.insert(rest.end(), further.rbegin(), further.rend());
       continue;
     }
     if (inode.type != FileType::directory) {

@@ -66,7 +66,12 @@ class FileTree {
   // Whether names that begin with ".wh." hide what earlier layers have, as in an image, or are names like any other.
   enum class Whiteouts : std::uint8_t { heeded, literal };
 
-  explicit FileTree(std::size_t max_memory = kMaxMemory, Whiteouts whiteouts = Whiteouts::heeded);
+  // What the tree's root is to be in the guest: its root, so that absolute links lead there and nothing lies above; or
+  // a directory, which no link on the way to an entry may leave.
+  enum class Place : std::uint8_t { root, directory };
+
+  explicit FileTree(std::size_t max_memory = kMaxMemory, Whiteouts whiteouts = Whiteouts::heeded,
+                    Place place = Place::root);
 
   // The entries that follow are of the next layer.
   void begin_layer() { ++layer_; }
@@ -78,9 +83,9 @@ class FileTree {
 
  private:
   using Path = std::vector<std::string>;
+  Status charge(std::string_view name, const Inode& inode);
   // The directory that a path's components lead to, symbolic links on the way resolved within the tree. Missing ones
   // are made, or nothing is given.
-  Status charge(std::string_view name, const Inode& inode);
   Result<Node*> walk(const Path& components, bool make);
   Status add_named(Node& parent, const std::string& name, LayerEntry entry);
   Status link(Node& parent, const std::string& name, const std::string& target);
@@ -91,6 +96,7 @@ class FileTree {
 
   Node root_;
   Whiteouts whiteouts_;
+  Place place_;
   unsigned layer_ = 0;
   std::size_t files_ = 0;
   std::size_t max_memory_, memory_ = 0;  // about; what later layers replace stays counted
