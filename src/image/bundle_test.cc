@@ -188,6 +188,27 @@ TEST_F(BundleTest, IsAWholeTarArchive) {
   }
 }
 
+// Wherever it is cut, and whether before or after it was compressed.
+TEST_F(BundleTest, IsNotCutAnywhere) {
+  constexpr std::size_t kBlock = 512;
+  write_layer(tar_, {file("a", std::string(700, 'a')), file(std::string(120, 'n'), "b"), file("c", "")});
+  std::ifstream in(tar_, std::ios::binary);
+  const std::string whole{std::istreambuf_iterator<char>(in), {}};
+  const std::size_t end = whole.find_last_not_of('\0') / kBlock * kBlock + kBlock;  // of the last header
+  for (const std::string packer : {"cat", "gzip", "zstd"}) {
+    const auto read_cut = [&](std::size_t size) {
+      std::ofstream(directory_ / "cut", std::ios::binary) << whole.substr(0, size);
+      output_of(fmt::format("{0} <{1}/cut >{1}/packed", packer, directory_.string()));
+      return reading(directory_ / "packed");
+    };
+    const std::size_t step = packer == "cat" ? 100 : kBlock;
+    for (std::size_t size = step; size <= end; size += step) EXPECT_FALSE(read_cut(size)) << packer << size;
+    EXPECT_FALSE(read_cut(end)) << packer;
+    EXPECT_TRUE(read_cut(end + kBlock)) << packer << ": one block is an end";
+    EXPECT_TRUE(read_cut(whole.size())) << packer;
+  }
+}
+
 // What a header says is not believed beyond a bound.
 TEST_F(BundleTest, HasABound) {
   std::vector<Bundle> bundles(1);

@@ -46,12 +46,15 @@ struct Source {
   std::string name() const { return fmt::format("the {} {}", to_string(kind), file.filename().string()); }
 };
 
+std::string remedy_of(const Source& source) {
+  return source.kind == ArchiveKind::layer ? "pull or build the image again"
+                                           : "give a whole tar archive, plain or compressed by gzip, bzip2, xz or zstd";
+}
+
 tl::unexpected<Error> fail_with(const Archive& archive, const Source& source) {
   const char* why = ::archive_error_string(archive.get());
   return fail(ErrorKind::permanent, fmt::format("{} cannot be read: {}", source.name(), why ? why : "damaged"),
-              source.kind == ArchiveKind::layer
-                  ? "pull or build the image again"
-                  : "give a whole tar archive, plain or compressed by gzip, bzip2, xz or zstd");
+              remedy_of(source));
 }
 
 Result<Archive> open(const Source& source) {
@@ -68,9 +71,21 @@ Result<Archive> open(const Source& source) {
   return fail_with(archive, source);
 }
 
+tl::unexpected<Error> fail_cut(const Source& source) {
+  return fail(ErrorKind::permanent, fmt::format("{} cannot be read: it ends before its end", source.name()),
+              remedy_of(source));
+}
+
 // The next header; false at the end.
-Result<bool> next(const Archive& archive, archive_entry*& entry, const Source& source) {
+Result<bool> next(const Archive& archive, archive_entry*& entry, std::uint64_t number, const Source& source) {
+  // What is left of the last content, so that the place below is the one where the next header begins.
+  const int skipped = number == 0 ? ARCHIVE_OK : ::archive_read_data_skip(archive.get());
+  if (skipped != ARCHIVE_OK && skipped != ARCHIVE_WARN) return fail_with(archive, source);
+  const la_int64_t begin = ::archive_filter_bytes(archive.get(), 0);
   const int outcome = ::archive_read_next_header(archive.get(), &entry);
+  // An archive ends with a block of zeros. libarchive takes one that just stops for as whole.
+  const bool ended = number == 0 || ::archive_filter_bytes(archive.get(), 0) > begin;
+  if (outcome == ARCHIVE_EOF && source.kind == ArchiveKind::bundle && !ended) return fail_cut(source);
   if (outcome == ARCHIVE_EOF) return false;
   // A warning is about a field that does not matter here, or leaves a name out, which is seen.
   if (outcome == ARCHIVE_OK || outcome == ARCHIVE_WARN) return true;
@@ -187,7 +202,7 @@ Status for_each_header(const Source& source, unsigned layer, const Visit& visit)
   if (!archive) return fail(archive.error());
   archive_entry* header = nullptr;
   for (std::uint64_t number = 0;; ++number) {
-    const auto more = next(*archive, header, source);
+    const auto more = next(*archive, header, number, source);
     if (!more) return fail(more.error());
     if (!*more) return {};
     if (Status done = visit(*archive, header, {layer, number}); !done) return done;
