@@ -86,6 +86,16 @@ def test_a_new_volume_belongs_to_whom_its_directory_does(workspaces, layout):
     assert guest.shell("cat /srv/data/file") == "mine\n"
 
 
+@pytest.mark.parametrize("content", ["", "echo mine >/srv/data/file;"])
+def test_later_a_volume_belongs_to_whom_its_users_say(workspaces, layout, content):
+    name = f"taken{len(content)}"
+    guest = workspaces(name, "--image", layout, "--volume", f"{name}:/srv/data", timeout=120)
+    guest.exec("sh", "-c", f"{content} chown 0:0 /srv/data; chmod 700 /srv/data", flags=("--user", "root"))
+    guest.stop()
+    guest.start()
+    assert guest.exec("/bin/stat", "-c", "%a %u:%g", "/srv/data").text == "700 0:0\n"
+
+
 def test_removal(first, microagent):
     del first
     error = microagent.refuses("volume", "rm", "own", code=EXIT_FAILURE)

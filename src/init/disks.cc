@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <sys/utsname.h>
 #include <sys/vfs.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -25,6 +26,7 @@ namespace {
 constexpr unsigned long kResizeExt4 = _IOW('f', 16, std::uint64_t);
 constexpr const char* kNewRoot = "/sysroot";
 constexpr std::size_t kMaxSerial = 64;
+constexpr const char* kAdopted = "trusted.microagent.adopted";  // of a volume's root
 
 Result<std::string> find_device(const std::string& serial) {
   DIR* devices = ::opendir("/sys/block");
@@ -93,12 +95,12 @@ Status lend_modules() {
 }
 
 // A volume that is new belongs to whom the directory under it does, as its users expect of a directory of the image.
+// Later its owner and mode are what its users have made of them, which its content says nothing about: so it is marked.
 Status adopt_owner(const std::string& path, const struct stat& before) {
-  struct stat now {};
-  if (::stat(path.c_str(), &now) != 0) return fail_errno(errno, concat("cannot look at ", path));
-  const bool is_new = now.st_nlink == 3;  // nothing in it but lost+found
-  if (!is_new || now.st_uid != 0 || now.st_gid != 0) return {};
-  if (::chown(path.c_str(), before.st_uid, before.st_gid) == 0 && ::chmod(path.c_str(), before.st_mode & 07777) == 0) {
+  if (::getxattr(path.c_str(), kAdopted, nullptr, 0) >= 0) return {};
+  if (errno != ENODATA) return fail_errno(errno, concat("cannot look at ", path));
+  if (::chown(path.c_str(), before.st_uid, before.st_gid) == 0 && ::chmod(path.c_str(), before.st_mode & 07777) == 0 &&
+      ::setxattr(path.c_str(), kAdopted, "", 0, 0) == 0) {
     return {};
   }
   return fail_errno(errno, concat("cannot give away ", path));
