@@ -258,10 +258,33 @@ Result<Cache::Removal> Cache::remove(const Unused& unused) const {
   if (!held) return fail(held.error());
   if (names_of_base(place) > 1) return Removal::used;
   if (!*held) return Removal::busy;
+  if (Status forgotten = forget_names(unused.name); !forgotten) return fail(forgotten.error());
   for (const fs::path& path : {unfinished_of(place), place}) {
     if (Status removed = workspace::remove_tree(path); !removed) return fail(removed.error());
   }
   return Removal::done;
+}
+
+// Those that mean the image, and those that mean one that is not there.
+Status Cache::forget_names(const std::string& digest) const {
+  const Progress silent = [](const std::string&) {};
+  std::vector<fs::path> files;
+  std::error_code error;
+  for (fs::directory_iterator entry(images_ / "references", error), end; !error && entry != end;
+       entry.increment(error)) {
+    if (is_sha256_digits(entry->path().stem().string())) files.push_back(entry->path());
+  }
+  if (error) return fail_errno(error.value(), fmt::format("cannot read {}", images_.string()));
+  for (const fs::path& file : files) {
+    // As remember() does: another image may be pulled under the name just now.
+    const auto held = lock(file.stem().string(), Share::alone, &silent);
+    if (!held) return fail(held.error());
+    const auto text = workspace::read_file(file, kMaxRecord);
+    const std::string meant = text ? text_in(*text, "digest") : "";
+    if (is_sha256_digits(meant) && meant != digest && names_of_base(images_ / meant) != 0) continue;
+    if (Status removed = workspace::remove_tree(file); !removed) return removed;
+  }
+  return {};
 }
 
 Status Cache::forget(const std::string& reference) const {

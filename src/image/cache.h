@@ -62,6 +62,7 @@ class Cache {
   Result<std::vector<Unused>> unused() const;
   // Nothing happens to what has come to be used meanwhile, by a workspace or by a command that makes or lends it now.
   enum class Removal { done, used, busy };
+  // The image's names go with it, so that none means it again should another name bring it back.
   Result<Removal> remove(const Unused& unused) const;
   // A name that means nothing any more; the image stays.
   Status forget(const std::string& reference) const;
@@ -70,6 +71,7 @@ class Cache {
   explicit Cache(std::filesystem::path images) : images_(std::move(images)) {}
   enum class Share { alone, together };
   Result<Fd> lock(const std::string& name, Share share, const Progress* waits = nullptr) const;
+  Status forget_names(const std::string& digest) const;
   Status remember(const Reference& reference, const std::string& digest) const;
   Result<std::string> digest_of(const Reference& reference, Pull pull, const Progress& progress) const;
   Status make(const Reference& reference, const std::string& digest, const Progress& progress) const;

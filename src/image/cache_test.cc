@@ -148,6 +148,30 @@ TEST_F(CacheTest, AnImageHasSeveralNamesAndLosesOne) {
   EXPECT_TRUE(cache().forget(alias.name)) << "it is forgotten already";
 }
 
+TEST_F(CacheTest, AnImageTakesItsNamesWithIt) {
+  fs::create_directory_symlink(directory_ / "layout", directory_ / "alias");
+  const Reference alias = *parse_reference(fmt::format("oci:{}/alias:latest", directory_.string()));
+  ASSERT_TRUE(obtain());
+  const fs::path names = directory_ / "cache/images/references";
+  const std::string dead(64, 'a');
+  std::ofstream(names / (dead + ".json")) << fmt::format(R"({{"reference":"dead","digest":"{}"}})", dead);
+  ASSERT_EQ(*cache().remove(cache().unused()->front()), Cache::Removal::done);
+  EXPECT_TRUE(fs::is_empty(names)) << "nor stays a name of what is not there";
+  ASSERT_TRUE(cache().obtain(alias, Pull::missing, [](const std::string&) {}));
+  EXPECT_THAT(cache().list()->front().references, testing::ElementsAre(alias.name));
+  // Another image's names stay.
+  write_image("other");
+  ASSERT_TRUE(obtain());
+  const auto all = cache().list();
+  for (const auto& image : *all) {
+    if (image.references == std::vector{alias.name}) {
+      ASSERT_EQ(*cache().remove({image.name, 0}), Cache::Removal::done);
+    }
+  }
+  ASSERT_THAT(*cache().list(), SizeIs(1));
+  EXPECT_THAT(cache().list()->front().references, testing::ElementsAre(reference().name));
+}
+
 TEST_F(CacheTest, IsLentToSeveralAtOnce) {
   ASSERT_TRUE(obtain());
   const auto one = obtain();
