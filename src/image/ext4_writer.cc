@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <functional>
+#include <unordered_set>
 
 #include "base/fd.h"
 #include "image/ext4_filler.h"
@@ -31,17 +32,21 @@ std::uint64_t blocks_of(std::uint64_t size) { return (size + kBlock - 1) / kBloc
 
 std::uint64_t entry_size(std::string_view name) { return (8 + name.size() + 3) / 4 * 4; }
 
-// Blocks of a node and all below it. Files of several names are counted as often, which errs on the right side. The
-// sizes are the image's own words: none counts for more than is refused, so that their sum keeps within bounds.
-std::uint64_t blocks_below(const FileTree::Node& node) {
+// Files of several names that have been counted.
+using Counted = std::unordered_set<const Inode*>;
+
+// Blocks of a node and all below it. The sizes are the image's own words: none counts for more than is refused, so that
+// their sum keeps within bounds.
+std::uint64_t blocks_below(const FileTree::Node& node, Counted& counted) {
   const Inode& inode = *node.inode;
+  if (node.inode.use_count() > 1 && !counted.insert(&inode).second) return 0;
   std::uint64_t blocks = std::min(blocks_of(inode.size), blocks_of(kMost) + 1) + (inode.attributes.empty() ? 0 : 1);
   if (inode.type == FileType::symlink) ++blocks;
   if (inode.type != FileType::directory) return blocks;
   std::uint64_t names = 0;
   for (const auto& [name, child] : node.children) {
     names += entry_size(name);
-    blocks += blocks_below(*child);
+    blocks += blocks_below(*child, counted);
   }
   // An entry never crosses a block's end.
   return blocks + 1 + blocks_of(names + names / 8);
@@ -80,6 +85,11 @@ Status change(const fs::path& file, const std::function<Status(Ext4Filler& fille
   return done ? sync_file(file) : done;
 }
 
+std::uint64_t content_of(const FileTree& tree) {
+  Counted counted;
+  return std::min(blocks_below(tree.root(), counted), blocks_of(kMost) + 1) * kBlock;
+}
+
 tl::unexpected<Error> too_large() {
   return fail(ErrorKind::unsupported, fmt::format("the image holds more than {} GiB", kMost / kMiB / 1024),
               "use a smaller one");
@@ -88,7 +98,7 @@ tl::unexpected<Error> too_large() {
 }  // namespace
 
 std::uint64_t ext4_size_of(const FileTree& tree) {
-  const std::uint64_t content = std::min(blocks_below(tree.root()), blocks_of(kMost) + 1) * kBlock;
+  const std::uint64_t content = content_of(tree);
   const std::uint64_t size = content + content / 20 + tree.files() * kInode + kJournal + kSlack;
   return std::max(kLeast, (size + kMiB - 1) / kMiB * kMiB);
 }
@@ -116,7 +126,7 @@ Status fill_ext4(const fs::path& file, const FileTree& tree, const std::vector<f
 }
 
 std::uint64_t ext4_room_of(const FileTree& tree) {
-  const std::uint64_t content = std::min(blocks_below(tree.root()), blocks_of(kMost) + 1) * kBlock;
+  const std::uint64_t content = content_of(tree);
   // A file system that grows gets one inode for so many bytes.
   return std::max<std::uint64_t>(content + content / 20, tree.files() * kBytesAnInode);
 }

@@ -149,6 +149,16 @@ TEST_F(Ext4Writer, RefusesSizesThatAreOutOfBounds) {
   }
 }
 
+// As busybox has them: one program under some hundred names.
+TEST_F(Ext4Writer, AFileOfManyNamesTakesItsRoomOnce) {
+  const std::string content(2 * 1024 * 1024, 'b');
+  std::vector<TestFile> files{file("bin/busybox", content)};
+  for (int i = 0; i < 400; ++i) files.push_back({{fmt::format("bin/a{}", i), {}, "bin/busybox"}, {}});
+  ASSERT_TRUE(build({files}));
+  EXPECT_THAT(check(), HasSubstr("CLEAN"));
+  EXPECT_EQ(fs::file_size(image_), 256U * 1024 * 1024) << "no more than the least that one has";
+}
+
 TEST_F(Ext4Writer, RefusesAttributesThatExt4CannotHold) {
   const Status built =
       build({{file("a", "a", {.mode = 0644, .attributes = {{"user.big", std::string(60'000, 'v')}}})}});
