@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import pathlib
 import signal
 import socket
 import subprocess
@@ -194,12 +195,20 @@ def test_what_runs_supervised_is_deleted(workspaces, microagent):
     assert process.returncode == 0 and not workspace.directory.exists()
 
 
+def is_locked(microagent, name):
+    """Somebody has the workspace in hand: a command, its supervisor, or who supervises it and writes that down."""
+    inode = (microagent.state / "locks" / f"{name}.lock").stat().st_ino
+    return f":{inode} " in pathlib.Path("/proc/locks").read_text()
+
+
 def test_a_deleted_name_is_not_taken_while_it_is_supervised(workspaces, microagent):
     """Another workspace of the name would be taken for the old one, and kept by the old one's policy."""
     workspace = workspaces("reborn", "--mediation", "2048=127.0.0.1:1", "--restart", "always", start=False)
     with supervised(microagent, "reborn") as process:
         while lines(process, 1)[0]["pauseSeconds"] < 8:
             pass
+        wait_until(lambda: microagent.json("events", "reborn")["events"][-1].get("reason") == "restart" and
+                   not is_locked(microagent, "reborn"), "its pause is on record")
         process.send_signal(signal.SIGSTOP)
         error = microagent.run("--json", "delete", "--force", "reborn", code=EXIT_RETRY).error()
         assert error["kind"] == "transient" and "supervise" in error["message"]

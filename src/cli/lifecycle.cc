@@ -195,8 +195,14 @@ Status remove_by_force(const Store& store, const std::string& name) {
     removed = store.remove(name);
     if (removed || removed.error().kind != ErrorKind::conflict) return removed;
     const int left = milliseconds_until(deadline);
-    if (left == 0) return killed ? removed : fail(killed.error());
-    watch->wait_beside({}, left);
+    if (left > 0) {
+      watch->wait_beside({}, left);
+      continue;
+    }
+    const auto supervised = store.supervised(name);
+    if (!supervised) return fail(supervised.error());
+    if (*supervised) return does_not_react(name);
+    return killed ? removed : fail(killed.error());
   }
 }
 
