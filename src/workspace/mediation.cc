@@ -72,8 +72,8 @@ Result<MediationTarget> parse_mediation_target(std::string_view text) {
   if (text.starts_with(kUnixPrefix)) return parse_unix_target(text.substr(kUnixPrefix.size()));
   const std::size_t colon = text.rfind(':');
   const bool bracketed = text.starts_with('[');
-  const bool cut_in_brackets = bracketed && (colon == 0 || text[colon - 1] != ']');
-  if (colon == std::string_view::npos || cut_in_brackets) return bad_target("the target has no port");
+  if (colon == std::string_view::npos) return bad_target("the target has no port");
+  if (bracketed && text[colon - 1] != ']') return bad_target("the target has no port");  // cut within the brackets
   std::string_view host = text.substr(0, colon);
   if (bracketed) host = host.substr(1, host.size() - 2);
   auto parsed = parse_host(host, bracketed);
