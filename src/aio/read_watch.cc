@@ -4,19 +4,20 @@
 
 namespace microagent::aio {
 
-// A coroutine that sleeps on a timer until the watch has news; however it ends, nobody wakes it afterwards.
+// A coroutine that sleeps on a timer until the watch has news; however it ends, nobody wakes it afterwards. It may end
+// after the watch: as what the event loop destroys when it ends itself.
 class ReadWatch::Sleep {
  public:
-  Sleep(ReadWatch& watch, asio::steady_timer& timer) : state_(*watch.state_) {
-    state_.sleeper = &timer;
+  Sleep(ReadWatch& watch, asio::steady_timer& timer) : state_(watch.state_) {
+    state_->sleeper = &timer;
     watch.begin();
   }
   Sleep(const Sleep&) = delete;
   Sleep& operator=(const Sleep&) = delete;
-  ~Sleep() { state_.sleeper = nullptr; }
+  ~Sleep() { state_->sleeper = nullptr; }
 
  private:
-  State& state_;
+  std::shared_ptr<State> state_;
 };
 
 ReadWatch::ReadWatch(Descriptor& descriptor) : descriptor_(descriptor), timer_(descriptor.get_executor()) {}
