@@ -11,6 +11,7 @@ from harness import prefix as installation
 from harness.account import Account
 from harness.cli import Microagent
 from harness.processes import processes_of
+from harness.secure_internet import SecureInternet
 from harness.workspace import Workspace
 from harness.world import World
 
@@ -101,6 +102,14 @@ def place(scratch, request):
 def registry(place, world):
     del world  # loopback is up there
     made = images.Registry(place)
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def upstream(world, scratch):
+    """The servers that most tests of intercepted TLS ask; others have their own."""
+    made = SecureInternet(world, scratch / "secure")
     yield made
     made.close()
 

@@ -16,13 +16,6 @@ BODY = "one half and the other"
 
 
 @pytest.fixture(scope="module")
-def upstream(world, scratch):
-    made = secure.SecureInternet(world, scratch / "secure")
-    yield made
-    made.close()
-
-
-@pytest.fixture(scope="module")
 def guest(upstream, prefix, microagent, workspaces):
     python_guest.install(prefix, microagent, PACKAGES)
     made = workspaces("halves", "--memory", "2GiB", "--egress", "mitm", "--egress-trust", str(upstream.root))

@@ -20,13 +20,6 @@ ONE = "one.test"
 
 
 @pytest.fixture(scope="module")
-def upstream(world, scratch):
-    made = secure.SecureInternet(world, scratch / "secure")
-    yield made
-    made.close()
-
-
-@pytest.fixture(scope="module")
 def guest(upstream, prefix, microagent, workspaces, scratch):
     python_guest.install(prefix, microagent, PACKAGES)
     policy = scratch / "requests.yaml"

@@ -17,13 +17,6 @@ ENHANCE_YOUR_CALM = 11
 
 
 @pytest.fixture(scope="module")
-def upstream(world, scratch):
-    made = secure.SecureInternet(world, scratch / "secure")
-    yield made
-    made.close()
-
-
-@pytest.fixture(scope="module")
 def guest(upstream, prefix, microagent, workspaces):
     python_guest.install(prefix, microagent, PACKAGES)
     made = workspaces("strict", "--memory", "2GiB", "--egress", "mitm", "--egress-trust", str(upstream.root))
