@@ -121,7 +121,8 @@ def test_a_copy_that_is_killed_leaves_no_guest(guest, microagent):
 def test_a_copy_whose_supervisor_dies_changes_no_record(workspaces, layout, microagent):
     guest = workspaces("seeded", "--image", layout, start=False)
     status = guest.status()
-    copy = microagent.popen("cp", "seeded:/etc", "-", stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    # A copy of what never ends: its supervisor is still there to be killed, however late this test is.
+    copy = microagent.popen("cp", "-", "seeded:/etc", stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     guest.wait_for_state("running", timeout=60)
     os.kill(guest.status()["supervisorPid"], signal.SIGKILL)
     copy.communicate(timeout=60)
