@@ -122,7 +122,8 @@ def test_a_copy_whose_supervisor_dies_changes_no_record(workspaces, layout, micr
     guest = workspaces("seeded", "--image", layout, start=False)
     status = guest.status()
     # A copy of what never ends: its supervisor is still there to be killed, however late this test is.
-    copy = microagent.popen("cp", "-", "seeded:/etc", stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    pipe = subprocess.PIPE
+    copy = microagent.popen("cp", "-", "seeded:/etc", stdin=pipe, stdout=pipe, stderr=pipe)
     guest.wait_for_state("running", timeout=60)
     os.kill(guest.status()["supervisorPid"], signal.SIGKILL)
     copy.communicate(timeout=60)
