@@ -54,7 +54,7 @@ TEST_F(AuthorityFile, IsReplacedWhenItCannotBeRead) {
 }
 
 TEST_F(AuthorityFile, IsReplacedWhenItsTimeIsNearlyOver) {
-  const auto old = tls::Authority::make("w1", std::time(nullptr) - 300 * 24 * 3600).value();
+  const auto old = tls::Authority::make("w1", std::time(nullptr) - 6 * 365 * 24 * 3600).value();
   overwrite(old.pem());
   ASSERT_EQ(::chmod(file_.c_str(), 0600), 0);
   EXPECT_NE(keep(), old.fingerprint());

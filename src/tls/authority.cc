@@ -14,8 +14,11 @@ namespace microagent::tls {
 namespace {
 
 constexpr std::time_t kHour = 3600, kDay = 24 * kHour;
-constexpr std::time_t kAuthorityLife = 365 * kDay;
-constexpr std::time_t kAuthorityRest = 90 * kDay;  // at least, when it is read again
+constexpr std::time_t kYear = 365 * kDay;
+// Nothing renews it while its guest runs, so what is left at a start has to outlast any workspace. Clients limit the
+// life of server certificates only, and of public authorities'.
+constexpr std::time_t kAuthorityLife = 10 * kYear;
+constexpr std::time_t kAuthorityRest = 5 * kYear;  // at least, when it is read again
 constexpr std::time_t kLeafLife = 7 * kDay;
 constexpr std::time_t kLeafRest = kDay;   // at least, when it is shown again
 constexpr std::time_t kClockSkew = kDay;  // by which the guest's clock may be behind

@@ -35,9 +35,10 @@ class Authority {
   struct State;  // OpenSSL's, and known to this folder only
 
   explicit Authority(std::unique_ptr<State> state);
-  // A new one, for a year.
+  // A new one, for ten years.
   static Result<Authority> make(std::string_view workspace, std::time_t now = std::time(nullptr));
-  // Of what pem() gave. An error where it is anything else, has expired, or will within a quarter.
+  // Of what pem() gave. An error where it is anything else, has expired, or will within five years: a workspace may
+  // run for as long as that, and what its guest trusts stays the same.
   static Result<Authority> parse(std::string_view pem, std::time_t now = std::time(nullptr));
 
   Authority(Authority&&) noexcept;

@@ -74,13 +74,27 @@ TEST(Authority, ShowsTheSameLeafUntilItIsOld) {
   EXPECT_NE(authority.issue("b.example", now).value().certificate_pem(), first);
 }
 
+// Read again at the latest moment, and asked for the same name for years: nobody restarts the workspace meanwhile.
+TEST(Authority, OutlastsAWorkspaceThatRunsForYears) {
+  const std::time_t made = std::time(nullptr), start = made + 1800 * kDay;
+  Authority authority = Authority::parse(Authority::make("w1", made).value().pem(), start).value();
+  for (int day = 0; day < 5 * 365; day += 3) {
+    const std::time_t now = start + day * kDay;
+    const auto leaf = authority.issue("a.example", now);
+    ASSERT_TRUE(leaf) << day;
+    const CertificatePtr certificate = read(leaf->certificate_pem());
+    EXPECT_LE(time_of(X509_get0_notBefore(certificate.get())).value(), now) << day;
+    EXPECT_GE(time_of(X509_get0_notAfter(certificate.get())).value(), now + kDay) << day;
+  }
+}
+
 TEST(Authority, IssuesNothingBeyondItsOwnEnd) {
   const std::time_t now = std::time(nullptr);
   Authority authority = Authority::make("w1", now).value();
-  const CertificatePtr leaf = read(authority.issue("a.example", now + 363 * kDay).value().certificate_pem());
+  const CertificatePtr leaf = read(authority.issue("a.example", now + 3647 * kDay).value().certificate_pem());
   const CertificatePtr root = read(authority.certificate_pem());
   EXPECT_EQ(time_of(X509_get0_notAfter(leaf.get())), time_of(X509_get0_notAfter(root.get())));
-  const auto late = authority.issue("b.example", now + 366 * kDay);
+  const auto late = authority.issue("b.example", now + 3651 * kDay);
   ASSERT_FALSE(late);
   EXPECT_THAT(late.error().message, HasSubstr("expired"));
 }
@@ -119,8 +133,8 @@ TEST(Authority, IsNotReadFromAPartOfItsText) {
 TEST(Authority, IsNotReadWhenItsTimeIsOver) {
   const std::time_t now = std::time(nullptr);
   const std::string text = Authority::make("w1", now).value().pem();
-  EXPECT_TRUE(Authority::parse(text, now + 270 * kDay));
-  const auto soon = Authority::parse(text, now + 300 * kDay), late = Authority::parse(text, now + 400 * kDay);
+  EXPECT_TRUE(Authority::parse(text, now + 1800 * kDay));
+  const auto soon = Authority::parse(text, now + 1850 * kDay), late = Authority::parse(text, now + 3700 * kDay);
   const auto early = Authority::parse(text, now - 30 * kDay);
   ASSERT_FALSE(soon || late || early);
   EXPECT_THAT(soon.error().message, HasSubstr("expire soon"));
@@ -138,14 +152,14 @@ std::string key_pem(EVP_PKEY* key, const char* password = nullptr) {
 TEST(Authority, IsReadFromNothingButAPair) {
   const testing::Identity root = testing::make_root(), other = testing::make_root();
   EXPECT_FALSE(Authority::parse(key_pem(root.key.get()) + root.pem())) << "a month is too short";
-  const testing::Identity good = testing::make({.names = "", .authority = true, .end = 300 * kDay});
+  const testing::Identity good = testing::make({.names = "", .authority = true, .end = 2000 * kDay});
   EXPECT_TRUE(Authority::parse(key_pem(good.key.get()) + good.pem()));
   const auto message = [](const std::string& text) { return Authority::parse(text).error().message; };
   EXPECT_THAT(message(key_pem(other.key.get()) + good.pem()), HasSubstr("not the certificate's"));
   EXPECT_THAT(message(good.pem()), HasSubstr("no private key"));
   EXPECT_THAT(message(key_pem(good.key.get())), HasSubstr("no certificate"));
   EXPECT_THAT(message(key_pem(good.key.get(), "secret") + good.pem()), HasSubstr("no private key"));
-  const testing::Identity server = testing::make({.end = 300 * kDay});
+  const testing::Identity server = testing::make({.end = 2000 * kDay});
   EXPECT_THAT(message(key_pem(server.key.get()) + server.pem()), HasSubstr("no authority"));
 }
 
