@@ -9,6 +9,8 @@ namespace microagent::init {
 namespace {
 
 constexpr std::size_t kMaxGroups = 1024;
+constexpr uid_t kFirstPerson = 1000, kLastPerson = 60'000;
+constexpr std::size_t kMaxPeople = 64;
 
 std::string_view take(std::string_view& text, char end) {
   const std::size_t place = text.find(end);
@@ -32,17 +34,27 @@ struct User {
   gid_t gid = 0;
 };
 
-std::optional<User> find_user(std::string_view passwd, std::string_view wanted) {
-  const auto wanted_number = number_of(wanted);
+// Calls with each user until it is told to stop.
+template <typename Visit>
+void for_each_user(std::string_view passwd, Visit visit) {
   while (!passwd.empty()) {
     std::string_view line = take(passwd, '\n');
     const std::string_view name = take(line, ':');
     take(line, ':');
     const auto uid = number_of(take(line, ':')), gid = number_of(take(line, ':'));
     take(line, ':');
-    if (uid && gid && (name == wanted || uid == wanted_number)) return User{name, take(line, ':'), *uid, *gid};
+    if (uid && gid && !visit(User{name, take(line, ':'), *uid, *gid})) return;
   }
-  return std::nullopt;
+}
+
+std::optional<User> find_user(std::string_view passwd, std::string_view wanted) {
+  const auto wanted_number = number_of(wanted);
+  std::optional<User> found;
+  for_each_user(passwd, [&](const User& user) {
+    if (user.name == wanted || user.uid == wanted_number) found = user;
+    return !found;
+  });
+  return found;
 }
 
 // Calls with each group's name, number and members: NAME:PASSWORD:GID:USER,USER
@@ -96,6 +108,17 @@ std::optional<Identity> find_identity(std::string_view user, std::string_view pa
     if (more && counts_in(members, identity.name)) identity.groups.push_back(gid);
   });
   return identity;
+}
+
+std::vector<Identity> find_people(std::string_view passwd) {
+  const auto root = find_user(passwd, "root");
+  std::vector<Identity> people{{0, 0, {}, "root", root ? std::string(root->home) : "/root"}};
+  for_each_user(passwd, [&](const User& user) {
+    const bool person = user.uid >= kFirstPerson && user.uid <= kLastPerson && user.home.size() > 1;
+    if (person) people.push_back({user.uid, user.gid, {}, std::string(user.name), std::string(user.home)});
+    return people.size() < kMaxPeople;
+  });
+  return people;
 }
 
 std::optional<Identity> find_identity(std::string_view user) {

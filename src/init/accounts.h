@@ -26,4 +26,8 @@ std::optional<Identity> find_identity(std::string_view user, std::string_view pa
 // The same by the files of this machine.
 std::optional<Identity> find_identity(std::string_view user);
 
+// Those whom an /etc/passwd counts as people, not as services: root, and numbers from 1000 on (login.defs(5)), with a
+// home of their own. Root is there even if the text does not have it. No more than a few.
+std::vector<Identity> find_people(std::string_view passwd);
+
 }  // namespace microagent::init

@@ -66,5 +66,20 @@ TEST(Accounts, UnknownNamesAreNobody) {
   EXPECT_FALSE(find_identity("-1", kPasswd, kGroup));
 }
 
+TEST(People, AreNoServices) {
+  const auto people = find_people(
+      "root:x:0:0::/root:/bin/sh\ndaemon:x:1:1::/usr/sbin:/bin/false\n"
+      "agent:x:1000:1001::/home/agent:/bin/sh\nhomeless:x:1002:1002::/:/bin/sh\n"
+      "nobody:x:65534:65534::/nonexistent:/bin/false\n");
+  ASSERT_EQ(people.size(), 2U);
+  EXPECT_EQ(people[0].home, "/root");
+  EXPECT_EQ(people[1].name, "agent");
+  EXPECT_EQ(people[1].home, "/home/agent");
+  EXPECT_EQ(people[1].uid, 1000U);
+  EXPECT_EQ(people[1].gid, 1001U);
+  ASSERT_EQ(find_people("").size(), 1U);
+  EXPECT_EQ(find_people("")[0].home, "/root");
+}
+
 }  // namespace
 }  // namespace microagent::init

@@ -71,11 +71,6 @@ Status move_mount(const char* path) {
   return fail_errno(errno, concat("cannot move ", path));
 }
 
-bool is_directory(const std::string& path) {
-  struct stat facts {};
-  return ::stat(path.c_str(), &facts) == 0 && S_ISDIR(facts.st_mode);
-}
-
 // What modprobe needs, where the image has a place for modules. Images of containers have no modules of their own.
 Status lend_modules() {
   utsname system{};

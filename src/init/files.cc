@@ -1,11 +1,14 @@
 #include "init/files.h"
 
 #include <fcntl.h>
+#include <limits.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <array>
 #include <cerrno>
+#include <cstdio>
 
 #include "base/fd.h"
 #include "base/write_all.h"
@@ -40,6 +43,36 @@ Status write_file(const std::string& path, std::string_view content, mode_t mode
   const Fd file(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode));
   if (!file) return fail_errno(errno, concat("cannot write ", path));
   return write_whole(file.get(), content, path);
+}
+
+Status replace_whole(const std::string& path, std::string_view content) {
+  std::array<char, PATH_MAX> real{};
+  const std::string target = ::realpath(path.c_str(), real.data()) ? std::string(real.data()) : path;
+  const std::string fresh = concat(target, ".microagent");
+  if (Status written = write_file(fresh, content); !written) return written;
+  if (::rename(fresh.c_str(), target.c_str()) == 0) return {};
+  return fail_errno(errno, concat("cannot replace ", target));
+}
+
+Status remove_file(const std::string& path) {
+  if (::unlink(path.c_str()) == 0 || errno == ENOENT || errno == ENOTDIR) return {};
+  return fail_errno(errno, concat("cannot remove ", path));
+}
+
+bool is_directory(const std::string& path) {
+  struct stat facts {};
+  return ::stat(path.c_str(), &facts) == 0 && S_ISDIR(facts.st_mode);
+}
+
+bool is_file(const std::string& path) {
+  struct stat facts {};
+  return ::stat(path.c_str(), &facts) == 0 && S_ISREG(facts.st_mode);
+}
+
+bool is_link_to(const std::string& path, std::string_view target) {
+  std::array<char, PATH_MAX> found{};
+  const ssize_t size = ::readlink(path.c_str(), found.data(), found.size());
+  return size > 0 && std::string_view(found.data(), static_cast<std::size_t>(size)) == target;
 }
 
 Status write_setting(std::string_view name, std::string_view value) {

@@ -15,6 +15,18 @@ Result<std::string> read_file(const std::string& path, std::size_t limit);
 // Replaces the content of a file, or makes it.
 Status write_file(const std::string& path, std::string_view content, mode_t mode = 0644);
 
+// Replaces it as a whole: whoever reads it meanwhile sees all of the old or all of the new. A link stays one. In a
+// guest's own tree links lead where they please, which is no danger where only its root can have laid them.
+Status replace_whole(const std::string& path, std::string_view content);
+
+// Removes a file or link that need not be there.
+Status remove_file(const std::string& path);
+
+// What is there, links followed.
+bool is_directory(const std::string& path);
+bool is_file(const std::string& path);
+bool is_link_to(const std::string& path, std::string_view target);
+
 // A setting below /proc/sys, by its path there: "net/ipv4/ip_forward". A setting is written at once or not at all.
 Status write_setting(std::string_view name, std::string_view value);
 

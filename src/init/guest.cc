@@ -180,13 +180,18 @@ void Guest::on_trust(ByteView payload) {
   if (!trust) return say("the host told in no way that this init understands whom to trust");
   const bool known = trust_ == trust;  // told again over a new stream
   trust_ = std::move(*trust);
-  if (known || trust_->certificate.empty()) return;
+  if (known) return;
+  if (trust_->certificate.empty()) return forget_trust();
   const Status installed = install_trust("", *trust_);
   if (!installed) say(installed.error().message);
   // Processes that run already go on with what they have.
   chosen_ = chosen_environment(config_.image_env, trust_environment(""), config_.env);
   const std::string why = installed ? std::string() : installed.error().message;
   agent_.send(wire::encode_frame(FrameType::trusted, std::string_view(why).substr(0, wire::kMaxFrame)));
+}
+
+void Guest::forget_trust() {
+  if (const Status removed = remove_trust(""); !removed) say(removed.error().message);
 }
 
 Status Guest::start_workload() {

@@ -46,6 +46,7 @@ class Guest {
   void on_signal(int signal);
   void on_frame(const wire::FrameReader::Frame& frame);
   void on_trust(ByteView payload);
+  void forget_trust();
   void request_shutdown(std::chrono::milliseconds patience);
   void tell_all();
   // Lets things happen until it holds, for a limited time.

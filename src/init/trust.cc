@@ -1,17 +1,17 @@
 #include "init/trust.h"
 
-#include <limits.h>
-#include <stdlib.h>
-#include <sys/stat.h>
+#include <dirent.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
-#include <cstdio>
+#include <memory>
 
+#include "init/browser_policies.h"
 #include "init/files.h"
 #include "init/keystore.h"
+#include "init/nss_trust.h"
+#include "init/steps.h"
 #include "init/text.h"
 
 namespace microagent::init {
@@ -49,50 +49,20 @@ constexpr Source kSources[] = {
 constexpr const char* kJava[] = {"/usr/lib/jvm", "/opt/java", "/usr/java", "/usr/local/openjdk"};
 constexpr const char* kKeystore = "/etc/microagent/egress-ca-trust.jks";
 
+constexpr const char* kAccounts = "/etc/passwd";
+constexpr std::size_t kMaxAccounts = 1024 * 1024;
+
 constexpr const char* kHashed = "/etc/ssl/certs";  // OpenSSL's directory
 constexpr int kMaxSameHash = 16;
 
 constexpr std::string_view kMarkBegin = "# microagent: the authority that intercepts this workspace's TLS\n";
 constexpr std::string_view kMarkEnd = "# microagent: end\n";
 
-bool is_directory(const std::string& path) {
-  struct stat facts {};
-  return ::stat(path.c_str(), &facts) == 0 && S_ISDIR(facts.st_mode);
-}
-
-bool is_file(const std::string& path) {
-  struct stat facts {};
-  return ::stat(path.c_str(), &facts) == 0 && S_ISREG(facts.st_mode);
-}
-
-// Whole or as it was, whoever reads it meanwhile; a link stays one. In a guest's own tree links lead where they please,
-// which is no danger here: only the guest can have laid them.
-Status replace_file(const std::string& path, std::string_view content) {
-  std::array<char, PATH_MAX> real{};
-  const std::string target = ::realpath(path.c_str(), real.data()) ? std::string(real.data()) : path;
-  const std::string fresh = concat(target, ".microagent");
-  if (Status written = write_file(fresh, content); !written) return written;
-  if (::rename(fresh.c_str(), target.c_str()) == 0) return {};
-  return fail_errno(errno, concat("cannot replace ", target));
-}
-
-// Takes steps one after the other, and keeps what was wrong with the first that failed.
-class Steps {
- public:
-  void take(Status step) {
-    if (!step && first_) first_ = std::move(step);
-  }
-  Status result() && { return std::move(first_); }
-
- private:
-  Status first_;
-};
-
 Status extend_list(const std::string& path, std::string_view certificate) {
   const auto list = read_file(path, kMaxList);
   if (!list) return fail(list.error());
   const std::string wanted = with_ours(*list, certificate);
-  return wanted == *list ? Status() : replace_file(path, wanted);
+  return wanted == *list ? Status() : replace_whole(path, wanted);
 }
 
 // What the guest trusts by itself; empty where that is nothing.
@@ -108,9 +78,7 @@ Result<std::string> own_list(const std::string& root) {
 Status link_by_hash(const std::string& root, const std::string& hash) {
   for (int number = 0; number < kMaxSameHash; ++number) {
     const std::string path = concat(root, kHashed, "/", hash, ".", number);
-    std::array<char, PATH_MAX> target{};
-    const ssize_t size = ::readlink(path.c_str(), target.data(), target.size());
-    if (size > 0 && std::string_view(target.data(), static_cast<std::size_t>(size)) == kCertificate) return {};
+    if (is_link_to(path, kCertificate)) return {};
     if (::symlink(kCertificate, path.c_str()) == 0) return {};
     if (errno != EEXIST) return fail_errno(errno, concat("cannot make ", path));
   }
@@ -129,8 +97,40 @@ Status write_keystore(const std::string& root, const std::string& bundle) {
   const bool wanted = std::ranges::any_of(kJava, [&](const char* java) { return is_directory(root + java); });
   if (!wanted) return {};
   const std::string store = encode_keystore(certificates_of(bundle));
-  if (Status written = replace_file(root + kKeystore, store); !written) return written;
+  if (Status written = replace_whole(root + kKeystore, store); !written) return written;
   return check_back(root + kKeystore, store);
+}
+
+Status shorten_list(const std::string& path) {
+  const auto list = read_file(path, kMaxList);
+  if (!list) return fail(list.error());
+  const std::string wanted = without_ours(*list);
+  return wanted == *list ? Status() : replace_whole(path, wanted);
+}
+
+// Their names are the hash of a certificate that is gone.
+Status unlink_hashes(const std::string& root) {
+  const std::unique_ptr<DIR, int (*)(DIR*)> directory(::opendir((root + kHashed).c_str()), ::closedir);
+  if (!directory) return {};
+  Steps steps;
+  while (const dirent* entry = ::readdir(directory.get())) {
+    const std::string path = concat(root, kHashed, "/", std::string_view(entry->d_name));
+    if (is_link_to(path, kCertificate)) steps.take(remove_file(path));
+  }
+  return std::move(steps).result();
+}
+
+std::vector<Identity> people_of(const std::string& root) {
+  return find_people(read_file(root + kAccounts, kMaxAccounts).value_or(""));
+}
+
+Status install_for_browsers(const std::string& root, const std::string& certificate) {
+  Steps steps;
+  steps.take(install_browser_policies(root, certificate, kCertificate));
+  for (const std::string& bytes : certificates_of(certificate)) {
+    steps.take(install_nss_trust(root, people_of(root), bytes));
+  }
+  return std::move(steps).result();
 }
 
 }  // namespace
@@ -154,11 +154,11 @@ std::string with_ours(std::string_view bundle, std::string_view certificate) {
 Status install_trust(const std::string& root, const wire::Trust& trust) {
   Steps steps;
   steps.take(make_directory((root + kDirectory).c_str(), 0755));
-  steps.take(replace_file(root + kCertificate, trust.certificate));
+  steps.take(replace_whole(root + kCertificate, trust.certificate));
   const auto own = own_list(root);
   if (!own) steps.take(fail(own.error()));
   const std::string bundle = with_ours(own.value_or(""), trust.certificate);
-  steps.take(replace_file(root + kBundle, bundle));
+  steps.take(replace_whole(root + kBundle, bundle));
   steps.take(check_back(root + kCertificate, trust.certificate));
   steps.take(check_back(root + kBundle, trust.certificate));
   steps.take(write_keystore(root, bundle));
@@ -170,9 +170,25 @@ Status install_trust(const std::string& root, const wire::Trust& trust) {
   }
   for (const Source& source : kSources) {
     const std::string directory = root + source.directory;
-    if (is_directory(directory)) steps.take(replace_file(concat(directory, "/", source.name), trust.certificate));
+    if (is_directory(directory)) steps.take(replace_whole(concat(directory, "/", source.name), trust.certificate));
   }
   if (is_directory(root + kHashed)) steps.take(link_by_hash(root, trust.subject_hash));
+  steps.take(install_for_browsers(root, trust.certificate));
+  return std::move(steps).result();
+}
+
+Status remove_trust(const std::string& root) {
+  if (!is_file(root + kCertificate)) return {};
+  Steps steps;
+  for (const char* list : kLists) {
+    if (is_file(root + list)) steps.take(shorten_list(root + list));
+  }
+  for (const Source& source : kSources) steps.take(remove_file(concat(root, source.directory, "/", source.name)));
+  steps.take(unlink_hashes(root));
+  steps.take(remove_browser_policies(root));
+  steps.take(remove_nss_trust(root, people_of(root)));
+  for (const char* file : {kBundle, kKeystore, kCertificate}) steps.take(remove_file(root + file));
+  ::rmdir((root + kDirectory).c_str());  // unless somebody has put something else there
   return std::move(steps).result();
 }
 
@@ -184,6 +200,7 @@ Environment trust_environment(const std::string& root) {
   }
   // These add to what the program brings along.
   for (const char* name : {"NODE_EXTRA_CA_CERTS", "DENO_CERT"}) environment.push_back(concat(name, "=", kCertificate));
+  environment = merge(std::move(environment), browser_environment());
   if (is_file(root + kKeystore)) {
     environment.push_back(
         concat("JAVA_TOOL_OPTIONS=-Djavax.net.ssl.trustStoreType=jks -Djavax.net.ssl.trustStore=", kKeystore));

@@ -16,6 +16,10 @@ namespace microagent::init {
 // earlier one of ours, and reads it back. An error says where that did not succeed; what could be done is done.
 Status install_trust(const std::string& root, const wire::Trust& trust);
 
+// Takes away what an earlier start installed, in a guest whose TLS is intercepted no longer: its disk has kept it. Does
+// nothing where nothing was. An error says what could not be taken away.
+Status remove_trust(const std::string& root);
+
 // The variables by which programs find it, as it was installed.
 Environment trust_environment(const std::string& root);
 

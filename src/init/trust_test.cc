@@ -111,6 +111,23 @@ TEST_F(Trust, IsMadeForJavaWhereItIs) {
               testing::EndsWith("trustStore=/etc/microagent/egress-ca-trust.jks"));
 }
 
+TEST_F(Trust, IsTakenAwayAgain) {
+  put("etc/ssl/certs/ca-certificates.crt", kTheirs);
+  put("etc/ssl/certs/0123abcd.0", kTheirs);
+  fs::create_directories(root_ / "usr/local/share/ca-certificates");
+  fs::create_directories(root_ / "usr/lib/jvm");
+  ASSERT_TRUE(install());
+  ASSERT_TRUE(remove_trust(root_.string()));
+  EXPECT_EQ(get("etc/ssl/certs/ca-certificates.crt"), kTheirs);
+  EXPECT_EQ(get("etc/ssl/certs/0123abcd.0"), kTheirs);
+  for (const fs::directory_entry& entry : fs::recursive_directory_iterator(root_)) {
+    const std::string name = entry.path().filename();
+    EXPECT_TRUE(entry.is_directory() || name == "ca-certificates.crt" || name == "0123abcd.0") << entry.path();
+  }
+  EXPECT_FALSE(fs::exists(root_ / "etc/microagent"));
+  EXPECT_TRUE(remove_trust(root_.string())) << "there is nothing more to do";
+}
+
 TEST_F(Trust, SaysWhatCouldNotBeDoneAndDoesTheRest) {
   put("etc/ssl/certs/ca-certificates.crt", kTheirs);
   // A directory in the place of the file that is to be written.
