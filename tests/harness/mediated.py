@@ -62,18 +62,22 @@ def set_up_offloads(device):
 
 class MediatedGuest(tap.NamespaceGuest):
     """A namespace behind netd, and the mediator with a policy behind that. `publish`: pairs of the host's (address,
-    port) and the guest's port."""
+    port) and the guest's port; `resolvers`: whom the mediator asks for names; `trust`: certificates in PEM that vouch
+    for servers, beside the host's own."""
 
-    def __init__(self, build, scratch, egress, mtu=1500, publish=()):
+    def __init__(self, build, scratch, egress, mtu=1500, publish=(), resolvers=(), trust=()):
         super().__init__(mtu)
         self.audit_file = pathlib.Path(scratch) / "audit.jsonl"
+        self.authority = self.audit_file.parent / "egress-ca-key.pem"  # and its certificate, where TLS is intercepted
+        self.settings = {"egress": egress, "trust": list(trust)}
+        self.resolvers = list(resolvers)
         self.dialled = DIALLED
         self.supervisor, for_netd = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.control, for_mediator = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         for_verdicts, of_mediator = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         for one in (for_verdicts, of_mediator, for_netd, for_mediator):
             one.setblocking(False)
-        self.mediator = self.start_mediator(build, egress, for_mediator, of_mediator)
+        self.mediator = self.start_mediator(build, for_mediator, of_mediator)
         self.netd = subprocess.Popen(
             [build / "bin" / "microagent-netd", "--supervisor-fd", str(for_netd.fileno()), "--mediator-fd",
              str(for_verdicts.fileno())], pass_fds=[for_netd.fileno(), for_verdicts.fileno()],
@@ -90,11 +94,11 @@ class MediatedGuest(tap.NamespaceGuest):
         threading.Thread(target=self.drain, args=(self.supervisor,), daemon=True).start()
         self.listeners = [self.publish(host, guest_port) for host, guest_port in publish]
 
-    def start_mediator(self, build, egress, control, verdicts):
+    def start_mediator(self, build, control, verdicts):
         config = sealed_file(json.dumps({
-            "workspace": "tap", "mode": "user", "auditFile": str(self.audit_file), "egress": egress,
+            "workspace": "tap", "mode": "user", "auditFile": str(self.audit_file), **self.settings,
             "network": {"ip": f"{tap.GUEST}/24", "subnet": "192.168.64.0/24", "gateway": tap.GATEWAY,
-                        "dns": []}}).encode())
+                        "dns": self.resolvers}}).encode())
         passed = [config, control.fileno(), verdicts.fileno()]
         flags = ("--config-fd", "--supervisor-fd", "--netd-fd")
         words = [str(word) for pair in zip(flags, passed) for word in pair]
