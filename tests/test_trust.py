@@ -1,6 +1,8 @@
 """Whom a guest trusts: an authority of its workspace's own where TLS is intercepted, and nobody new where it is not."""
 
+import io
 import stat
+import zipfile
 
 import pytest
 
@@ -8,8 +10,9 @@ from harness import python_guest
 from harness import secure_internet as secure
 
 # Programs that speak TLS, each with a library or a list of its own.
-PACKAGES = ("apt", "ca-certificates", "curl", "git", "nodejs", "openjdk-17-jre-headless", "openssl", "python3-requests",
-            "rclone", "wget")
+PACKAGES = ("apt", "ca-certificates", "curl", "git", "nodejs", "openjdk-17-jre-headless", "openssl", "python3-pip",
+            "python3-requests", "rclone", "wget")
+MODULES = ("undici@6.29.1",)
 MEMORY = "3GiB"  # the root file system with them lives in it
 CERTIFICATE, BUNDLE = "/etc/microagent/egress-ca.pem", "/etc/microagent/egress-ca-bundle.pem"
 LIST = "/etc/ssl/certs/ca-certificates.crt"
@@ -30,7 +33,7 @@ def policy(microagent, scratch):
 
 @pytest.fixture(scope="module")
 def guest(prefix, microagent, workspaces, policy):
-    python_guest.install(prefix, microagent, PACKAGES)
+    python_guest.install(prefix, microagent, PACKAGES, MODULES)
     return workspaces("trusting", "--memory", MEMORY, "--egress-policy", policy, "--env",
                       "PIP_CERT=/mine.pem")
 
@@ -129,6 +132,9 @@ JAVA = "/usr/lib/jvm/java-17-openjdk-amd64/bin"
 URL = f"https://one.test:{secure.NGINX}/"
 PAGE = "hello from nginx"
 REFERENCE = "0123456789abcdef0123456789abcdef01234567\trefs/heads/main"
+UNDICI = 'const {Agent, request} = require("/opt/npm/node_modules/undici")'
+SHOW = "page => page.body.text().then(console.log)"
+PARCEL = "print('what pip has fetched')"
 CLIENTS = {
     "curl, OpenSSL": (f"curl -sS {URL}", PAGE),
     "openssl": (f"echo | openssl s_client -verify_return_error -connect one.test:{secure.NGINX} -servername one.test",
@@ -141,27 +147,40 @@ CLIENTS = {
     "python, requests": (f"python3 -c 'import requests; print(requests.get(\"{URL}\").text)'", PAGE),
     "node, fetch": (f"node -e 'fetch(\"{URL}\").then(page => page.text()).then(console.log)'", PAGE),
     "node, https": (f"node -e 'require(\"https\").get(\"{URL}\", page => page.pipe(process.stdout))'", PAGE),
+    "node, undici of npm": (f"node -e '{UNDICI}; request(\"{URL}\").then({SHOW})'", PAGE),
+    "node, undici with HTTP/2": (f"node -e '{UNDICI}; request(\"{URL}\", {{dispatcher: new Agent({{allowH2: true}})}})"
+                                 f".then({SHOW})'", PAGE),
+    "pip": (f"pip install --no-deps --target /tmp/pip --index-url {URL}simple/ parcel && cat /tmp/pip/parcel.py",
+            PARCEL),
     # The one client of the web that a JRE brings along.
     "java": (f"{JAVA}/keytool -printcrl -file {URL}list.crl", "CN=root of the tests"),
     "go": (f"rclone --config /dev/null copyurl --stdout {URL}", PAGE),
 }
 
 
+def wheel():
+    """The package that pip installs: its name, and the file."""
+    about, content = "parcel-1.0.dist-info", io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        archive.writestr("parcel.py", PARCEL + "\n")
+        archive.writestr(f"{about}/METADATA", "Metadata-Version: 2.1\nName: parcel\nVersion: 1.0\n")
+        archive.writestr(f"{about}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        archive.writestr(f"{about}/RECORD", f"parcel.py,,\n{about}/METADATA,,\n{about}/WHEEL,,\n{about}/RECORD,,\n")
+    return "parcel-1.0-py3-none-any.whl", content.getvalue()
+
+
 @pytest.fixture(scope="module")
 def upstream(world, scratch):
     directory = scratch / "trusted"
     made = secure.SecureInternet(world, directory)
-    repository = directory / "pages" / "repository"
-    for path, text in (("info/refs", REFERENCE + "\n"), ("HEAD", "ref: refs/heads/main\n")):
-        file = repository / path
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text)
-        file.chmod(0o644)
-    for path in (repository, repository / "info"):
-        path.chmod(0o755)
-    revoked = directory / "pages" / "list.crl"
-    revoked.write_text(made.certificates.make_revocation_list())
-    revoked.chmod(0o644)
+    name, package = wheel()
+    made.add_pages({
+        "repository/info/refs": REFERENCE + "\n",
+        "repository/HEAD": "ref: refs/heads/main\n",
+        "list.crl": made.certificates.make_revocation_list(),
+        "simple/parcel/index.html": f'<!DOCTYPE html><a href="/{name}">{name}</a>',
+        name: package,
+    })
     yield made
     made.close()
 

@@ -17,6 +17,7 @@ SERVERS = """
   server {{
     listen {nginx} ssl http2;
     root {directory}/pages;
+    location /simple/ {{ default_type text/html; }}
     location /up {{ proxy_pass http://127.0.0.1:80/up; proxy_request_buffering off; proxy_http_version 1.1; }}
   }}
   server {{
@@ -55,8 +56,20 @@ class SecureInternet:
     def close(self):
         self.upstreams.close()
 
+    def add_pages(self, pages):
+        """More of what nginx serves: contents by their paths."""
+        for path, content in pages.items():
+            file = self.pages / path
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(content if isinstance(content, bytes) else content.encode())
+        self._let_all_read()
+
+    def _let_all_read(self):
+        for path in (self.pages, *self.pages.rglob("*")):
+            path.chmod(0o755 if path.is_dir() else 0o644)
+
     def _lay_out_pages(self, directory):
-        pages = directory / "pages"
+        pages = self.pages = directory / "pages"
         pages.mkdir()
         (pages / "index.html").write_text("hello from nginx\n")
         (pages / "private").mkdir()
@@ -67,5 +80,4 @@ class SecureInternet:
             for _ in range(BIG // len(block)):
                 file.write(block)
                 self.digest.update(block)
-        for path in (pages, *pages.rglob("*")):
-            path.chmod(0o755 if path.is_dir() else 0o644)
+        self._let_all_read()
