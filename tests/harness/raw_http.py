@@ -14,29 +14,48 @@ PATIENCE = 20
 GET = "GET / HTTP/1.1\r\nHost: AUTHORITY\r\n"
 POST = "POST /up HTTP/1.1\r\nHost: AUTHORITY\r\n"
 
+# What is sent, and what is said of it.
 SMUGGLING = {
-    "length and chunked": POST + "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-    "two lengths": POST + "Content-Length: 5\r\nContent-Length: 6\r\n\r\nhello!",
-    "a list of lengths": POST + "Content-Length: 5, 6\r\n\r\nhello!",
-    "a signed length": POST + "Content-Length: +5\r\n\r\nhello",
-    "folded": GET + "X-One: a\r\n b\r\n\r\n",
-    "bare LF": GET.replace("\r\n", "\n") + "\n",
-    "bare CR": GET + "X-One: a\rX-Two: b\r\n\r\n",
-    "space before the colon": GET + "X-One : a\r\n\r\n",
-    "no name": GET + ": a\r\n\r\n",
-    "NUL": GET + "X-One: a\0b\r\n\r\n",
-    "chunked twice": POST + "Transfer-Encoding: chunked, chunked\r\n\r\n0\r\n\r\n",
-    "chunked not last": POST + "Transfer-Encoding: chunked, gzip\r\n\r\n0\r\n\r\n",
-    "chunked in disguise": POST + "Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n",
-    "chunked in HTTP/1.0": "POST / HTTP/1.0\r\nHost: AUTHORITY\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-    "a bad size of a chunk": POST + "Transfer-Encoding: chunked\r\n\r\n0x5\r\nhello\r\n0\r\n\r\n",
-    "no end of a chunk": POST + "Transfer-Encoding: chunked\r\n\r\n5\r\nhelloX0\r\n\r\n",
-    "no host": "GET / HTTP/1.1\r\n\r\n",
-    "two hosts": GET + "Host: AUTHORITY\r\n\r\n",
-    "another host in the target": "GET https://other.test/ HTTP/1.1\r\nHost: AUTHORITY\r\n\r\n",
-    "an upgrade to HTTP/2": GET + "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMA\r\n\r\n",
-    "two spaces": GET.replace("GET /", "GET  /") + "\r\n",
-    "no version": "GET /\r\n\r\n",
+    "length and chunked": (
+        POST + "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        "both Content-Length and Transfer-Encoding"),
+    "two lengths": (POST + "Content-Length: 5\r\nContent-Length: 6\r\n\r\nhello!", "more than one Content-Length"),
+    "a list of lengths": (POST + "Content-Length: 5, 6\r\n\r\nhello!", "a Content-Length that is no number"),
+    "a signed length": (POST + "Content-Length: +5\r\n\r\nhello", "a Content-Length that is no number"),
+    "folded": (GET + "X-One: a\r\n b\r\n\r\n", "a folded header line"),
+    "bare LF": (GET.replace("\r\n", "\n") + "\n", "a line end that is not CRLF"),
+    "bare CR": (GET + "X-One: a\rX-Two: b\r\n\r\n", "a line end that is not CRLF"),
+    "space before the colon": (GET + "X-One : a\r\n\r\n", "a header line that is none"),
+    "no name": (GET + ": a\r\n\r\n", "a header line that is none"),
+    "NUL": (GET + "X-One: a\0b\r\n\r\n", "a control character"),
+    "chunked twice": (
+        POST + "Transfer-Encoding: chunked, chunked\r\n\r\n0\r\n\r\n",
+        "a Transfer-Encoding that is not chunked"),
+    "chunked not last": (
+        POST + "Transfer-Encoding: chunked, gzip\r\n\r\n0\r\n\r\n",
+        "a Transfer-Encoding that is not chunked"),
+    "chunked in disguise": (
+        POST + "Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n",
+        "a Transfer-Encoding that is not chunked"),
+    "chunked in HTTP/1.0": (
+        "POST / HTTP/1.0\r\nHost: AUTHORITY\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        "a Transfer-Encoding where none may be"),
+    "a bad size of a chunk": (
+        POST + "Transfer-Encoding: chunked\r\n\r\n0x5\r\nhello\r\n0\r\n\r\n",
+        "a chunk size that is none"),
+    "no end of a chunk": (
+        POST + "Transfer-Encoding: chunked\r\n\r\n5\r\nhelloX0\r\n\r\n",
+        "a chunk that does not end with CRLF"),
+    "no host": ("GET / HTTP/1.1\r\n\r\n", "no Host"),
+    "two hosts": (GET + "Host: AUTHORITY\r\n\r\n", "more than one Host"),
+    "another host in the target": (
+        "GET https://other.test/ HTTP/1.1\r\nHost: AUTHORITY\r\n\r\n",
+        "a Host that differs from the target's"),
+    "an upgrade to HTTP/2": (
+        GET + "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMA\r\n\r\n",
+        "an upgrade to another HTTP"),
+    "two spaces": (GET.replace("GET /", "GET  /") + "\r\n", "a request line that is none"),
+    "no version": ("GET /\r\n\r\n", "a request line that is none"),
 }
 
 
@@ -102,7 +121,7 @@ def flood(host, port, name):
 def main():
     host, port = sys.argv[1], int(sys.argv[2])
     for case in sys.argv[3:]:
-        result = ask(host, port, SMUGGLING[case]) if case in SMUGGLING else flood(host, port, case)
+        result = ask(host, port, SMUGGLING[case][0]) if case in SMUGGLING else flood(host, port, case)
         print(json.dumps({"case": case, **result}), flush=True)
 
 

@@ -112,10 +112,15 @@ class Workspace:
             check_audit(record)
         return records
 
-    def wait_for_record(self, timeout=10, **fields):
+    def last_record(self):
+        """The number of the audit log's last record, for wait_for_record()."""
+        return max((record["seq"] for record in self.egress()), default=0)
+
+    def wait_for_record(self, timeout=10, after=0, **fields):
+        """The first record with these fields of those behind the one of number `after`."""
         def find():
             for record in self.egress():
-                if all(record.get(key) == value for key, value in fields.items()):
+                if record["seq"] > after and all(record.get(key) == value for key, value in fields.items()):
                     return record
             return None
 
