@@ -1,5 +1,8 @@
 """Certificates for the servers of the tests' internet, made with openssl."""
 
+import base64
+import hashlib
+import ssl
 import subprocess
 
 
@@ -47,6 +50,12 @@ class Certificates:
 
     def fingerprint(self, name):
         return openssl("x509", "-in", self._path(name, "crt"), "-noout", "-fingerprint", "-sha256").strip()
+
+    def pin(self, name):
+        """Of its key (RFC 7469, 2.4), as curl's --pinnedpubkey wants it behind "sha256//"."""
+        key = openssl("x509", "-in", self._path(name, "crt"), "-noout", "-pubkey")
+        der = ssl.PEM_cert_to_DER_cert(key.replace("PUBLIC KEY", "CERTIFICATE"))  # the same armour
+        return base64.b64encode(hashlib.sha256(der).digest()).decode()
 
     def _path(self, name, kind):
         return self.directory / f"{name}.{kind}"
