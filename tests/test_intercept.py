@@ -222,10 +222,22 @@ def test_mutual_tls_works_through_passthrough(guest, upstream):
     assert without.code != 0 and without.text == "", without
 
 
+def test_a_client_that_pins_its_server_is_recorded_and_works_through_passthrough(guest, upstream):
+    """curl ends the handshake, looks at the key, and is gone."""
+    pin = ["--pinnedpubkey", f"sha256//{upstream.certificates.pin('good')}"]
+    before = guest.last_record()
+    curl(guest, *pin, url(secure.NGINX), code=90)
+    record = guest.wait_for_record(after=before, event="egress_mitm_handshake_error", host=ONE)
+    assert "--egress-passthrough" in record["error"]
+    guest.exec("sh", "-c", "cat >/tmp/root.pem", stdin=upstream.root.read_bytes())
+    assert curl(guest, *pin, "--cacert", "/tmp/root.pem", url(secure.NGINX, host="two.test")) == "hello from nginx\n"
+
+
 def test_a_client_that_trusts_nobody_else_is_recorded(guest):
+    before = guest.last_record()
     guest.exec("curl", "-sS", "--capath", "/nonexistent", "--cacert",
                "/usr/share/ca-certificates/mozilla/ISRG_Root_X1.crt", url(secure.NGINX), code=60)
-    record = guest.wait_for_record(event="egress_mitm_handshake_error", host=ONE)
+    record = guest.wait_for_record(after=before, event="egress_mitm_handshake_error", host=ONE)
     assert "--egress-passthrough" in record["error"]
 
 

@@ -154,6 +154,8 @@ MessageFault RequestReader::take_target() {
 
 MessageFault RequestReader::take_host() {
   const std::size_t hosts = count_headers(message_.headers, "host");
+  // HTTP/1.0 has no Host: such a request is for whom its connection is for (RFC 1945).
+  if (hosts == 0 && message_.version == Version::http_1_0 && !absolute_) return MessageFault::none;
   if (hosts == 0) return MessageFault::no_host;
   if (hosts > 1) return MessageFault::several_hosts;
   auto host = parse_authority(header_value(message_.headers, "host"));

@@ -116,7 +116,8 @@ TEST(RequestReader, RefusesBadHeaders) {
       {"GET / HTTP/1.1\r\nH\r\n\r\r\n", Fault::bad_character},
       {"GET / HTTP/1.1\r\nH\r\n\rX", Fault::bad_character},
       {"GET / HTTP/1.1\r\n\r\n", Fault::no_host},
-      {"GET / HTTP/1.0\r\n\r\n", Fault::no_host},
+      {"GET https://a.example/ HTTP/1.0\r\n\r\n", Fault::no_host},
+      {"GET / HTTP/1.0\r\nHost:\r\n\r\n", Fault::bad_host},
       {"GET https://a.example/ HTTP/1.1\r\n\r\n", Fault::no_host},
       {"GET / HTTP/1.1\r\nH\r\nH\r\n\r\n", Fault::several_hosts},
       {"GET / HTTP/1.1\r\nH\r\nhOST: b.example\r\n\r\n", Fault::several_hosts},
@@ -247,6 +248,13 @@ TEST(RequestReader, GivesBackEveryByteAndLeavesTheRest) {
   EXPECT_EQ(reader.message().target, "/2");
   EXPECT_EQ(reader.message().headers.size(), 1u);
   EXPECT_EQ(request_framing(reader.message()), Framing{});
+}
+
+TEST(RequestReader, TakesARequestOfHttp10ThatNamesNobody) {
+  RequestReader reader(Scheme::https);
+  reader.feed(bytes_of_text("GET /a HTTP/1.0\r\nA: b\r\n\r\n"));
+  ASSERT_EQ(reader.state(), State::complete) << to_string(reader.fault());
+  EXPECT_EQ(reader.message().authority, Authority{});
 }
 
 TEST(RequestReader, TakesAbsoluteTargets) {

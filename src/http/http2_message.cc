@@ -148,7 +148,10 @@ HeaderList http2_fields(const RequestMessage& request) {
     fields.push_back({":protocol", websocket ? "websocket" : request.protocol});
   }
   fields.push_back({":scheme", request.scheme == Scheme::http ? "http" : "https"});
-  fields.push_back({":authority", authority_text(request)});
+  // Who translates invents none (RFC 9113, 8.3.1).
+  if (std::string authority = authority_text(request); !authority.empty()) {
+    fields.push_back({":authority", std::move(authority)});
+  }
   std::string_view target = request.target;
   if (const std::size_t scheme = target.find("://"); !target.starts_with('/') && scheme != std::string_view::npos) {
     target.remove_prefix(std::min(target.find_first_of("/?", scheme + 3), target.size()));

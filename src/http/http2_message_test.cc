@@ -142,6 +142,15 @@ TEST(Http2Message, APostWithoutABodySaysSo) {
   EXPECT_EQ(find_header(as_http1(request, true).headers, "content-length"), nullptr);
 }
 
+// A request of HTTP/1.0 may name nobody, and who translates it invents no name.
+TEST(Http2Message, NamesNobodyWhereTheRequestDoesNot) {
+  RequestMessage request;
+  request.method = "GET";
+  request.target = request.path = "/a";
+  request.version = Version::http_1_0;
+  EXPECT_EQ(http2_fields(request), (HeaderList{{":method", "GET"}, {":scheme", "http"}, {":path", "/a"}}));
+}
+
 TEST(Http2Message, ResponsesGoBothWays) {
   ResponseMessage response;
   ASSERT_EQ(parse_http2_response({{":status", "404"}, {"a", "b"}}, response), Fault::none);

@@ -22,7 +22,7 @@ struct RequestMessage {
   std::string path;    // of the target, without query, not normalised; "*" for OPTIONS *
   Scheme scheme = Scheme::http;
   Version version = Version::http_1_1;
-  Authority authority;   // Host or :authority; of an absolute target, which Host must agree with
+  Authority authority;   // Host, :authority or an absolute target's, which must agree; empty: HTTP/1.0 may name nobody
   std::string protocol;  // HTTP/2's :protocol, "websocket" for example (RFC 8441)
   HeaderList headers;    // without pseudo-headers
 };

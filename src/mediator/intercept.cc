@@ -1,5 +1,6 @@
 // Mediator's story of a flow whose requests are read: both handshakes, and whichever relay fits what is inside.
 
+#include <array>
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/experimental/awaitable_operators.hpp>
 #include <boost/asio/use_awaitable.hpp>
@@ -22,13 +23,19 @@ using namespace asio::experimental::awaitable_operators;
 using Phase = LiveFlow::Phase;
 using policy::Content;
 
-Record handshake_error_record(const LiveFlow& flow, const Interceptor::GuestFailure& failure) {
+// A client that pins its server's certificate may look at it only when the handshake is done, and then hangs up.
+constexpr std::chrono::seconds kAtSight{2};
+constexpr const char* kDistrust =
+    "the guest's client does not trust the workspace's authority; for one that pins certificates use "
+    "--egress-passthrough";
+constexpr const char* kWordless =
+    "the guest's client ended the connection at the sight of the certificate, as one does that pins another; for "
+    "such use --egress-passthrough";
+
+Record handshake_error_record(const LiveFlow& flow, std::string error) {
   Record record{audit::Event::mitm_handshake_error, audit::Fields::object()};
   record.fields["host"] = flow.host;
-  record.fields["error"] = failure.distrusts
-                               ? "the guest's client does not trust the workspace's authority; for one that pins "
-                                 "certificates use --egress-passthrough"
-                               : failure.text;
+  record.fields["error"] = std::move(error);
   return record;
 }
 
@@ -38,10 +45,12 @@ bool speaks_http2(const LiveFlow& flow) {
 }
 
 // What the connection is inside its TLS, where its sides have not agreed on a protocol: whoever speaks first tells.
-asio::awaitable<Content> look_inside(EarlyStream& guest, EarlyStream& upstream) {
+// Nothing where the guest ends without a word.
+asio::awaitable<std::optional<Content>> look_inside(EarlyStream& guest, EarlyStream& upstream) {
   WordsReader reader;
   while (!reader.settled()) {
     const auto first = co_await (guest.read_ahead(kNever) || upstream.read_ahead(kNever));
+    if (first.index() == 0 && !guest.socket().has_given()) co_return std::nullopt;
     if (first.index() == 1 || std::get<0>(first).empty()) co_return Content::opaque;
     reader.feed(std::get<0>(first));
   }
@@ -139,11 +148,14 @@ asio::awaitable<void> Mediator::relay(FlowPtr flow, Descriptor guest, StreamPtr 
   if (content == Content::tls) {
     auto accepted = co_await interceptor_->accept(std::move(guest), flow->leaf, flow->protocol.shown);
     if (accepted) {
+      const Deadline at_sight = in(kAtSight);
       co_await (relay_inside(flow, **accepted) || wait_until_gone(flow));
+      note_wordless(*flow, **accepted, at_sight);
       keep_upstream(*flow, std::move(flow->upstream));
       if (!flow->closed) co_await part_from((*accepted)->descriptor());
     } else {
-      recorder_.write(flow->audit_flow, handshake_error_record(*flow, accepted.error()));
+      const Interceptor::GuestFailure& failure = accepted.error();
+      recorder_.write(flow->audit_flow, handshake_error_record(*flow, failure.distrusts ? kDistrust : failure.text));
     }
   } else {
     const StreamPtr clear_guest = plain_stream(std::move(guest));
@@ -156,6 +168,14 @@ asio::awaitable<void> Mediator::relay(FlowPtr flow, Descriptor guest, StreamPtr 
   end_relay(flow);
 }
 
+void Mediator::note_wordless(const LiveFlow& flow, SocketStream& guest, Deadline at_sight) {
+  if (guest.has_given() || std::chrono::steady_clock::now() >= at_sight) return;
+  if (flow.closed && flow.closed->end == flow::End::killed) return;
+  std::array<std::uint8_t, 1> byte{};
+  const auto arrival = guest.take_unasked(byte);
+  if (arrival && arrival->bytes == 0) recorder_.write(flow.audit_flow, handshake_error_record(flow, kWordless));
+}
+
 asio::awaitable<void> Mediator::relay_inside(FlowPtr flow, Stream& guest) {
   constexpr auto kScheme = http::Scheme::https;
   if (flow->protocol.translation != Translation::none) co_return co_await relay_translated(flow, guest);
@@ -165,8 +185,8 @@ asio::awaitable<void> Mediator::relay_inside(FlowPtr flow, Stream& guest) {
   if (is_http1(alpn)) co_return co_await relay_as(flow, guest, upstream, kScheme, Content::http1);
   if (!alpn.empty()) co_return co_await relay_as(flow, guest, upstream, kScheme, Content::opaque);
   EarlyStream early_guest(guest), early_upstream(upstream);
-  const Content content = co_await look_inside(early_guest, early_upstream);
-  co_await relay_as(flow, early_guest, early_upstream, kScheme, content);
+  const auto content = co_await look_inside(early_guest, early_upstream);
+  co_await relay_as(flow, early_guest, early_upstream, kScheme, content.value_or(Content::unseen));
 }
 
 asio::awaitable<void> Mediator::relay_translated(FlowPtr flow, Stream& guest) {
@@ -187,6 +207,7 @@ asio::awaitable<void> Mediator::relay_as(FlowPtr flow, Stream& guest, Stream& up
   flow->facts.content = Content::opaque;
   const policy::Decision decision = decide(*flow);
   if (decision.allowed()) co_return co_await relay_bytes(guest, upstream);
+  if (content == Content::unseen) co_return;  // the guest is gone without a word that could have been read
   Denial denied = denial_of(decision);
   write_denial(*flow, denied);
 }

@@ -79,11 +79,13 @@ Mediator::Gate::~Gate() {
 // ---- judging
 
 std::optional<Refused> Mediator::Gate::admit(http::RequestMessage& request, RequestStory& story) {
-  if (!is_for_flow(request.authority)) {
-    return refuse(kMisdirected, request,
-                  denial("the request is for another host than the connection",
-                         "names: a request must be for the host that the connection is for",
-                         policy::Signal::name_destination_mismatch));
+  if (!is_for_flow(request)) {
+    Denial misdirected = denial("the request is for another host than the connection",
+                                "names: a request must be for the host that the connection is for",
+                                policy::Signal::name_destination_mismatch);
+    if (!mediator_.policy_.policy().observe()) return refuse(kMisdirected, request, std::move(misdirected));
+    story.would_deny = policy::to_string(policy::Signal::name_destination_mismatch);
+    story.rule = std::move(misdirected.rule);
   }
   const policy::Decision decision = mediator_.decide(*flow_, {request.method, request.path});
   if (!decision.allowed()) return refuse(kForbidden, request, denial_of(decision));
@@ -92,7 +94,7 @@ std::optional<Refused> Mediator::Gate::admit(http::RequestMessage& request, Requ
                   denial("a credential swap is for this host, and no credential goes over plain HTTP: use https",
                          "swap " + flow_->swap->name));
   }
-  if (decision.would_deny) {
+  if (decision.would_deny && story.would_deny.empty()) {
     story.would_deny = policy::to_string(decision.reason);
     story.rule = decision.text;
   }
@@ -100,8 +102,11 @@ std::optional<Refused> Mediator::Gate::admit(http::RequestMessage& request, Requ
   return std::nullopt;
 }
 
-// The name that TLS, or the first request, gave; the address where none was given.
-bool Mediator::Gate::is_for_flow(const http::Authority& authority) const {
+// The name that TLS, or the first request, gave; the address where none was given. HTTP/1.0 knows no Host: its server
+// takes it for whom the connection is for, and so must we.
+bool Mediator::Gate::is_for_flow(const http::RequestMessage& request) const {
+  const http::Authority& authority = request.authority;
+  if (request.version == http::Version::http_1_0 && authority == http::Authority{}) return true;
   if (authority.port && *authority.port != flow_->facts.port) return false;
   if (flow_->facts.name.empty()) return authority.address && *authority.address == flow_->facts.destination;
   if (authority.address) {

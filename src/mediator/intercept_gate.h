@@ -67,7 +67,7 @@ class Mediator::Gate final : public RequestGate {
   Refused refuse_long_body(bool json);
 
   std::string destination() const;
-  bool is_for_flow(const http::Authority& authority) const;
+  bool is_for_flow(const http::RequestMessage& request) const;
   Refused refuse(std::uint16_t status, const http::RequestMessage& request, Denial denied);
 
   Mediator& mediator_;

@@ -110,6 +110,7 @@ class Mediator {
   void begin_relay(FlowPtr flow, policy::Decision decision, StreamPtr clear, FirstWords words);
   std::optional<RelayMemory::Share> memory_for(const LiveFlow& flow, policy::Content content);
   asio::awaitable<void> relay(FlowPtr flow, Descriptor guest, StreamPtr clear, policy::Content content);
+  void note_wordless(const LiveFlow& flow, SocketStream& guest, Deadline at_sight);
   asio::awaitable<void> relay_inside(FlowPtr flow, Stream& guest);
   asio::awaitable<void> relay_translated(FlowPtr flow, Stream& guest);
   asio::awaitable<void> relay_as(FlowPtr flow, Stream& guest, Stream& upstream, http::Scheme scheme,

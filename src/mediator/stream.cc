@@ -88,6 +88,7 @@ std::optional<Arrival> SocketStream::take_some(MutableBytes into) {
   watch_.take_news();
   const auto arrival = read_now(into);
   blocked_ = !arrival;
+  given_ = given_ || (arrival && arrival->bytes > 0);
   if (arrival) taken_ += std::max(arrival->bytes, kLeast);
   return arrival;
 }

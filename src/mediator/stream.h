@@ -63,6 +63,8 @@ class SocketStream : public Stream {
   std::optional<Arrival> take_some(MutableBytes into) override;
   bool must_wait() const override;
   SocketStream& socket() override { return *this; }
+  // Whether it has ever given a byte.
+  bool has_given() const { return given_; }
   // What is there, whatever is known of that; nothing where the socket has nothing.
   std::optional<Arrival> take_unasked(MutableBytes into);
   // Nothing waits to be read, no end either. To be asked only where nothing is expected: what there is gets lost.
@@ -83,6 +85,7 @@ class SocketStream : public Stream {
 
   aio::ReadWatch watch_;
   bool blocked_ = false;  // the socket has nothing, unless the watch has news
+  bool given_ = false;
   // A peer that is faster than we are never makes its reader wait. The other flows must have their turn all the same.
   std::size_t taken_ = 0;
 };
