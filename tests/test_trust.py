@@ -10,9 +10,9 @@ from harness import python_guest
 from harness import secure_internet as secure
 
 # Programs that speak TLS, each with a library or a list of its own.
-PACKAGES = ("apt", "ca-certificates", "curl", "git", "nodejs", "openjdk-17-jre-headless", "openssl", "python3-pip",
-            "python3-requests", "rclone", "wget")
-MODULES = ("undici@6.29.1",)
+PACKAGES = ("apt", "awscli", "ca-certificates", "curl", "git", "nodejs", "openjdk-17-jre-headless", "openssl",
+            "python3-pip", "python3-requests", "rclone", "wget")
+MODULES = ("deno@2.9.6", "undici@6.29.1")
 MEMORY = "3GiB"  # the root file system with them lives in it
 CERTIFICATE, BUNDLE = "/etc/microagent/egress-ca.pem", "/etc/microagent/egress-ca-bundle.pem"
 LIST = "/etc/ssl/certs/ca-certificates.crt"
@@ -133,6 +133,11 @@ URL = f"https://one.test:{secure.NGINX}/"
 PAGE = "hello from nginx"
 REFERENCE = "0123456789abcdef0123456789abcdef01234567\trefs/heads/main"
 UNDICI = 'const {Agent, request} = require("/opt/npm/node_modules/undici")'
+DENO = "/opt/npm/node_modules/@deno/linux-x64-glibc/deno"
+# By default the bucket is a part of the host's name.
+AWS = ("printf '[default]\\ns3 =\\n  addressing_style = path\\n' >/tmp/aws;"
+       " AWS_CONFIG_FILE=/tmp/aws aws --region us-east-1")
+OBJECT = "what aws has fetched"
 SHOW = "page => page.body.text().then(console.log)"
 PARCEL = "print('what pip has fetched')"
 CLIENTS = {
@@ -152,6 +157,9 @@ CLIENTS = {
                                  f".then({SHOW})'", PAGE),
     "pip": (f"pip install --no-deps --target /tmp/pip --index-url {URL}simple/ parcel && cat /tmp/pip/parcel.py",
             PARCEL),
+    "aws": (f"{AWS} s3api get-object --no-sign-request --endpoint-url {URL} --bucket bucket --key object /tmp/object"
+            " && cat /tmp/object", OBJECT),
+    "deno": (f"{DENO} eval 'console.log(await (await fetch(\"{URL}\")).text())'", PAGE),
     # The one client of the web that a JRE brings along.
     "java": (f"{JAVA}/keytool -printcrl -file {URL}list.crl", "CN=root of the tests"),
     "go": (f"rclone --config /dev/null copyurl --stdout {URL}", PAGE),
@@ -180,6 +188,7 @@ def upstream(world, scratch):
         "list.crl": made.certificates.make_revocation_list(),
         "simple/parcel/index.html": f'<!DOCTYPE html><a href="/{name}">{name}</a>',
         name: package,
+        "bucket/object": OBJECT + "\n",
     })
     yield made
     made.close()
