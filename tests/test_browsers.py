@@ -42,6 +42,9 @@ def test_nss_believes_what_intercepts_it(guest):
     assert "microagent browsing" in handshake(guest, "/tmp/ours", 0).text
     assert "UNKNOWN_ISSUER" in handshake(guest, "/tmp/theirs", 254).text
     assert "microagent egress" in guest.shell("certutil -d sql:/tmp/ours -L")
+    # As docs/egress-trust.md says.
+    guest.shell("certutil -d sql:/tmp/theirs -A -t C,, -n microagent -i /etc/microagent/egress-ca.pem")
+    handshake(guest, "/tmp/theirs", 0)
 
 
 def test_sqlite_finds_nothing_wrong_with_the_database(guest):

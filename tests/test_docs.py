@@ -33,6 +33,8 @@ ELSEWHERE = {
     "microagent exec -t dev -- bash": "of the same",
     "make install prefix=/usr/local": "test_install.py, below a prefix of its own",
     "make deb": "make test-deb",
+    "certutil -d sql:$HOME/.pki/nssdb -A -t C,, -n microagent -i /etc/microagent/egress-ca.pem":
+        "is for a guest; test_browsers.py",
     "sudo apt install ./build/microagent_*.deb": "make test-deb",
 }
 # What must fail, and with which code.

@@ -51,7 +51,9 @@ std::string body_of(std::string_view pem) {
 Status lay_for_chromium(const std::string& root, const char* directory, std::string_view certificate) {
   if (Status made = make_directories(root + directory); !made) return made;
   const std::string policies = concat("{\"CACertificates\": [\"", body_of(certificate), "\"]}\n");
-  return replace_whole(concat(root, directory, kChromiumName), policies);
+  const std::string path = concat(root, directory, kChromiumName);
+  if (Status written = replace_whole(path, policies); !written) return written;
+  return check_file(path, policies);
 }
 
 // Somebody else's policies, which have to name the certificate themselves.
@@ -71,8 +73,8 @@ Status lay_for_firefox(const std::string& root, std::string_view file) {
     if (is_file(root + others)) return check_others(root + others, file);
   }
   if (Status made = make_directories(root + kFirefoxDirectory); !made) return made;
-  if (::symlink(kFirefoxPolicies, path.c_str()) == 0) return {};
-  return fail_errno(errno, concat("cannot make ", path));
+  if (::symlink(kFirefoxPolicies, path.c_str()) != 0) return fail_errno(errno, concat("cannot make ", path));
+  return check_file(root + kFirefoxPolicies, policies);
 }
 
 }  // namespace

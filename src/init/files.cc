@@ -54,6 +54,14 @@ Status replace_whole(const std::string& path, std::string_view content) {
   return fail_errno(errno, concat("cannot replace ", target));
 }
 
+Status check_file(const std::string& path, std::string_view content) {
+  // One byte more tells a longer file.
+  const auto found = read_file(path, content.size() + 1);
+  if (!found) return fail(found.error());
+  if (*found == content) return {};
+  return fail(ErrorKind::permanent, concat(path, " does not hold what was written to it"));
+}
+
 Status remove_file(const std::string& path) {
   if (::unlink(path.c_str()) == 0 || errno == ENOENT || errno == ENOTDIR) return {};
   return fail_errno(errno, concat("cannot remove ", path));

@@ -19,6 +19,9 @@ Status write_file(const std::string& path, std::string_view content, mode_t mode
 // guest's own tree links lead where they please, which is no danger where only its root can have laid them.
 Status replace_whole(const std::string& path, std::string_view content);
 
+// Whether a file holds what was written to it, and can be read: an error where it does not.
+Status check_file(const std::string& path, std::string_view content);
+
 // Removes a file or link that need not be there.
 Status remove_file(const std::string& path);
 

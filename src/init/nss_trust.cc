@@ -55,8 +55,8 @@ Status lay_database(const std::string& directory, std::string_view database) {
   if (Status aside = put_keys_aside(directory); !aside) return aside;
   const std::string path = directory + kDatabase, fresh = path + ".microagent";
   if (Status written = write_file(fresh, database, 0600); !written) return written;
-  if (::rename(fresh.c_str(), path.c_str()) == 0) return {};
-  return fail_errno(errno, concat("cannot replace ", path));
+  if (::rename(fresh.c_str(), path.c_str()) != 0) return fail_errno(errno, concat("cannot replace ", path));
+  return check_file(path, database);
 }
 
 Status lay_first_database(const std::string& home, std::string_view database) {

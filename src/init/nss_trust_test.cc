@@ -116,6 +116,11 @@ TEST_F(NssTrust, IsTakenAwayAgain) {
   EXPECT_TRUE(remove_nss_trust(root_.string(), people_));
 }
 
+TEST_F(NssTrust, IsMissedWhereItCannotBeLaid) {
+  put("home/agent/.pki", "no directory");
+  EXPECT_FALSE(install());
+}
+
 TEST_F(NssTrust, IsOfTheUserAlone) {
   if (::getuid() != 0) GTEST_SKIP() << "only root can be somebody else";
   people_ = {{12'345, 12'345, {}, "agent", "/home/agent"}};
