@@ -15,6 +15,7 @@
 #include "init/copy_command.h"
 #include "init/terminal.h"
 #include "init/text.h"
+#include "init/trust_java.h"
 
 namespace microagent::init {
 namespace {
@@ -103,6 +104,7 @@ bool ExecSession::on_request(const wire::FrameReader::Frame& frame) {
       spec.identity = std::move(*identity);
     }
     spec.environment = merge(workspace_environment(spec.identity, around_.chosen), request->env);
+    if (names_java_store(around_.chosen)) spec.environment = with_java_store(std::move(spec.environment));
     spec.workdir = request->workdir.empty() ? around_.workdir : std::move(request->workdir);
     spec.streams = request->terminal ? Streams::terminal : Streams::pipes;
     spec.size = {request->rows, request->columns};

@@ -20,6 +20,9 @@
 #include "init/text.h"
 #include "init/timings.h"
 #include "init/trust.h"
+#include "init/trust_java.h"
+#include "init/trust_lists.h"
+#include "wire/guest_roots.h"
 
 namespace microagent::init {
 namespace {
@@ -27,10 +30,18 @@ namespace {
 using wire::FrameType;
 
 constexpr const char* kConfigPath = "/microagent/config";
+constexpr const char* kRootsPath = "/microagent/roots";
 constexpr std::size_t kMaxConfig = 4 * 1024 * 1024;
 constexpr rlimit kOwnOpenFiles{65'536, 524'288};
 
 constexpr std::chrono::milliseconds kTrustPatience{30'000};  // the host may be busy making its key
+
+// Whom the host trusts. It lies beside what the host declared, which the directory is removed with.
+Result<std::string> take_roots() {
+  auto roots = read_file(kRootsPath, wire::kMaxRoots);
+  if (roots && ::unlink(kRootsPath) != 0) return fail_errno(errno, concat("cannot remove ", kRootsPath));
+  return roots;
+}
 
 // What the host declared. It may hold secrets of the workspace's, so it does not stay where every user could read it.
 Result<wire::GuestConfig> take_config() {
@@ -68,9 +79,12 @@ bool Guest::run_to(Fact fact, std::chrono::milliseconds EndPlan::*place) {
 Status Guest::boot() {
   Timings timings;
   if (Status mounted = mount_file_systems(); !mounted) return mounted;
+  auto roots = take_roots();
+  if (!roots) return fail(roots.error());
   auto config = take_config();
   if (!config) return fail(config.error());
   config_ = std::move(*config);
+  roots_ = std::move(*roots);
   timings.mark("file systems");
   if (Status loaded = load_modules("boot"); !loaded) return loaded;
   timings.mark("modules of the channel");
@@ -107,6 +121,8 @@ Status Guest::enter_root() {
     if (Status entered = enter_root_disk(); !entered) return entered;
   }
   if (Status mounted = mount_volumes(config_.volumes); !mounted) return mounted;
+  // Interception may begin later, so a guest without a list of its own keeps them.
+  if (has_own_list("")) roots_ = {};
   if (config_.init.empty()) return {};
   auto way = make_way_for(config_.init);
   if (!way) return fail(way.error());
@@ -182,10 +198,10 @@ void Guest::on_trust(ByteView payload) {
   trust_ = std::move(*trust);
   if (known) return;
   if (trust_->certificate.empty()) return forget_trust();
-  const Status installed = install_trust("", *trust_);
+  const Status installed = install_trust("", *trust_, roots_);
   if (!installed) say(installed.error().message);
   // Processes that run already go on with what they have.
-  chosen_ = chosen_environment(config_.image_env, trust_environment(""), config_.env);
+  chosen_ = with_java_store(chosen_environment(config_.image_env, trust_environment(), config_.env));
   const std::string why = installed ? std::string() : installed.error().message;
   agent_.send(wire::encode_frame(FrameType::trusted, std::string_view(why).substr(0, wire::kMaxFrame)));
 }

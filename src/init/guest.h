@@ -75,6 +75,7 @@ class Guest {
   Fd workload_verdict_;
   pid_t workload_pid_ = -1;  // while it lives
   wire::GuestFacts facts_;
+  std::string roots_;                 // whom a guest trusts that knows nobody by itself, in PEM
   std::optional<wire::Trust> trust_;  // as the host told it last
   bool shutdown_wanted_ = false;
   EndPlan end_{};

@@ -13,6 +13,8 @@
 #include "supervisor/plan.h"
 #include "supervisor/sealed_file.h"
 #include "supervisor/supervisor.h"
+#include "tls/system_roots.h"
+#include "wire/guest_roots.h"
 #include "workspace/mediation.h"
 
 namespace microagent::supervisor {
@@ -152,10 +154,11 @@ asio::awaitable<Status> Supervisor::reach_mediation_target() {
 }
 
 asio::awaitable<Status> Supervisor::start_machine() {
-  const std::array<image::CpioEntry, 2> entries{
+  const bool has_network = charge_.manifest.network.mode == workspace::NetworkMode::user;
+  const std::array<image::CpioEntry, 3> entries{
       {{"microagent", S_IFDIR | 0700, {}},
-       {"microagent/config", S_IFREG | 0600,
-        wire::encode_guest_config(guest_config(charge_.manifest, host_has_ipv6_))}}};
+       {"microagent/config", S_IFREG | 0600, wire::encode_guest_config(guest_config(charge_.manifest, host_has_ipv6_))},
+       {"microagent/roots", S_IFREG | 0600, has_network ? tls::system_roots(wire::kMaxRoots) : std::string()}}};
   const auto initrd = charge_.directory_path / workspace::kInitrdFile;
   if (Status written = image::write_initrd(provisions_->guest.initramfs, entries, initrd); !written) co_return written;
 
@@ -164,7 +167,6 @@ asio::awaitable<Status> Supervisor::start_machine() {
   while (tsc_meter_.elapsed() < vm::TscMeter::kEnough) co_await pause(vm::TscMeter::kEnough);
   boot_clock_.mark("the clock's rate");
 
-  const bool has_network = charge_.manifest.network.mode == workspace::NetworkMode::user;
   auto sockets = FrontEndSockets::create(io_.get_executor(), charge_.directory.get(), has_network);
   if (!sockets) co_return fail(sockets.error());
   vm::QemuOptions options{

@@ -168,6 +168,13 @@ TEST(Certificates, AreReadWithWhatStandsAroundThem) {
   EXPECT_EQ(read_certificates("# ours\n" + one + "\nCN = two\n" + two).value().size(), 2u);
 }
 
+TEST(Certificates, AreTakenOutOfWhatStandsAroundThem) {
+  const std::string one = testing::make_root("one").pem(), two = testing::make_root("two").pem();
+  const std::string trusted = "-----BEGIN TRUSTED CERTIFICATE-----\nAAAA\n-----END TRUSTED CERTIFICATE-----\n";
+  EXPECT_EQ(certificate_blocks("# ours\n" + one + "\nCN = two\n" + trusted + two + two.substr(0, 100)), one + two);
+  EXPECT_EQ(certificate_blocks("hello"), "");
+}
+
 TEST(Certificates, AreRefusedWithTheLine) {
   const testing::Identity root = testing::make_root();
   const auto message = [](const std::string& text) { return read_certificates(text).error().message; };

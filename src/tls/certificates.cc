@@ -81,6 +81,7 @@ struct Block {
 };
 
 constexpr std::string_view kBegin = "-----BEGIN ", kDashes = "-----";
+constexpr std::string_view kCertificateEnd = "-----END CERTIFICATE-----";
 
 // Walks over the blocks of a PEM text.
 class Blocks {
@@ -172,6 +173,15 @@ Result<std::vector<CertificatePtr>> read_certificates(std::string_view pem) {
   }
   if (certificates.empty()) return fail(ErrorKind::usage, "there is no certificate in it", "give a file in PEM format");
   return certificates;
+}
+
+std::string certificate_blocks(std::string_view pem) {
+  std::string found;
+  Blocks blocks(pem);
+  while (const std::optional<Block> block = blocks.next()) {
+    if (block->label == "CERTIFICATE" && block->text.ends_with(kCertificateEnd)) found.append(block->text) += '\n';
+  }
+  return found;
 }
 
 }  // namespace microagent::tls

@@ -41,4 +41,7 @@ std::string address_bytes(std::string_view text);
 // Every certificate of a PEM text, which may hold comments around them but no other block. Errors name the line.
 Result<std::vector<CertificatePtr>> read_certificates(std::string_view pem);
 
+// The certificates of a PEM text as they stand there, without what stands between them.
+std::string certificate_blocks(std::string_view pem);
+
 }  // namespace microagent::tls

@@ -3,31 +3,13 @@
 #include <fmt/format.h>
 #include <openssl/err.h>
 
-#include <fstream>
-#include <sstream>
-
 #include "tls/certificates.h"
 #include "tls/connection_state.h"
+#include "tls/system_roots.h"
 #include "tls/verify.h"
 
 namespace microagent::tls {
 namespace {
-
-// Where distributions keep what they trust.
-constexpr const char* kSystemFiles[] = {
-    "/etc/ssl/certs/ca-certificates.crt",  // Debian, Alpine, Arch
-    "/etc/pki/tls/certs/ca-bundle.crt",    // Fedora, RHEL
-    "/etc/ssl/ca-bundle.pem",              // openSUSE
-    "/etc/ssl/cert.pem",
-};
-
-std::filesystem::path system_file() {
-  for (const char* path : kSystemFiles) {
-    std::error_code ignored;
-    if (std::filesystem::exists(path, ignored)) return path;
-  }
-  return X509_get_default_cert_file();
-}
 
 Status trust_system(X509_STORE* store, const std::filesystem::path& given) {
   const std::filesystem::path path = given.empty() ? system_file() : given;

@@ -8,6 +8,7 @@
 #include "tls/alert.h"
 #include "tls/authority.h"
 #include "tls/server.h"
+#include "tls/system_roots.h"
 #include "tls/testing/peers.h"
 
 namespace microagent::tls {
@@ -254,6 +255,15 @@ TEST_P(Client, TellsACutFromTheEnd) {
   EXPECT_EQ(near.handshake().error().stop, Stop::want_read);
   shutdown(pair.far.get(), SHUT_WR);
   EXPECT_EQ(near.handshake().error().stop, Stop::cut_off);
+}
+
+TEST(SystemRoots, AreWhatTheHostTrustsAndNoMoreThanFits) {
+  const std::string file = ::testing::TempDir() + "roots.pem", root = testing::make_root("the system's").pem();
+  std::ofstream(file) << "# a comment\n" << root;
+  EXPECT_EQ(system_roots(root.size(), file), root);
+  EXPECT_EQ(system_roots(root.size() - 1, file), "");
+  std::filesystem::remove(file);
+  EXPECT_EQ(system_roots(root.size(), file), "");
 }
 
 }  // namespace
