@@ -194,53 +194,6 @@ TEST_F(InterceptTest, ResetsAGuestWhoseResponseWasCutOffInTheClear) {
   EXPECT_TRUE(until([&] { return !killed_.empty(); }));
 }
 
-TEST_F(InterceptTest, ShowsAnExpiredUpstreamAsAPage) {
-  start();
-  begin({"h2", "http/1.1"});
-  const Identity expired = tls::testing::make(
-      {.names = "DNS:good.example", .begin = -3 * tls::testing::kDay, .end = -tls::testing::kDay}, &root_);
-  const auto context = tls::testing::make_server(expired);
-  serve(context.get());
-  take_splice();
-  ASSERT_TRUE(shake_hands());
-  EXPECT_EQ(guest_->alpn(), "http/1.1");
-  write(*guest_, "GET / HTTP/1.1\r\nHost: good.example\r\n\r\n");
-  const std::string page = until_end(*guest_);
-  EXPECT_TRUE(page.starts_with("HTTP/1.1 502 ")) << page;
-  EXPECT_NE(page.find("expired"), std::string::npos) << page;
-  const auto all = records(2);
-  EXPECT_EQ(all[1]["event"], "egress_mitm_upstream_error");
-  EXPECT_EQ(all[1]["fault"], "expired");
-}
-
-struct BadUpstream {
-  const char* what;
-  const char* names;
-  bool signed_by_root;
-  tls::Alert alert;
-};
-
-class BadUpstreamTest : public InterceptTest, public testing::WithParamInterface<BadUpstream> {};
-
-// A client that offers no protocol may not read pages.
-TEST_P(BadUpstreamTest, IsAnAlert) {
-  start();
-  begin({});
-  const Identity bad = tls::testing::make({.names = GetParam().names}, GetParam().signed_by_root ? &root_ : nullptr);
-  const auto context = tls::testing::make_server(bad);
-  serve(context.get());
-  take_splice();
-  const auto done = shake_hands();
-  ASSERT_FALSE(done);
-  EXPECT_EQ(done.error().alert, static_cast<std::uint8_t>(GetParam().alert)) << done.error().text;
-  EXPECT_EQ(records(2)[1]["fault"], GetParam().what);
-}
-
-INSTANTIATE_TEST_SUITE_P(
-    All, BadUpstreamTest,
-    testing::Values(BadUpstream{"wrong-name", "DNS:evil.example", true, tls::Alert::bad_certificate},
-                    BadUpstream{"self-signed", "DNS:good.example", false, tls::Alert::unknown_ca}));
-
 TEST_F(InterceptTest, MirrorsTheUpstreamsProtocol) {
   start();
   begin({"acme/9"});
