@@ -70,6 +70,30 @@ def test_a_large_upload(guest, version):
     assert answer.split() == [str(size), hashlib.sha256(bytes(size)).hexdigest()]
 
 
+@pytest.mark.parametrize("tls", ["--tlsv1.2 --tls-max 1.2", "--tlsv1.3"])
+@pytest.mark.parametrize("http", ["1.1", "2"])
+def test_a_matrix_of_requests(guest, tls, http):
+    """Each kind of request and response, in each version of HTTP, and of TLS on the guest's side."""
+    page, up = url(secure.NGINX), url(secure.NGINX, "/up")
+    cases = {
+        f"-I {page}": "200 0",
+        f"-r 6-9 {page}": "206 4",
+        f"-z 2100-01-01 {page}": "304 0",
+        url(secure.NGINX, "/nothing"): "204 0",
+        url(secure.NGINX, "/missing"): "404",
+        f"-d hello {up}": "200",
+        f"-X POST -T /proc/version {up}": "200",  # of unknown length
+        f"-X OPTIONS {page}": "405",
+        page: "200 17",
+    }
+    told = "-o /dev/null -w '%{http_code} %{size_download} %{http_version}\\n'"
+    script = "".join(f"curl -sS {tls} --http{http} {told} {words}\n" for words in cases)
+    said = guest.exec("sh", stdin=script.encode(), timeout=120).text.splitlines()
+    assert len(said) == len(cases), said
+    for (words, expected), line in zip(cases.items(), said):
+        assert line.startswith(expected) and line.endswith(f" {http}"), (words, line)
+
+
 def test_one_connection_serves_many_requests(guest):
     urls = [url(secure.PLAIN, f"/page{number}") for number in range(5)]
     assert curl(guest, "--http1.1", *urls) == "hello over TLS\n" * 5

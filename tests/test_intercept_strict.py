@@ -9,11 +9,13 @@ import pytest
 from harness import python_guest
 from harness import raw_http
 from harness import secure_internet as secure
+from harness.memory import Watch
 
 # As test_intercept.py, whose image this is, too.
 PACKAGES = ("ca-certificates", "curl", "nghttp2-client", "openssl", "sslscan")
 ONE = "one.test"
 ENHANCE_YOUR_CALM = 11
+MAY_GROW = 4 * 1024  # KiB, by what a flood brings in
 
 
 @pytest.fixture(scope="module")
@@ -51,8 +53,10 @@ def test_what_servers_read_differently_goes_nowhere(guest):
 
 def test_floods_end_their_connection(guest):
     for name in raw_http.FLOODS:
-        answer = raw(guest, name)[name]
+        with Watch(guest) as watch:
+            answer = raw(guest, name)[name]
         assert answer["error"] == ENHANCE_YOUR_CALM, (name, answer)
+        assert watch.growth() < MAY_GROW, f"{name}: {watch.before} KiB, then {watch.most}"
     assert curl(guest, url(secure.NGINX)) == "hello from nginx\n"
 
 

@@ -116,13 +116,14 @@ def test_trailers_of_http2_arrive_behind_chunks(guest):
     assert raw.endswith("5\r\nhello\r\n0\r\nx-after: yes\r\n\r\n"), raw
 
 
-def test_events_of_http2_arrive_as_they_are_sent(guest):
+@pytest.mark.parametrize("version", ["--http1.1", "--http2"])
+def test_events_of_http2_arrive_as_they_are_sent(guest, version):
     script = f"""
-mkfifo /tmp/events
-curl -sN --http1.1 {url(HTTP2_ONLY, "/events")} >/tmp/events &
+rm -f /tmp/events && mkfifo /tmp/events
+curl -sN {version} {url(HTTP2_ONLY, "/events")} >/tmp/events &
 exec 3</tmp/events
 for number in 0 1 2; do
-  curl -s --http1.1 {url(HTTP2_ONLY, "/next")} >/dev/null
+  curl -s {version} {url(HTTP2_ONLY, "/next")} >/dev/null
   read -r line <&3 && read -r empty <&3 && echo "$line"
 done
 """

@@ -87,8 +87,24 @@ class Pages(http.server.BaseHTTPRequestHandler):
         return self.answer(b"hello from the internet\n")
 
     def do_POST(self):
-        data = self.rfile.read(int(self.headers["Content-Length"]))
-        self.answer(f"{len(data)} {hashlib.sha256(data).hexdigest()}\n".encode())
+        size, digest = 0, hashlib.sha256()
+        for piece in self.pieces():
+            size += len(piece)
+            digest.update(piece)
+        self.answer(f"{size} {digest.hexdigest()}\n".encode())
+
+    def pieces(self):
+        """The body, however long, as it comes."""
+        chunked = self.headers["Transfer-Encoding"] == "chunked"
+        while left := int(self.rfile.readline(), 16) if chunked else int(self.headers["Content-Length"]):
+            while left > 0 and (piece := self.rfile.read1(min(left, 65536))):
+                yield piece
+                left -= len(piece)
+            if not chunked:
+                return
+            self.rfile.readline()
+        if chunked:
+            self.rfile.readline()
 
     def answer(self, content):
         self.send_response(200)

@@ -18,10 +18,13 @@ SERVERS = """
     listen {nginx} ssl http2;
     root {directory}/pages;
     location /simple/ {{ default_type text/html; }}
+    if_modified_since before;
+    location /nothing {{ return 204; }}
     location /up {{ proxy_pass http://127.0.0.1:80/up; proxy_request_buffering off; proxy_http_version 1.1; }}
   }}
   server {{
     listen {http1} ssl;
+    ssl_protocols TLSv1.2;
     root {directory}/pages;
   }}
 """
