@@ -122,6 +122,7 @@ bool Http2Session::Impl::feed(ByteView bytes, std::uint64_t now) {
 
 std::size_t Http2Session::Impl::take_output(std::vector<std::uint8_t>& out, std::size_t at_least) {
   const std::size_t before = out.size();
+  stop_answered();
   while (out.size() - before < at_least) {
     const std::uint8_t* data = nullptr;
     const ssize_t size = nghttp2_session_mem_send(session_, &data);
@@ -179,7 +180,7 @@ std::size_t Http2Session::take_output(std::vector<std::uint8_t>& out, std::size_
   return impl_->take_output(out, at_least);
 }
 bool Http2Session::wants_write() const {
-  return !impl_->is_broken_ && nghttp2_session_want_write(impl_->session_) != 0;
+  return !impl_->is_broken_ && (nghttp2_session_want_write(impl_->session_) != 0 || !impl_->to_stop_.empty());
 }
 bool Http2Session::is_finished() const {
   return !wants_write() && (impl_->is_broken_ || nghttp2_session_want_read(impl_->session_) == 0);

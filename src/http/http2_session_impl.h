@@ -55,6 +55,7 @@ class Http2Session::Impl {
   std::unordered_map<StreamId, Http2Stream> streams_;
   std::size_t open_ = 0;
   Http2Limit limit_ = Http2Limit::none;
+  std::vector<StreamId> to_stop_;  // answered, while their requests go on
   bool is_broken_ = false;
   bool own_goaway_ = false, peer_goaway_ = false, has_peer_settings_ = false, offers_connect_ = false;
 
@@ -68,6 +69,7 @@ class Http2Session::Impl {
   void on_data(StreamId id, ByteView bytes);
   int on_frame_sent(const nghttp2_frame& frame);
   void on_own_end(StreamId id, Http2Stream& stream);
+  void stop_answered();
   void on_headers_not_sent(const nghttp2_frame& frame);
   void on_stream_close(StreamId id, std::uint32_t code);
   ssize_t read_data(StreamId id, MutableBytes out, std::uint32_t& flags);

@@ -194,7 +194,16 @@ int Http2Session::Impl::on_frame_sent(const nghttp2_frame& frame) {
 
 void Http2Session::Impl::on_own_end(StreamId id, Http2Stream& stream) {
   stream.own_ended = true;
-  if (stream.stops && !stream.peer_ended) reset(id, *stream.stops);
+  if (stream.stops && !stream.peer_ended) to_stop_.push_back(id);
+}
+
+// The answer first, and what ends the request in a write of its own: clients that find both in one read, and have more
+// to send, take the reset for the end of the answer (curl 7.88).
+void Http2Session::Impl::stop_answered() {
+  for (const StreamId id : std::exchange(to_stop_, {})) {
+    const Http2Stream* stream = live(id);
+    if (stream != nullptr && !stream->peer_ended) reset(id, *stream->stops);
+  }
 }
 
 // A request finds the connection going away; a response may be too long. Either must not be waited for.
