@@ -60,6 +60,15 @@ def test_floods_end_their_connection(guest):
     assert curl(guest, url(secure.NGINX)) == "hello from nginx\n"
 
 
+def test_an_upload_that_is_refused_early_hears_the_answer(guest):
+    """The server answers before it has read the body, and resets the stream behind that."""
+    guest.shell("head -c 4000000 /dev/zero >/tmp/up")
+    for _ in range(3):
+        said = guest.exec("curl", "--silent", "--show-error", "--http2", "-X", "POST", "-T", "/tmp/up", "-H", "Expect:",
+                          "-o", "/dev/null", "-w", "%{http_code}", url(secure.NGINX, "/limited"), timeout=60).text
+        assert said == "413"
+
+
 def test_a_client_that_expects_to_be_told_to_go_on(guest):
     guest.shell("head -c 100000 /dev/zero >/tmp/up")
     said = guest.shell(f"curl -sv --http1.1 -H 'Expect: 100-continue' --expect100-timeout 30 --data-binary @/tmp/up"

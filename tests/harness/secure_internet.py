@@ -19,6 +19,7 @@ SERVERS = """
     root {directory}/pages;
     location /simple/ {{ default_type text/html; }}
     if_modified_since before;
+    location /limited {{ client_max_body_size 1k; }}
     location /nothing {{ return 204; }}
     location /up {{ proxy_pass http://127.0.0.1:80/up; proxy_request_buffering off; proxy_http_version 1.1; }}
   }}
