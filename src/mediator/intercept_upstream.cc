@@ -30,7 +30,8 @@ bool Mediator::may_go_on_with(const LiveFlow& flow, const UpstreamConnection& ke
 // For the next flow, where this one leaves it as if it were new. One that asks for a certificate may answer some
 // requests only after another handshake, which there will never be.
 void Mediator::keep_upstream(const LiveFlow& flow, UpstreamLease lease) {
-  if (!lease.connection || !lease.clean || flow.asks_certificate || quarantined_ || is_forbidden(flow)) return;
+  if (!lease.connection || !lease.clean) return;
+  if (flow.asks_certificate || quarantined_ || is_forbidden(flow)) return lease.connection.part();
   if (is_http2(lease.connection.stream->connection().alpn()) != lease.connection.http2.has_value()) return;
   pool_.put(upstream_key(flow), std::move(lease.connection));
 }

@@ -171,6 +171,20 @@ asio::awaitable<bool> TlsStream::write_all(ByteView bytes, Deadline deadline) {
   co_return true;
 }
 
+bool TlsStream::write_at_once(ByteView bytes) {
+  while (!bytes.empty()) {
+    const auto count = connection_.write(bytes);
+    if (!count) return false;
+    bytes = bytes.subspan(*count);
+  }
+  return true;
+}
+
+void TlsStream::finish_at_once() {
+  static_cast<void>(connection_.close_notify());
+  ::shutdown(descriptor_.native_handle(), SHUT_WR);
+}
+
 asio::awaitable<void> TlsStream::finish() {
   const Deadline deadline = in(kFarewell);
   for (;;) {

@@ -106,6 +106,10 @@ class TlsStream final : public SocketStream {
 
   asio::awaitable<bool> write_all(ByteView bytes, Deadline deadline) override;
   asio::awaitable<void> finish() override;
+  // The same without waiting, where nobody writes: false when there is not room for all, and then nothing is to be
+  // written any more.
+  bool write_at_once(ByteView bytes);
+  void finish_at_once();
 
  private:
   std::optional<Arrival> read_now(MutableBytes into) override;

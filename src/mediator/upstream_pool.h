@@ -3,7 +3,7 @@
 // Upstreams' connections that no guest uses at the moment, for the next flow that wants the very same: so a client that
 // is run again and again costs its server one handshake. What is kept has been verified for its name and is between two
 // requests; nothing that its upstream has ended, or spoken on unasked (HTTP/1.1), or wants no more streams on (HTTP/2),
-// is ever given away.
+// is ever given away. Pings are answered meanwhile, and the upstream of one that is dropped is told so.
 
 #include <boost/asio/steady_timer.hpp>
 #include <chrono>
@@ -33,6 +33,7 @@ class UpstreamPool {
   explicit UpstreamPool(const asio::any_io_executor& executor) : sweep_(executor) {}
   UpstreamPool(const UpstreamPool&) = delete;
   UpstreamPool& operator=(const UpstreamPool&) = delete;
+  ~UpstreamPool() { clear(); }
 
   // The oldest goes where there are too many.
   void put(UpstreamKey key, UpstreamConnection connection);
@@ -41,7 +42,7 @@ class UpstreamPool {
   UpstreamConnection take(const UpstreamKey& key, const Fits& fits);
   // Whether there is one to this address, for whatever name.
   bool leads_to(const std::string& address) const;
-  void clear() { kept_.clear(); }
+  void clear();
   std::size_t size() const { return kept_.size(); }
 
  private:
@@ -49,12 +50,18 @@ class UpstreamPool {
     UpstreamKey key;
     UpstreamConnection connection;
     std::chrono::steady_clock::time_point since;
-  };
 
-  void watch();
+    Kept(UpstreamKey whose, UpstreamConnection which, std::chrono::steady_clock::time_point now)
+        : key(std::move(whose)), connection(std::move(which)), since(now) {}
+  };
+  using KeptPtr = std::shared_ptr<Kept>;  // of the list, and of nobody else for longer than a call
+
+  void listen(const KeptPtr& kept);
+  void drop(KeptPtr kept);
+  void sweep_later();
   void drop_old();
 
-  std::list<Kept> kept_;  // by age, the oldest first
+  std::list<KeptPtr> kept_;  // by age, the oldest first
   asio::steady_timer sweep_;
   bool sweeps_ = false;
 };

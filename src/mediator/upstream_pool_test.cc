@@ -1,5 +1,9 @@
 #include "mediator/upstream_pool.h"
 
+#include <algorithm>
+#include <array>
+
+#include "base/clock.h"
 #include "http/test_http2.h"
 #include "mediator/test_loop.h"
 #include "tls/testing/peers.h"
@@ -38,6 +42,19 @@ class UpstreamPoolTest : public testing::Test {
 
   UpstreamConnection take(const UpstreamKey& key) {
     return pool_.take(key, [](const UpstreamConnection&) { return true; });
+  }
+
+  // What the server reads until the end, which must be in order.
+  std::string until_end(Upstream& upstream) {
+    std::string all;
+    std::array<std::uint8_t, 4096> piece;
+    EXPECT_TRUE(loop_.until([&] {
+      const auto count = upstream.server->read(piece);
+      if (count) all.append(piece.begin(), piece.begin() + static_cast<std::ptrdiff_t>(*count));
+      if (!count && !count.error().waits()) EXPECT_EQ(count.error().stop, tls::Stop::ended) << "cut off";
+      return !count && !count.error().waits();
+    }));
+    return all;
   }
 
   static int descriptor_of(const std::unique_ptr<TlsStream>& stream) { return stream->descriptor().native_handle(); }
@@ -93,6 +110,23 @@ TEST_F(UpstreamPoolTest, KeepsNoneThatIsDone) {
   EXPECT_EQ(pool_.size(), 0u);
 }
 
+// A server that was not told would take it for an attack that cuts the connection off.
+TEST_F(UpstreamPoolTest, TellsTheServerOfWhatItDrops) {
+  std::vector<Upstream> same;
+  for (std::size_t i = 0; i < UpstreamPool::kMaxOfOneKey + 1; ++i) same.push_back(keep(key_));
+  EXPECT_EQ(until_end(same.front()), "");
+  pool_.clear();
+  EXPECT_EQ(until_end(same.back()), "");
+}
+
+TEST_F(UpstreamPoolTest, TellsTheServersWhenItEnds) {
+  auto pool = std::make_unique<UpstreamPool>(loop_.io.get_executor());
+  Upstream upstream = connect();
+  pool->put(key_, {std::move(upstream.stream)});
+  pool.reset();
+  EXPECT_EQ(until_end(upstream), "");
+}
+
 TEST_F(UpstreamPoolTest, IsBoundedForOneAndForAll) {
   std::vector<Upstream> upstreams;
   for (std::size_t i = 0; i < UpstreamPool::kMaxOfOneKey + 3; ++i) upstreams.push_back(keep(key_));
@@ -106,16 +140,27 @@ TEST_F(UpstreamPoolTest, IsBoundedForOneAndForAll) {
   EXPECT_EQ(pool_.size(), 0u);
 }
 
-TEST_F(UpstreamPoolTest, LetsGoOfWhatItsServerHasEnded) {
+TEST_F(UpstreamPoolTest, LetsGoAtOnceOfWhatItsServerHasEnded) {
   Upstream gone = keep(key_), alive = keep(key_);
   gone.far.reset();
-  const Deadline deadline = in(UpstreamPool::kSweep + std::chrono::seconds(10));
-  while (pool_.size() > 1 && std::chrono::steady_clock::now() < deadline) {
-    loop_.io.restart();
-    loop_.io.run_one_for(std::chrono::milliseconds(100));
-  }
-  EXPECT_EQ(pool_.size(), 1u);
+  EXPECT_TRUE(loop_.until([&] { return pool_.size() == 1; }));
   EXPECT_TRUE(take(key_));
+}
+
+// What comes for its next owner is not for the pool.
+TEST_F(UpstreamPoolTest, HearsNothingOfWhatItHasGivenAway) {
+  Upstream upstream = keep(key_);
+  const UpstreamConnection taken = take(key_);
+  ASSERT_TRUE(taken);
+  EXPECT_TRUE(upstream.server->write(text_bytes("for its owner")));
+  for (int turns = 0; turns < 10; ++turns) {
+    loop_.io.restart();
+    loop_.io.run_one_for(std::chrono::milliseconds(2));
+  }
+  std::array<std::uint8_t, 64> piece;
+  const auto arrival = taken.stream->take_unasked(piece);
+  ASSERT_TRUE(arrival);
+  EXPECT_EQ(arrival->bytes, std::string_view("for its owner").size());
 }
 
 // ---- HTTP/2
@@ -157,7 +202,7 @@ TEST_F(Http2PoolTest, HearsWhatIsSaidMeanwhile) {
   ASSERT_TRUE(taken);
   ASSERT_TRUE(taken.http2);
   EXPECT_TRUE(taken.http2->peer_takes_connect_protocol());
-  EXPECT_TRUE(taken.http2->wants_write()) << "the ping is answered by who comes next";
+  EXPECT_FALSE(taken.http2->wants_write()) << "the ping is answered";
 }
 
 TEST_F(Http2PoolTest, GivesNoneThatGoesAway) {
@@ -184,6 +229,101 @@ TEST_F(Http2PoolTest, IsForWhoCanGoOnWithIt) {
             {std::move(upstream.stream), http::Http2Session({http::Http2Session::Role::client, false, {}}, events_)});
   EXPECT_FALSE(pool_.take(key_, [](const UpstreamConnection& kept) { return !kept.http2; }));
   EXPECT_TRUE(take(key_));
+}
+
+// A server's end of a connection that rests.
+class RestingServer final : public http::Http2Events {
+ public:
+  explicit RestingServer(tls::Connection& connection) : connection_(connection) {}
+
+  // Sends what it has to say, and hears what has come. False at the end.
+  bool turn() {
+    std::vector<std::uint8_t> out;
+    if (session.take_output(out) > 0) static_cast<void>(connection_.write(out));
+    std::array<std::uint8_t, 4096> piece;
+    const auto count = connection_.read(piece);
+    if (count) heard_.insert(heard_.end(), piece.begin(), piece.begin() + static_cast<std::ptrdiff_t>(*count));
+    if (count) session.feed(ByteView(piece).first(*count), monotonic_ns());
+    ended = !count && count.error().stop == tls::Stop::ended;
+    return count || count.error().waits();
+  }
+
+  void on_headers(http::StreamId, http::HeaderList, bool) override {}
+  void on_informational(http::StreamId, http::HeaderList) override {}
+  void on_data(http::StreamId, ByteView, bool) override {}
+  void on_trailers(http::StreamId, http::HeaderList) override {}
+  void on_sent(http::StreamId, std::size_t) override {}
+  void on_reset(http::StreamId, http::Http2Error) override {}
+  void on_closed(http::StreamId) override {}
+  void on_goaway(http::StreamId, http::Http2Error) override {}
+  void on_settings() override {}
+  void on_pong(std::uint64_t token) override { pong = token; }
+
+  http::Http2Session session{{http::Http2Session::Role::server, false, {}}, *this};
+  std::optional<std::uint64_t> pong;
+  bool ended = false;
+
+  // The last that was heard; a session that is over itself does not tell of it.
+  bool has_heard_goaway() const {
+    const http::Http2Bytes goaway = http::frame(NGHTTP2_GOAWAY, 0, 0, http::Http2Bytes(8));
+    return heard_.size() > goaway.size() && std::equal(goaway.rbegin(), goaway.rend(), heard_.rbegin());
+  }
+
+ private:
+  http::Http2Bytes heard_;
+  tls::Connection& connection_;
+};
+
+class RestingTest : public Http2PoolTest {
+ protected:
+  RestingTest() {
+    http::Http2Session session({http::Http2Session::Role::client, false, {}}, events_);
+    session.detach();
+    pool_.put(key_, {std::move(upstream_.stream), std::move(session)});
+    EXPECT_TRUE(loop_.until([&] { return server_.turn() && server_.session.has_peer_settings(); }));
+  }
+  bool ends() {
+    return loop_.until([&] { return !server_.turn(); });
+  }
+
+  Upstream upstream_ = connect();
+  RestingServer server_{*upstream_.server};
+};
+
+// Servers that keep a connection alive, as those of gRPC do, end one whose client is silent.
+TEST_F(RestingTest, AnswersPings) {
+  server_.session.ping(7);
+  EXPECT_TRUE(loop_.until([&] { return server_.turn() && server_.pong; }));
+  server_.session.ping(8);
+  EXPECT_TRUE(loop_.until([&] { return server_.turn() && server_.pong == 8; }));
+  EXPECT_EQ(pool_.size(), 1u);
+  EXPECT_TRUE(take(key_));
+}
+
+TEST_F(RestingTest, PartsInOrderFromAServerThatGoesAway) {
+  server_.session.goaway(http::Http2Error::no_error);
+  EXPECT_TRUE(ends());
+  EXPECT_TRUE(server_.has_heard_goaway());
+  EXPECT_TRUE(server_.ended);
+  EXPECT_EQ(pool_.size(), 0u);
+}
+
+TEST_F(RestingTest, PartsInOrderFromAServerThatIsNotNeededAnyMore) {
+  pool_.clear();
+  EXPECT_TRUE(ends());
+  EXPECT_TRUE(server_.has_heard_goaway());
+  EXPECT_TRUE(server_.ended);
+}
+
+// However slowly: a connection at rest costs next to nothing.
+TEST_F(RestingTest, DoesNotListenForever) {
+  const http::Http2Bytes idle = http::frame(0xbe, 0, 0, http::Http2Bytes(8000));
+  for (std::size_t said = 0; said < 2 * UpstreamConnection::kMostUnasked && pool_.size() > 0; said += idle.size()) {
+    ASSERT_EQ(upstream_.server->write(idle).value_or(0), idle.size());
+    loop_.io.restart();
+    loop_.io.run_one_for(std::chrono::milliseconds(20));
+  }
+  EXPECT_EQ(pool_.size(), 0u);
 }
 
 }  // namespace
