@@ -22,7 +22,7 @@ asio::awaitable<void> Http2Link::read() {
   std::vector<std::uint8_t> buffer(kPiece);
   for (;;) {
     const Arrival arrival = co_await stream_->read_some(buffer, kNever);
-    if (arrival.bytes == 0) co_return;
+    if (arrival.bytes == 0) co_return owner_.on_ended(*this);
     const bool goes_on = session_.feed(ByteView(buffer).first(arrival.bytes), monotonic_ns());
     owner_.on_turn();
     if (goes_on) continue;

@@ -20,6 +20,8 @@ class Http2Link {
    public:
     virtual ~Owner() = default;
     virtual void on_turn() = 0;
+    // The peer sends no more; serve() is about to return.
+    virtual void on_ended(Http2Link&) {}
     // The peer has broken the protocol. It is told so, and is heard no more.
     virtual void on_broken(Http2Link&) {}
   };

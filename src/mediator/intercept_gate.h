@@ -34,6 +34,8 @@ class Mediator::Gate final : public RequestGate {
 
   bool upstream_is_reused() const override { return lease().reused; }
   asio::awaitable<Replacement> replace_upstream() override;
+  bool can_replace_upstream() const override { return is_tls(); }
+  void drop_upstream() override { lease() = {}; }
   void break_off() override { flow_->broken_off = true; }
   std::unique_ptr<RequestGate> open_lane() override;
   Refused no_room(const http::RequestMessage& request) override;

@@ -18,7 +18,8 @@ Http2Relay::Http2Relay(Stream& guest, Stream& upstream, std::optional<http::Http
       guest_(guest, guest_session(kept && kept->peer_takes_connect_protocol()), *this),
       trial_(guest.descriptor().get_executor(), kept.has_value()),
       upstream_(upstream, kept ? std::move(*kept) : upstream_session(), *this),
-      equip_wake_(guest.descriptor().get_executor()) {
+      equip_wake_(guest.descriptor().get_executor()),
+      wanted_(guest.descriptor().get_executor()) {
   if (trial_.lasts()) UpstreamTrial::begin(upstream_.session(), upstream_events_);
 }
 
@@ -50,14 +51,13 @@ asio::awaitable<void> Http2Relay::run() {
   co_await (guest_.say_farewell() && upstream_.say_farewell());
 }
 
+// One connection after the other, until one ends within a request or none takes its place.
 asio::awaitable<void> Http2Relay::serve_upstream() {
   using namespace asio::experimental::awaitable_operators;
-  co_await (upstream_.serve() || trial_.until_given_up());
-  if (is_cancelled(co_await asio::this_coro::cancellation_state)) co_return;
-  if (trial_.lasts()) {
-    co_await replace_upstream();
-    if (trouble_.empty()) co_await upstream_.serve();
-  }
+  do {
+    co_await (upstream_.serve() || trial_.until_given_up());
+    if (is_cancelled(co_await asio::this_coro::cancellation_state)) co_return;
+  } while ((changes_ || trial_.lasts()) && co_await renew_upstream());
   if (is_cancelled(co_await asio::this_coro::cancellation_state)) co_return;
   end_upstream();
   co_await drain();
@@ -84,9 +84,13 @@ void Http2Relay::on_turn() {
   upstream_.wake();
 }
 
+void Http2Relay::on_ended(Http2Link& link) {
+  if (&link == &upstream_ && may_change_upstream()) change_upstream();
+}
+
 void Http2Relay::on_broken(Http2Link& link) {
   if (&link != &upstream_) return;
-  if (trial_.lasts()) return trial_.give_up();
+  if (may_change_upstream()) return change_upstream();
   end_upstream();
 }
 

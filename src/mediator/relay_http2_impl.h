@@ -59,6 +59,7 @@ class Http2Relay final : public Http2Link::Owner {
   asio::awaitable<void> drain();
   void end_upstream();
   void on_turn() override;
+  void on_ended(Http2Link& link) override;
   void on_broken(Http2Link& link) override;
   Passage* find(StreamId guest);
   Passage* find_upstream(StreamId upstream);
@@ -110,7 +111,11 @@ class Http2Relay final : public Http2Link::Owner {
   void on_upstream_pong();
   void on_upstream_settings();
   static bool may_be_risked(const Passage& passage);
-  asio::awaitable<void> replace_upstream();
+  static bool is_under_way(const Passage& passage);
+  bool is_upstream_wanted() const;
+  bool may_change_upstream() const;
+  void change_upstream();
+  asio::awaitable<bool> renew_upstream();
   void recall(bool untouched);
   void lose(Passage& passage, bool untouched);
   void on_upstream_goaway(StreamId last);
@@ -127,10 +132,12 @@ class Http2Relay final : public Http2Link::Owner {
   std::unordered_map<StreamId, StreamId> by_upstream_;  // the guest's stream
   std::deque<StreamId> queue_;                          // wait for a slot
   std::vector<StreamId> unequipped_;                    // wait for a credential
-  asio::steady_timer equip_wake_;
+  asio::steady_timer equip_wake_, wanted_;
   std::size_t gathered_ = 0;    // by all passages that gather
   std::string trouble_;         // of the upstream's connection, which nothing takes the place of
-  bool upstream_gone_ = false;  // it takes no more requests
+  bool has_answered_ = false;   // this connection of the upstream's, to any request
+  bool changes_ = false;        // it gives way to another, which requests wait for
+  bool upstream_gone_ = false;  // it takes no more requests, and there will be no other
   bool upstream_ended_ = false;
 };
 

@@ -81,6 +81,10 @@ void Http2Relay::queue(Passage& passage) {
 }
 
 void Http2Relay::open_waiting() {
+  if (changes_) {
+    wanted_.cancel();
+    return;
+  }
   while (!queue_.empty() && upstream_.session().may_open()) {
     Passage* passage = find(queue_.front());
     const bool is_wanted = passage != nullptr && !passage->guest_closed;
@@ -114,6 +118,7 @@ void Http2Relay::on_request_data(StreamId stream, ByteView bytes, bool end) {
   if (passage == nullptr) return guest_.session().consume(stream, bytes.size());
   passage->guest_ended = passage->guest_ended || end;
   passage->story.bytes_out += bytes.size();
+  if (passage->upstream_closed) return guest_.session().consume(stream, bytes.size());
   if (passage->upstream == 0) {
     passage->waiting.insert(passage->waiting.end(), bytes.begin(), bytes.end());
     if (passage->gathers) gather(*passage, bytes.size());
@@ -146,7 +151,7 @@ void Http2Relay::on_request_trailers(StreamId stream, http::HeaderList fields) {
   if (std::ranges::any_of(fields, [](const http::Header& field) { return http::is_head_only(field.name); })) {
     return refuse_trailers(*passage);
   }
-  if (!hold_trailers(*passage, fields)) return;
+  if (!hold_trailers(*passage, fields) || passage->upstream_closed) return;
   if (passage->upstream == 0) {
     passage->trailers = std::move(fields);
     if (passage->gathers) gather(*passage, 0);

@@ -11,6 +11,7 @@ namespace microagent::mediator {
 
 void Http2Relay::on_response(StreamId stream, http::HeaderList fields, bool end) {
   trial_.end();
+  has_answered_ = true;
   Passage* passage = find_upstream(stream);
   if (passage == nullptr) return;
   http::ResponseMessage response;

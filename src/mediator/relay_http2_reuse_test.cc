@@ -186,6 +186,146 @@ TEST_F(Http2ReuseTest, EndsWithAGuestThatDoesNotWaitForTheOther) {
   EXPECT_EQ(gate_.stories[1].error, "the guest's connection ended");
 }
 
+// ---- an upstream that ends its connection while the guest has nothing to ask
+
+class Http2RestTest : public Http2ReuseTest {
+ protected:
+  Http2RestTest() { gate_.can_replace = true; }
+
+  // One request is answered, over the first connection.
+  void ask_first() {
+    const StreamId asked = ask(request("/first"));
+    ASSERT_TRUE(until([&] { return server_.last == 1; }));
+    ASSERT_TRUE(server_.session.submit_response(1, {{":status", "200"}}, true));
+    ASSERT_TRUE(until([&] { return client_.seen[asked].closed && gate_.stories.size() == 1; }));
+    offer_another();
+  }
+  // And the next over the other.
+  void ask_another() {
+    const StreamId asked = ask(request("/next", "POST"), false);
+    ASSERT_TRUE(client_.session.send_data(asked, text_bytes("body"), true));
+    answer_another(asked);
+    EXPECT_EQ(another_->seen[1].data, "body");
+  }
+  void answer_another(StreamId asked) {
+    ASSERT_TRUE(until_both([&] { return another_->last == 1 && another_->seen[1].ended; }));
+    ASSERT_TRUE(another_->session.submit_response(1, {{":status", "200"}}, true));
+    ASSERT_TRUE(until_both([&] { return client_.seen[asked].closed; }));
+    EXPECT_EQ(status(asked), "200");
+    EXPECT_FALSE(client_.told_to_go);
+    EXPECT_EQ(gate_.replaced, 1);
+  }
+  bool until_both(const std::function<bool()>& done) {
+    return until([&] {
+      another_->turn();
+      return done();
+    });
+  }
+  void expect_parting() {
+    EXPECT_TRUE(until([&] { return server_.gone; }));
+    EXPECT_FALSE(relays_upstream_);
+    EXPECT_EQ(gate_.replaced, 0) << "nobody wants another";
+    EXPECT_FALSE(client_.told_to_go);
+  }
+};
+
+TEST_F(Http2RestTest, OutlivesAnUpstreamThatGoesAway) {
+  ask_first();
+  server_.session.goaway(Http2Error::no_error);
+  expect_parting();
+  ask_another();
+}
+
+TEST_F(Http2RestTest, OutlivesAnUpstreamThatEndsWithoutAWord) {
+  ask_first();
+  upstream_.reset();
+  EXPECT_TRUE(loop_.until([&] { return !relays_upstream_; }));
+  ask_another();
+}
+
+TEST_F(Http2RestTest, OutlivesAnUpstreamThatWasNeverAsked) {
+  offer_another();
+  ASSERT_TRUE(until([&] { return server_.session.has_peer_settings(); }));
+  server_.session.goaway(Http2Error::no_error);
+  expect_parting();
+  ask_another();
+}
+
+TEST_F(Http2RestTest, OutlivesOneUpstreamAfterTheOther) {
+  ask_first();
+  server_.session.goaway(Http2Error::no_error);
+  expect_parting();
+  ask_another();
+  another_->session.goaway(Http2Error::no_error);
+  ASSERT_TRUE(until_both([&] { return another_->gone; }));
+  another_.reset();
+  gate_.replaced = 0;
+  offer_another();
+  ask_another();
+}
+
+// The server's word and the guest's request meet on their way.
+TEST_F(Http2RestTest, AsksAnotherWhatTheOldOneDidNotLookAt) {
+  ask_first();
+  server_.session.goaway(Http2Error::no_error);
+  const StreamId asked = ask(request("/next"));
+  answer_another(asked);
+  EXPECT_EQ(server_.last, 1);
+}
+
+TEST_F(Http2RestTest, DeliversWhatTheGuestHasNotTakenYet) {
+  client_.consumes = client_.reads = false;
+  const std::string body(900 * 1024, 'x');
+  const StreamId big = ask(request("/big"));
+  const StreamId served = next_request();
+  ASSERT_TRUE(server_.session.submit_response(served, {{":status", "200"}}, false));
+  ASSERT_TRUE(server_.session.send_data(served, text_bytes(body), true));
+  ASSERT_TRUE(until([&] { return server_.seen[served].closed && server_.has_sent(); }));
+  server_.session.goaway(Http2Error::no_error);
+  offer_another();
+  expect_parting();
+  client_.consumes = client_.reads = true;
+  ask_another();
+  ASSERT_TRUE(until_both([&] { return client_.seen[big].closed; }));
+  EXPECT_EQ(client_.seen[big].data.size(), body.size());
+  EXPECT_EQ(client_.seen[big].reset, std::nullopt);
+}
+
+// A server that turns everything away does not have us dial for ever.
+TEST_F(Http2RestTest, DialsNoThirdForOneRequest) {
+  ask_first();
+  server_.session.goaway(Http2Error::no_error);
+  expect_parting();
+  const StreamId asked = ask(request("/next"));
+  ASSERT_TRUE(until([&] { return gate_.replaced == 1; }));
+  another_->session.goaway(Http2Error::no_error);
+  ASSERT_TRUE(until_both([&] { return client_.seen[asked].closed; }));
+  EXPECT_EQ(client_.seen[asked].reset, Http2Error::refused_stream);
+  EXPECT_TRUE(client_.told_to_go);
+  EXPECT_EQ(gate_.replaced, 1);
+}
+
+TEST_F(Http2RestTest, SaysThatThereIsNoOther) {
+  ask_first();
+  gate_.replacement.reset();
+  server_.session.goaway(Http2Error::no_error);
+  expect_parting();
+  const StreamId asked = ask(request("/next"));
+  ASSERT_TRUE(until([&] { return client_.seen[asked].closed; }));
+  EXPECT_EQ(status(asked), "502");
+}
+
+TEST_F(Http2RestTest, EndsWithAGuestThatAsksNothingMore) {
+  ask_first();
+  server_.session.goaway(Http2Error::no_error);
+  expect_parting();
+  guest_.reset();
+  EXPECT_TRUE(is_done());
+  EXPECT_FALSE(gate_.clean || gate_.session);
+}
+
+// ---- what is not left to the next flow
+
 TEST_F(Http2ReuseTest, LeavesNothingWithinARequest) {
   ask(request("/a"));
   next_request();

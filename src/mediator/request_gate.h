@@ -88,6 +88,10 @@ class RequestGate {
   // A new one in its stead, or why none can be had: upstream_failed() is to be told. The old one is gone in either
   // case.
   using Replacement = tl::expected<Stream*, std::string>;
+  // Whether one may be had at all.
+  virtual bool can_replace_upstream() const { return false; }
+  // The connection is over, and no other is wanted before the next request.
+  virtual void drop_upstream() {}
   static Replacement no_upstream(std::string why) { return tl::unexpected(std::move(why)); }
   virtual asio::awaitable<Replacement> replace_upstream() { co_return no_upstream("there is no other upstream"); }
   // It was cut off within a response: what the guest has got of that must not look like the whole.

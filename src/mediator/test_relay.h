@@ -39,6 +39,10 @@ class TestGate : public RequestGate {
     if (!replacement) co_return no_upstream("nobody is there");
     co_return replacement.get();
   }
+  bool can_replace_upstream() const override { return can_replace; }
+  void drop_upstream() override {
+    if (replaces != nullptr) replaces->reset();
+  }
   void leave_upstream_clean() override { clean = true; }
   std::optional<http::Http2Session> take_session() override { return std::exchange(session, std::nullopt); }
   void leave_session(http::Http2Session left) override {
@@ -58,7 +62,7 @@ class TestGate : public RequestGate {
   bool reused = false;  // the relay's upstream, and what is to take its place
   StreamPtr* replaces = nullptr;
   StreamPtr replacement;
-  bool waits_for_another = false;
+  bool waits_for_another = false, can_replace = false;
   int replaced = 0;
   bool clean = false;  // is what the relay has left
   std::optional<http::Http2Session> session;

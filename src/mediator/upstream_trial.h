@@ -39,6 +39,9 @@ class UpstreamTrial {
     wake_.cancel();
   }
 
+  // A new connection takes the place of this one, and is on no trial.
+  void renew() { lasts_ = doubtful_ = given_up_ = false; }
+
   // Returns when the connection is to be given up: by somebody's word, or because the ping was answered too late.
   asio::awaitable<void> until_given_up();
 
