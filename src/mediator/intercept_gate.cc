@@ -17,6 +17,7 @@ namespace {
 
 constexpr std::uint16_t kUnauthorized = 401;        // RFC 9110, 15.5.2
 constexpr std::uint16_t kForbidden = 403;           // RFC 9110, 15.5.4
+constexpr std::uint16_t kRequestTimeout = 408;      // RFC 9110, 15.5.9
 constexpr std::uint16_t kContentTooLarge = 413;     // RFC 9110, 15.5.14
 constexpr std::uint16_t kMisdirected = 421;         // RFC 9110, 15.5.20
 constexpr std::uint16_t kServiceUnavailable = 503;  // RFC 9110, 15.6.4
@@ -130,6 +131,14 @@ Refused Mediator::Gate::refuse_malformed(const std::string& fault, bool json) {
   Denial denied = denial("malformed: " + fault, "requests: everybody must read the same one");
   mediator_.write_denial(*flow_, denied);
   return {400, words_of(denied), refusal_body(denied, destination(), json)};
+}
+
+Refused Mediator::Gate::refuse_slow() {
+  const std::string words = "the head of a request did not come to its end in time";
+  Denial denied = denial("slow: " + words, fmt::format("requests: a head is whole {} seconds after its first byte",
+                                                       kHeadTime.count() / 1000));
+  mediator_.write_denial(*flow_, denied);
+  return {kRequestTimeout, words_of(denied), refusal_body(denied, destination(), false)};
 }
 
 Refused Mediator::Gate::upstream_failed(const std::string& what, bool json) {

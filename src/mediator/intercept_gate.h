@@ -26,6 +26,7 @@ class Mediator::Gate final : public RequestGate {
 
   std::optional<Refused> admit(http::RequestMessage& request, RequestStory& story) override;
   Refused refuse_malformed(const std::string& fault, bool json) override;
+  Refused refuse_slow() override;
   Refused upstream_failed(const std::string& what, bool json) override;
   void record(const RequestStory& story) override;
 

@@ -53,6 +53,7 @@ class Http1Relay {
   // ---- from the guest to the upstream: relay_http1_request.cc
 
   asio::awaitable<bool> read_request();
+  asio::awaitable<bool> refuse_slow();
   asio::awaitable<bool> perform(http::RequestMessage request, bool json);
   asio::awaitable<bool> gather(http::RequestMessage& request, http::BodyReader& body, std::string& ahead);
   asio::awaitable<bool> carry(const http::RequestMessage& request, http::BodyReader& body, std::string ahead,

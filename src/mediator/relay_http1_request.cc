@@ -16,8 +16,6 @@ namespace {
 
 using namespace asio::experimental::awaitable_operators;
 
-constexpr std::chrono::milliseconds kHeadTimeout{60'000};  // from a head's first byte to its last
-
 // Another body, in the framing of the one that came.
 std::string reframed(http::RequestMessage& request, const std::string& body, const http::HeaderList& trailers) {
   if (request_framing(request).kind != http::Framing::Kind::chunked) {
@@ -33,15 +31,21 @@ std::string reframed(http::RequestMessage& request, const std::string& body, con
 }  // namespace
 
 asio::awaitable<bool> Http1Relay::read_request() {
-  const Deadline deadline = in(kHeadTimeout);
+  const Deadline deadline = in(gate_.head_time());
   for (;;) {
-    if (!co_await guest_in_.fill(deadline)) co_return false;
+    if (!co_await guest_in_.fill(deadline)) co_return co_await refuse_slow();
     guest_in_.take(requests_.feed(guest_in_.bytes()));
     if (requests_.state() == http::HeadReader::State::complete) co_return true;
     if (requests_.state() != http::HeadReader::State::failed) continue;
     co_await refuse({}, gate_.refuse_malformed(std::string(to_string(requests_.fault())), false), false);
     co_return false;
   }
+}
+
+// Half a head is answered. Who has sent nothing at all has asked nothing (RFC 9110, 15.5.9).
+asio::awaitable<bool> Http1Relay::refuse_slow() {
+  if (guest_in_.end() == StreamEnd::timed_out && requests_.is_begun()) co_await refuse({}, gate_.refuse_slow(), false);
+  co_return false;
 }
 
 asio::awaitable<bool> Http1Relay::perform(http::RequestMessage request, bool json) {

@@ -158,6 +158,29 @@ TEST_F(Http1RelayTest, RefusesWhatServersReadDifferently) {
   expect_end(upstream_);
 }
 
+TEST_F(Http1RelayTest, TellsAGuestThatItsHeadIsSlow) {
+  gate_.heads_wait = std::chrono::milliseconds(50);
+  exchange();
+  say(guest_, "GET / HTTP/1.1\r\nHost: a.exa");
+  const std::string answer = until_end(guest_);
+  EXPECT_TRUE(answer.starts_with("HTTP/1.1 408 Request Timeout\r\n")) << answer;
+  EXPECT_NE(answer.find("connection: close\r\n"), std::string::npos) << answer;
+  EXPECT_TRUE(answer.ends_with("slow\n")) << answer;
+  EXPECT_TRUE(is_done());
+  EXPECT_EQ(gate_.faults, std::vector<std::string>{"slow"});
+  expect_end(upstream_);
+}
+
+// Between two requests nobody is slow.
+TEST_F(Http1RelayTest, LetsAGuestRestBetweenTwoRequests) {
+  gate_.heads_wait = std::chrono::milliseconds(1);
+  exchange();
+  for (int turns = 0; turns < 5; ++turns) expect_nothing(guest_);
+  gate_.heads_wait = RequestGate::kHeadTime;
+  exchange();
+  EXPECT_TRUE(gate_.faults.empty());
+}
+
 TEST_F(Http1RelayTest, EndsWhereABodyIsNoBody) {
   say(guest_, "POST / HTTP/1.1\r\nHost: a.example\r\nTransfer-Encoding: chunked\r\n\r\nnonsense\r\n");
   EXPECT_TRUE(until_end(guest_).starts_with("HTTP/1.1 400 "));

@@ -60,6 +60,7 @@ struct BodyVerdict {
 class RequestGate {
  public:
   static constexpr std::chrono::milliseconds kPatience{120'000};
+  static constexpr std::chrono::milliseconds kHeadTime{60'000};
 
   virtual ~RequestGate() = default;
 
@@ -67,6 +68,9 @@ class RequestGate {
   virtual std::optional<Refused> admit(http::RequestMessage& request, RequestStory& story) = 0;
   // A request that every server must read the same way, and this one they would not.
   virtual Refused refuse_malformed(const std::string& fault, bool json) = 0;
+  // A request of which no more than a part of its head has come in head_time(): 408 (RFC 9110, 15.5.9). What asks for
+  // it is not known, and so what it prefers to read is not either.
+  virtual Refused refuse_slow() { return {408, "the request is slow", "the request is slow\n"}; }
   // The upstream did not answer as it should: 502.
   virtual Refused upstream_failed(const std::string& why, bool json) = 0;
   // A request that was admitted is over.
@@ -80,6 +84,9 @@ class RequestGate {
   // How long is waited for who has no reason to keep us waiting: a guest that does not take the rest of an answer whose
   // upstream is gone, an upstream that goes on answering a request which turned out to be none.
   virtual std::chrono::milliseconds patience() const { return kPatience; }
+
+  // From the first byte of a request's head over HTTP/1 to its last.
+  virtual std::chrono::milliseconds head_time() const { return kHeadTime; }
 
   // ---- the connection to the upstream
 

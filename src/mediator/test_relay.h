@@ -26,6 +26,10 @@ class TestGate : public RequestGate {
     faults.push_back(fault);
     return {400, fault, fault + "\n"};
   }
+  Refused refuse_slow() override {
+    faults.push_back("slow");
+    return {408, "slow", "slow\n"};
+  }
   Refused upstream_failed(const std::string& why, bool) override {
     failures.push_back(why);
     return {502, why, why + "\n"};
@@ -50,6 +54,7 @@ class TestGate : public RequestGate {
     session = std::move(left);
   }
   std::chrono::milliseconds patience() const override { return waits; }
+  std::chrono::milliseconds head_time() const override { return heads_wait; }
   std::shared_ptr<void> borrow(std::size_t bytes) override {
     return bytes > memory ? nullptr : std::make_shared<int>();
   }
@@ -58,6 +63,7 @@ class TestGate : public RequestGate {
   std::vector<std::string> faults, failures;
   std::vector<RequestStory> stories;
   std::chrono::milliseconds waits = kPatience;
+  std::chrono::milliseconds heads_wait = kHeadTime;
   std::size_t memory = std::size_t{1} << 30;
   bool reused = false;  // the relay's upstream, and what is to take its place
   StreamPtr* replaces = nullptr;
