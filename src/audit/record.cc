@@ -39,6 +39,7 @@ constexpr std::array kNames{
     Name{Event::dns_reply_error, "egress_dns_reply_error"},
     Name{Event::cap_exceeded, "egress_cap_exceeded"},
     Name{Event::request, "egress_request"},
+    Name{Event::request_open, "egress_request_open"},
     Name{Event::mitm_enabled, "egress_mitm_enabled"},
     Name{Event::mitm_handshake_error, "egress_mitm_handshake_error"},
     Name{Event::mitm_upstream_error, "egress_mitm_upstream_error"},

@@ -31,13 +31,14 @@ enum class Event : std::uint8_t {
   mediation_dial_error,  // mediation_dial_error: host dst src proto error. Ends a flow.
   mediation_close,       // mediation_close: as egress_close. Ends a flow.
   recovered,             // egress_audit_recovered: tornBytes movedTo, or missing (records that were written and are
-                         // gone), or changed (the seq of one)
+                         // gone), or changed (the seq of one), or unwritten (at most so many could not be written)
   listen,                // egress_listen: version mode lockAllowlist observe? rules swaps?; the mediator is up
   dns_deny,              // egress_dns_deny: qname qtype id reason rule decision count?
   dns_reply_error,       // egress_dns_reply_error: qname error; the answer did not reach the guest
   cap_exceeded,          // egress_cap_exceeded: host? dst proto reason(volume|rate|concurrency) limit rule?
   request,               // egress_request: method host path status bytesOut bytesIn durationMs swap? error?; never
-                         // queries or headers
+                         // queries or headers. At its end.
+  request_open,          // egress_request_open: method host path; one that goes on, before its end
   mitm_enabled,          // egress_mitm_enabled
   mitm_handshake_error,  // egress_mitm_handshake_error: host error; with the guest
   mitm_upstream_error,   // egress_mitm_upstream_error: host dst error

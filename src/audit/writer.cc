@@ -88,9 +88,19 @@ Status Writer::settle(std::uint64_t torn_bytes, const std::optional<Head>& head)
 }
 
 Status Writer::write(Event event, std::uint64_t flow, const Fields& fields) {
-  if (const Status status = drop_partial_line(); !status) return status;
-  if (const Status status = rotate_if_full(); !status) return status;
-  return append_record(event, flow, fields);
+  Status ready = drop_partial_line();
+  if (ready) ready = rotate_if_full();
+  if (ready) return append_record(event, flow, fields);
+  ++unwritten_;
+  return ready;
+}
+
+Status Writer::tell_unwritten() {
+  const std::uint64_t unwritten = unwritten_;
+  if (unwritten == 0) return {};
+  const Status told = write(Event::recovered, 0, {{"unwritten", unwritten}});
+  unwritten_ = told ? 0 : unwritten;
+  return told;
 }
 
 Status Writer::write_later(Event event, std::uint64_t flow, const Fields& fields) {
@@ -131,6 +141,7 @@ Status Writer::flush() {
     partial_line_ = true;
     static_cast<void>(drop_partial_line());
   }
+  unwritten_ += last_seq_ - written_.seq;
   last_seq_ = written_.seq;
   prev_ = written_.hash;
   note_flushed(false);

@@ -54,6 +54,10 @@ class Writer {
   // Hears of each try to write what was held back, whoever made it: whether all of it is in the log, or nothing.
   void set_on_flushed(std::function<void(bool written)> on_flushed) { on_flushed_ = std::move(on_flushed); }
 
+  // Where records could not be written since the last call, one that says how many; nothing else shows that they are
+  // missing. Fails while the log still takes none.
+  Status tell_unwritten();
+
   // Closes every flow that is still open with end "lost": their totals died with whoever counted them.
   Status close_open_flows();
 
@@ -92,6 +96,7 @@ class Writer {
   std::uint64_t size_;       // of the whole lines
   std::uint64_t rotate_at_;  // the size at which the file is full; what it began with does not count
   bool partial_line_ = false;
+  std::uint64_t unwritten_ = 0;  // tries that failed, and that no record tells of
   OpenFlows open_;
   std::vector<std::pair<std::uint64_t, std::optional<OpenFlow>>> notes_;  // what later_ makes of them: open, or over
 };

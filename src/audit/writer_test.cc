@@ -200,5 +200,24 @@ TEST(Writer, RefusesWhatDoesNotFitAndGoesOnLater) {
   EXPECT_EQ(verify(log.path())->records, 2U);
 }
 
+TEST(Writer, TellsThatRecordsAreMissing) {
+  TestLog log;
+  auto writer = log.open();
+  ASSERT_TRUE(writer->write(Event::deny, 1, kWhere));
+  ASSERT_TRUE(writer->tell_unwritten());
+  EXPECT_EQ(log.records().size(), 1U) << "where there is nothing to tell";
+  ASSERT_TRUE(writer->write_later(Event::request, 2, kWhere));
+  ASSERT_TRUE(writer->write_later(Event::request, 3, kWhere));
+  EXPECT_FALSE(within_file_size(log.content().size() + 10, [&] { return writer->flush(); }));
+  EXPECT_FALSE(within_file_size(log.content().size() + 10, [&] { return writer->tell_unwritten(); }));
+  ASSERT_TRUE(writer->tell_unwritten());
+  ASSERT_TRUE(writer->tell_unwritten());
+  const auto records = log.records();
+  ASSERT_EQ(records.size(), 2U);
+  EXPECT_EQ(records[1]["event"], "egress_audit_recovered");
+  EXPECT_EQ(records[1]["unwritten"], 2);
+  EXPECT_EQ(verify(log.path())->records, 2U);
+}
+
 }  // namespace
 }  // namespace microagent::audit

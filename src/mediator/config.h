@@ -52,6 +52,8 @@ struct Config {
   LookTiming look;
   std::vector<std::string> trust;  // PEM, beside what the host trusts
   policy::SwapSet swaps;
+  // After which a request that goes on is written down before its end. Not told by the supervisor, either.
+  std::chrono::milliseconds lasting_request{3'000};
 };
 
 // Strict: a missing or unknown key, a wrong type or an unknown mode is an error that names the key.

@@ -43,6 +43,22 @@ Record request_record(const RequestStory& story) {
   return record;
 }
 
+Record open_request_record(const LiveFlow& flow, const policy::Request& request) {
+  Record record{audit::Event::request_open, audit::Fields::object()};
+  record.fields["method"] = request.method;
+  record.fields["host"] = flow.host;
+  record.fields["path"] = request.path;
+  return record;
+}
+
+OpenRequest* find_open(LiveFlow& flow, std::string_view method, std::string_view path,
+                       std::chrono::steady_clock::time_point began) {
+  const auto found = std::ranges::find_if(flow.requests, [&](const OpenRequest& request) {
+    return request.began == began && request.asked.method == method && request.asked.path == path;
+  });
+  return found == flow.requests.end() ? nullptr : &*found;
+}
+
 Record swap_record(audit::Event event, const LiveFlow& flow) {
   Record record{event, audit::Fields::object()};
   record.fields["host"] = flow.host;
@@ -99,7 +115,8 @@ std::optional<Refused> Mediator::Gate::admit(http::RequestMessage& request, Requ
     story.would_deny = policy::to_string(decision.reason);
     story.rule = decision.text;
   }
-  flow_->requests.push_back({request.method, request.path});
+  if (!mediator_.recorder_.can_write()) return refuse_unrecorded(request);
+  flow_->requests.push_back({{request.method, request.path}, story.began});
   return std::nullopt;
 }
 
@@ -127,6 +144,10 @@ Refused Mediator::Gate::refuse(std::uint16_t status, const http::RequestMessage&
   return {status, words_of(denied), refusal_body(denied, destination(), http::wants_json(request))};
 }
 
+Refused Mediator::Gate::refuse_unrecorded(const http::RequestMessage& request) {
+  return refuse(kServiceUnavailable, request, denial("the audit log cannot be written", "resources"));
+}
+
 Refused Mediator::Gate::refuse_malformed(const std::string& fault, bool json) {
   Denial denied = denial("malformed: " + fault, "requests: everybody must read the same one");
   mediator_.write_denial(*flow_, denied);
@@ -152,17 +173,28 @@ Refused Mediator::Gate::upstream_failed(const std::string& what, bool json) {
 
 // Also called when the event loop destroys what it has not finished, and that is after the mediator's end.
 void Mediator::Gate::record(const RequestStory& story) {
-  const auto is_over = [&story](const policy::Request& request) {
-    return request.method == story.method && request.path == story.path;
-  };
-  if (const auto found = std::ranges::find_if(flow_->requests, is_over); found != flow_->requests.end()) {
-    flow_->requests.erase(found);
+  if (const OpenRequest* over = find_open(*flow_, story.method, story.path, story.began)) {
+    flow_->requests.erase(flow_->requests.begin() + (over - flow_->requests.data()));
   }
   if (alive_.expired()) return;
   if (story.credential != 0 && story.status == kUnauthorized) {
     mediator_.swapper_->refuse(*flow_->swap, story.credential);
   }
   mediator_.recorder_.write_later(flow_->audit_flow, request_record(story));
+}
+
+// Its end may be hours away, and a mediator that dies has none to tell. What cannot be written is tried again.
+void Mediator::write_open_requests(std::chrono::steady_clock::time_point now) {
+  for (const auto& [id, flow] : flows_) {
+    for (const OpenRequest& request : flow->requests) {
+      if (request.recorded || now - request.began < config_.lasting_request) continue;
+      recorder_.write_then(flow->audit_flow, open_request_record(*flow, request.asked),
+                           [flow, asked = request.asked, began = request.began](bool written) {
+                             OpenRequest* open = find_open(*flow, asked.method, asked.path, began);
+                             if (open != nullptr) open->recorded = written;
+                           });
+    }
+  }
 }
 
 std::string Mediator::Gate::destination() const { return endpoint_text(flow_->open.destination, flow_->open.protocol); }
@@ -226,7 +258,7 @@ std::optional<Refused> Mediator::Gate::equip(http::RequestMessage& request, Requ
   if (!http::place_secret(request, flow_->swap->placement, story.given.secret->view())) {
     return swap_failed("the request's head would become too long", json);
   }
-  note_swap(story);
+  if (!note_swap(story)) return refuse_unrecorded(request);
   return std::nullopt;
 }
 
@@ -241,7 +273,7 @@ BodyVerdict Mediator::Gate::rewrite_body(const http::RequestMessage& request, st
   if (!http::holds_placeholder(kind, body, placeholder)) return {};
   auto replaced = whole ? http::replace_in_body(kind, body, placeholder, story.given.secret->view()) : std::nullopt;
   if (!replaced) return {{}, refuse_long_body(http::wants_json(request))};
-  note_swap(story);
+  if (!note_swap(story)) return {{}, refuse_unrecorded(request)};
   return {std::move(replaced), {}};
 }
 
@@ -263,12 +295,15 @@ bool Mediator::Gate::has_body_for_secret(const http::RequestMessage& request) co
   return flow_->swap->placement.in_body && http::text_kind(request.headers);
 }
 
-void Mediator::Gate::note_swap(RequestStory& story) {
+bool Mediator::Gate::note_swap(RequestStory& story) {
+  if (!flow_->swapped && !mediator_.recorder_.write(flow_->audit_flow, swap_record(audit::Event::swap, *flow_))) {
+    return false;
+  }
+  flow_->swapped = true;
   story.swap = flow_->swap->name;
   story.credential = story.given.version;
   story.carried = story.given.secret;
-  if (std::exchange(flow_->swapped, true)) return;
-  mediator_.recorder_.write(flow_->audit_flow, swap_record(audit::Event::swap, *flow_));
+  return true;
 }
 
 Refused Mediator::Gate::swap_failed(const std::string& error, std::string_view told, bool json) {

@@ -63,7 +63,8 @@ class Mediator::Gate final : public RequestGate {
   bool swaps() const { return flow_->swap && is_tls(); }
   bool wants_credential(const http::RequestMessage& request) const;
   bool has_body_for_secret(const http::RequestMessage& request) const;
-  void note_swap(RequestStory& story);
+  // False where it cannot be written down: the credential goes nowhere.
+  bool note_swap(RequestStory& story);
   // The guest is `told` why, and what it is told may be less than the `error` that the record has.
   Refused swap_failed(const std::string& error, std::string_view told, bool json);
   Refused swap_failed(const std::string& error, bool json) { return swap_failed(error, error, json); }
@@ -72,6 +73,7 @@ class Mediator::Gate final : public RequestGate {
   std::string destination() const;
   bool is_for_flow(const http::RequestMessage& request) const;
   Refused refuse(std::uint16_t status, const http::RequestMessage& request, Denial denied);
+  Refused refuse_unrecorded(const http::RequestMessage& request);
 
   Mediator& mediator_;
   std::weak_ptr<const bool> alive_;

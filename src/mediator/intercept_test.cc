@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "audit/verify.h"
 #include "http/test_http2.h"
 #include "mediator/test_intercept.h"
 #include "tls/alert.h"
@@ -30,6 +31,54 @@ TEST_F(InterceptTest, ReadsRequestsWithinTls) {
   EXPECT_EQ(all[2]["status"], 200);
   EXPECT_EQ(all[2]["flow"], all[1]["flow"]);
   EXPECT_EQ(all[3]["event"], "egress_close");
+}
+
+TEST_F(InterceptTest, RefusesRequestsWhileTheAuditLogIsFull) {
+  const std::string request = "GET /a HTTP/1.1\r\nHost: good.example\r\n\r\n";
+  const std::string response = "HTTP/1.1 204 No Content\r\n\r\n";
+  connect({"http/1.1"});
+  {
+    const FullDisk full(directory_.audit_file());
+    write(*guest_, request);
+    expect(*upstream_, request);
+    write(*upstream_, response);
+    expect(*guest_, response);  // and its record is lost
+    write(*guest_, request);
+    std::string got;
+    ASSERT_TRUE(loop_.until([&] {
+      read_into(*guest_, got);
+      return got.find("decision: ") != std::string::npos;
+    })) << got;
+    EXPECT_TRUE(got.starts_with("HTTP/1.1 503 ")) << got;
+    EXPECT_NE(got.find("the audit log cannot be written"), std::string::npos) << got;
+  }
+  write(*guest_, request);
+  expect(*upstream_, request);
+  write(*upstream_, response);
+  ASSERT_TRUE(loop_.until([&] { return directory_.records().back()["event"] == "egress_request"; }));
+  const auto all = directory_.records();
+  EXPECT_EQ(all[all.size() - 2]["event"], "egress_audit_recovered");
+  EXPECT_TRUE(audit::verify(directory_.audit_file()));
+}
+
+TEST_F(InterceptTest, RecordsARequestThatGoesOnBeforeItsEnd) {
+  config_.lasting_request = std::chrono::milliseconds(0);
+  connect({"http/1.1"});
+  const std::string request =
+      "GET /chat?token=1 HTTP/1.1\r\nHost: good.example\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
+  write(*guest_, request);
+  expect(*upstream_, request);
+  write(*upstream_, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n");
+  auto all = records(3);
+  EXPECT_EQ(all[2]["event"], "egress_request_open");
+  EXPECT_EQ(all[2]["method"], "GET");
+  EXPECT_EQ(all[2]["host"], kName);
+  EXPECT_EQ(all[2]["path"], "/chat");
+  EXPECT_EQ(all[2]["flow"], all[1]["flow"]);
+  break_off();
+  all = records(5);
+  EXPECT_EQ(all[3]["event"], "egress_request");
+  EXPECT_EQ(all[3]["status"], 101);
 }
 
 // ---- connections that are kept for the next flow (upstream_pool.h)

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <boost/asio/steady_timer.hpp>
+#include <chrono>
 #include <memory>
 #include <optional>
 #include <string>
@@ -36,6 +37,13 @@ struct UpstreamLease {
   bool clean = false;   // and is left between two requests
 };
 
+// An admitted request that has not come to its end.
+struct OpenRequest {
+  policy::Request asked;
+  std::chrono::steady_clock::time_point began;
+  bool recorded = false;  // as one that goes on
+};
+
 // One flow from netd's question to its end; shared by the table and the coroutine that tells its story.
 struct LiveFlow {
   enum class Phase : std::uint8_t {
@@ -58,7 +66,7 @@ struct LiveFlow {
   bool admitted = false;   // counted by the caps
   std::unique_ptr<Look> look;
   std::unique_ptr<asio::steady_timer> relay;  // of a flow that is intercepted: expires when its relay must end
-  std::vector<policy::Request> requests;      // of such a flow, under way
+  std::vector<OpenRequest> requests;          // of such a flow
   std::string leaf;                           // what its guest is shown
   ProtocolChoice protocol;                    // the same
   bool asks_certificate = false;              // its upstream wants one of the guest's

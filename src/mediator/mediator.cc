@@ -162,7 +162,9 @@ asio::awaitable<void> Mediator::write_counts() {
   for (;;) {
     timer.expires_after(Recorder::kSweep);
     co_await timer.async_wait(kAsTuple);
-    recorder_.write_counts(std::chrono::steady_clock::now());
+    const auto now = std::chrono::steady_clock::now();
+    recorder_.write_counts(now);
+    write_open_requests(now);
   }
 }
 

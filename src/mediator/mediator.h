@@ -144,6 +144,8 @@ class Mediator {
   Denial cap_denial(const LiveFlow& flow, const CapHit& hit);
   std::optional<Denial> readmit(LiveFlow& flow, const policy::RulePtr& rule);
   void leave_caps(LiveFlow& flow, std::uint64_t bytes_out = 0, std::uint64_t bytes_in = 0);
+  // What goes on for so long that its record cannot wait for its end (intercept_gate.cc).
+  void write_open_requests(std::chrono::steady_clock::time_point now);
   std::string policy_answer(const http::RequestHead& request) const;
 
   asio::io_context& io_;

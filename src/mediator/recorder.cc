@@ -59,6 +59,12 @@ void Recorder::flush() {
   for (const Waiting& one : waiting) one.done(one.written.value_or(false));
 }
 
+bool Recorder::can_write() {
+  const Status status = log_.tell_unwritten();
+  if (!status) warnings_.warn(status.error().message);
+  return status.has_value();
+}
+
 bool Recorder::refuse(Denial& denial, std::string_view dst, std::string_view proto, const Record& record) {
   ++denial_count_;
   const auto id = denials_.record(record.event, record.fields, std::chrono::steady_clock::now(), subject_of(denial));
@@ -89,6 +95,7 @@ bool Recorder::write_or_count(const std::string& key, std::uint64_t flow, const 
 }
 
 void Recorder::write_counts(Time now) {
+  if (!can_write()) return;
   if (const Status flushed = denials_.flush(now); !flushed) warnings_.warn(flushed.error().message);
   for (auto kind = kinds_.begin(); kind != kinds_.end();) {
     if (now < kind->second.until) {

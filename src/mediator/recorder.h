@@ -52,6 +52,8 @@ class Recorder {
   // come together cost one write.
   void write_then(std::uint64_t flow, const Record& record, std::function<void(bool written)> done);
   void flush();
+  // Whether what happens now can be written down. Where a record could not be, one is tried that says so.
+  bool can_write();
 
   // Writes a refusal down, or counts it with those of its kind (audit/denials.h), and gives it its id.
   bool refuse(Denial& denial, std::string_view dst, std::string_view proto, const Record& record);

@@ -113,7 +113,8 @@ bool Mediator::is_forbidden(const LiveFlow& flow) const {
   const policy::Decision decision = decide(flow);
   if (!decision.allowed()) return true;
   if (decision.verdict == policy::Verdict::intercept && !flow.relay) return true;  // it goes unread
-  return !std::ranges::all_of(flow.requests, [&](const auto& request) { return decide(flow, request).allowed(); });
+  const auto is_allowed = [&](const OpenRequest& request) { return decide(flow, request.asked).allowed(); };
+  return !std::ranges::all_of(flow.requests, is_allowed);
 }
 
 Json Mediator::status() const {
