@@ -22,12 +22,18 @@ constexpr std::uint16_t kContentTooLarge = 413;     // RFC 9110, 15.5.14
 constexpr std::uint16_t kMisdirected = 421;         // RFC 9110, 15.5.20
 constexpr std::uint16_t kServiceUnavailable = 503;  // RFC 9110, 15.6.4
 
-Record request_record(const RequestStory& story) {
+std::string host_of(const LiveFlow& flow) { return flow.host.empty() ? host_text(flow.open.destination) : flow.host; }
+
+// The host is the flow's, in its one spelling; what the request called it else is its name.
+Record request_record(const LiveFlow& flow, const RequestStory& story) {
   Record record{audit::Event::request, audit::Fields::object()};
   audit::Fields& fields = record.fields;
   fields.get_ref<audit::Fields::object_t&>().reserve(8);  // there is one for every request
   fields["method"] = story.method;
-  fields["host"] = story.host;
+  std::string host = host_of(flow);
+  auto name = policy::canonical_name(story.host);
+  if (name && *name != host) fields["name"] = std::move(*name);
+  fields["host"] = std::move(host);
   fields["path"] = story.path;
   fields["status"] = story.status;
   fields["bytesOut"] = story.bytes_out;
@@ -46,7 +52,7 @@ Record request_record(const RequestStory& story) {
 Record open_request_record(const LiveFlow& flow, const policy::Request& request) {
   Record record{audit::Event::request_open, audit::Fields::object()};
   record.fields["method"] = request.method;
-  record.fields["host"] = flow.host;
+  record.fields["host"] = host_of(flow);
   record.fields["path"] = request.path;
   return record;
 }
@@ -180,7 +186,7 @@ void Mediator::Gate::record(const RequestStory& story) {
   if (story.credential != 0 && story.status == kUnauthorized) {
     mediator_.swapper_->refuse(*flow_->swap, story.credential);
   }
-  mediator_.recorder_.write_later(flow_->audit_flow, request_record(story));
+  mediator_.recorder_.write_later(flow_->audit_flow, request_record(*flow_, story));
 }
 
 // Its end may be hours away, and a mediator that dies has none to tell. What cannot be written is tried again.

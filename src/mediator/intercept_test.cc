@@ -61,6 +61,33 @@ TEST_F(InterceptTest, RefusesRequestsWhileTheAuditLogIsFull) {
   EXPECT_TRUE(audit::verify(directory_.audit_file()));
 }
 
+TEST_F(InterceptTest, RecordsTheHostOfARequestInItsOneSpelling) {
+  connect({"http/1.1"});
+  const std::string request = "GET /a HTTP/1.1\r\nHost: Good.Example.\r\n\r\n";
+  write(*guest_, request);
+  expect(*upstream_, request);
+  write(*upstream_, "HTTP/1.1 204 No Content\r\n\r\n");
+  const auto all = records(3);
+  EXPECT_EQ(all[2]["event"], "egress_request");
+  EXPECT_EQ(all[2]["host"], kName);
+  EXPECT_FALSE(all[2].contains("name"));
+}
+
+TEST_F(InterceptTest, RecordsTheAddressThatARequestIsFor) {
+  start();
+  peeked("127.0.0.1", server_.port());
+  accepted_ = server_.accept();
+  const std::string request = fmt::format("GET / HTTP/1.1\r\nHost: 127.0.0.1:{}\r\n\r\n", server_.port());
+  say(request);
+  take_splice();
+  put(guests_, bytes(request));
+  ASSERT_TRUE(loop_.until([&] { return arrived(accepted_) == bytes(request); }));
+  put(accepted_, bytes("HTTP/1.1 204 No Content\r\n\r\n"));
+  const auto all = records(2);
+  EXPECT_EQ(all[1]["event"], "egress_request");
+  EXPECT_EQ(all[1]["host"], "127.0.0.1");
+}
+
 TEST_F(InterceptTest, RecordsARequestThatGoesOnBeforeItsEnd) {
   config_.lasting_request = std::chrono::milliseconds(0);
   connect({"http/1.1"});
