@@ -38,7 +38,7 @@ std::string_view address_of(std::string_view destination) {
 
 bool is_about(const std::string& host, const ParsedRecord& record) {
   return names_host(host, record.text("host")) || names_host(host, record.text("qname")) ||
-         names_host(host, address_of(record.text("dst")));
+         names_host(host, record.text("name")) || names_host(host, address_of(record.text("dst")));
 }
 
 std::string timestamp(std::chrono::system_clock::time_point instant) {
@@ -99,9 +99,14 @@ Result<std::string> parse_since(std::string_view text, std::chrono::system_clock
               "write it like 2026-06-27T09:01:02Z, 2026-06-27, 90s, 15m, 2h or 7d");
 }
 
+bool is_denial(const ParsedRecord& record) {
+  const bool unbelieved = record.event == Event::mitm_upstream_error && record.fields.contains("fault");
+  return unbelieved || is_denial(record.event);
+}
+
 bool matches(const Filter& filter, const ParsedRecord& record) {
   if (!filter.events.empty() && !filter.events.contains(record.event)) return false;
-  if (filter.denied && !is_denial(record.event)) return false;
+  if (filter.denied && !is_denial(record)) return false;
   if (!filter.since.empty() && record.text("ts") < filter.since) return false;
   return filter.host.empty() || is_about(filter.host, record);
 }

@@ -27,6 +27,9 @@ Result<Event> parse_event(std::string_view word);
 // "15m", "2h", "7d"). As records have it.
 Result<std::string> parse_since(std::string_view text, std::chrono::system_clock::time_point now);
 
+// Whether something was kept from the guest: by the policy, or since its upstream's certificate is not believed.
+bool is_denial(const ParsedRecord& record);
+
 bool matches(const Filter& filter, const ParsedRecord& record);
 
 }  // namespace microagent::audit

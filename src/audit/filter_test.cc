@@ -33,6 +33,8 @@ TEST(Filter, TakesWhatWasDenied) {
   for (const Event event : {Event::allow, Event::close, Event::dial_error, Event::dns_allow, Event::request}) {
     EXPECT_FALSE(matches(filter, record(event, {{"host", "a.com"}}))) << to_string(event);
   }
+  EXPECT_TRUE(matches(filter, record(Event::mitm_upstream_error, {{"host", "a.com"}, {"fault", "expired"}})));
+  EXPECT_FALSE(matches(filter, record(Event::mitm_upstream_error, {{"host", "a.com"}, {"error", "no answer"}})));
 }
 
 TEST(Filter, TakesHostsByNameAddressAndSuffix) {
@@ -49,6 +51,7 @@ TEST(Filter, TakesHostsByNameAddressAndSuffix) {
   EXPECT_TRUE(matches({.host = "2001:db8::1"}, ipv6));
   EXPECT_TRUE(matches({.host = "2001:db8::2"}, echo));
   EXPECT_TRUE(matches({.host = ".a.com"}, query));
+  EXPECT_TRUE(matches({.host = "b.com"}, record(Event::request, {{"host", "192.0.2.1"}, {"name", "b.com"}})));
   EXPECT_FALSE(matches({.host = "a.com"}, record(Event::listen, {{"mode", "broker"}})));
 }
 

@@ -10,6 +10,7 @@
 #include "base/ascii.h"
 #include "cli/describe.h"
 #include "cli/egress_change.h"
+#include "cli/egress_words.h"
 #include "cli/table.h"
 #include "cli/workspace_watch.h"
 
@@ -50,20 +51,6 @@ Json to_json(const ParsedRecord& record, std::string_view line) {
   return json;
 }
 
-// What an event says in a few words: who, then why or how much.
-std::string words_of(const ParsedRecord& record) {
-  std::vector<std::string> words;
-  for (const char* key : {"reason", "error", "signal", "end", "rule", "decision"}) {
-    if (std::string text = record.text(key); !text.empty()) words.push_back(fmt::format("{}: {}", key, text));
-  }
-  for (const char* key : {"bytesOut", "bytesIn", "count"}) {
-    if (record.fields.contains(key)) words.push_back(fmt::format("{}: {}", key, record.fields[key].dump()));
-  }
-  std::string all;
-  for (const std::string& word : words) all += (all.empty() ? "" : ", ") + word;
-  return all;
-}
-
 std::string subject_of(const ParsedRecord& record) {
   const std::string host = record.text("host"), dst = record.text("dst"), qname = record.text("qname");
   if (!qname.empty()) return fmt::format("{} {}", qname, record.text("qtype"));
@@ -78,7 +65,7 @@ std::string short_event(const ParsedRecord& record) {
 }
 
 std::vector<Cell> row_of(const ParsedRecord& record) {
-  const Colour colour = audit::is_denial(record.event) ? Colour::red : Colour::none;
+  const Colour colour = audit::is_denial(record) ? Colour::red : Colour::none;
   return {short_time(record.text("ts")), Cell(short_event(record), colour), subject_of(record), words_of(record)};
 }
 
