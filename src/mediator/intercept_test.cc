@@ -88,6 +88,24 @@ TEST_F(InterceptTest, RecordsTheAddressThatARequestIsFor) {
   EXPECT_EQ(all[1]["host"], "127.0.0.1");
 }
 
+TEST_F(InterceptTest, RecordsThatInterceptionBegins) {
+  start();
+  ASSERT_TRUE(mediator_->record_policy());
+  auto all = records(2);
+  EXPECT_EQ(all[0]["event"], "egress_listen");
+  EXPECT_EQ(all[1]["event"], "egress_mitm_enabled");
+  config_.egress.deny.push_back(policy::rule_text("other.example"));
+  EXPECT_TRUE(change_policy(config_.egress).contains("result"));
+  policy::PolicyText without = config_.egress;
+  without.mode = policy::Mode::broker;
+  EXPECT_TRUE(change_policy(without).contains("result"));
+  EXPECT_EQ(records(4).size(), 4u) << "it does not begin anew, and ends unsaid";
+  EXPECT_TRUE(change_policy(config_.egress).contains("result"));
+  all = records(6);
+  EXPECT_EQ(all[4]["event"], "egress_policy_changed");
+  EXPECT_EQ(all[5]["event"], "egress_mitm_enabled");
+}
+
 TEST_F(InterceptTest, RecordsARequestThatGoesOnBeforeItsEnd) {
   config_.lasting_request = std::chrono::milliseconds(0);
   connect({"http/1.1"});

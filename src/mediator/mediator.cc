@@ -127,7 +127,9 @@ Status Mediator::record_policy() {
   }
   record.fields["rules"] = rules;
   if (swapper_) record.fields["swaps"] = config_.swaps.all().size();
-  if (recorder_.write(0, record)) return {};
+  if (interceptor_) recorder_.write_later(0, record);
+  const Record& last = interceptor_ ? Record{audit::Event::mitm_enabled, audit::Fields::object()} : record;
+  if (recorder_.write(0, last)) return {};
   return fail(ErrorKind::permanent, "the audit log cannot be written");
 }
 

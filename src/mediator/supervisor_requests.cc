@@ -88,6 +88,10 @@ Result<Json> Mediator::change_policy(Fd file) {
   if (next->policy().observe()) fields["observe"] = true;
   fields["added"] = difference(after, before);
   fields["removed"] = difference(before, after);
+  // Written with the change, or neither is.
+  const bool begins = !swapper_ && !policy::may_intercept(policy_.text()) && policy::may_intercept(*text);
+  if (begins) recorder_.write_later(0, change);
+  if (begins) change = {audit::Event::mitm_enabled, audit::Fields::object()};
   if (!recorder_.write(0, change)) return fail(ErrorKind::permanent, "the audit log cannot be written");
 
   policy_.replace(std::move(*next));
