@@ -16,6 +16,9 @@ std::string key_of(Event event, const Fields& fields) {
 
 Result<std::string> Denials::record(Event event, Fields fields, Time now, const std::string& subject) {
   if (Status flushed = flush(now); !flushed) return fail(flushed.error());
+  // The connection that it is on, for which it is no other denial.
+  const std::uint64_t flow = fields.value("flow", std::uint64_t{0});
+  fields.erase("flow");
   std::string key = key_of(event, fields);
   if (const auto known = by_key_.find(key); known != by_key_.end()) {
     Kind& kind = known->second->second;
@@ -27,7 +30,8 @@ Result<std::string> Denials::record(Event event, Fields fields, Time now, const 
   }
   std::string id = id_for(subject);
   fields["decision"] = id;
-  if (Status written = writer_.write(event, writer_.new_flow(), fields); !written) return fail(written.error());
+  if (Status written = writer_.write(event, flow != 0 ? flow : writer_.new_flow(), fields); !written)
+    return fail(written.error());
   if (!subject.empty()) {
     Subject& known = subjects_[subject];
     known.id = id;

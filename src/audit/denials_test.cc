@@ -82,6 +82,19 @@ TEST_F(DenialsTest, MissesNoneHoweverManyKindsThereAre) {
   EXPECT_EQ(told, denied);
 }
 
+TEST_F(DenialsTest, StandsWithTheFlowThatItIsOn) {
+  const auto deny_on = [this](std::uint64_t flow) {
+    return denials_.record(Event::deny, {{"host", "a.com"}, {"flow", flow}}, kStart).value_or("");
+  };
+  EXPECT_EQ(deny_on(7), "d-1");
+  EXPECT_EQ(deny_on(8), "d-1") << "and is the same on any other";
+  ASSERT_TRUE(denials_.flush(Denials::Time::max()));
+  const auto records = log_.records();
+  ASSERT_EQ(records.size(), 2U);
+  EXPECT_EQ(records[0]["flow"], 7);
+  EXPECT_FALSE(records[1].contains("flow")) << "they were on many";
+}
+
 TEST_F(DenialsTest, SharesTheIdOfASubjectWhileItIsCounted) {
   const auto deny_about = [this](Event event, const char* rule, Denials::Time now, const std::string& subject) {
     return denials_.record(event, {{"host", "a.com"}, {"rule", rule}}, now, subject).value_or("");

@@ -335,6 +335,7 @@ TEST_F(InterceptTest, RefusesARequestForAnotherHost) {
   const auto all = records(3);
   EXPECT_EQ(all[2]["event"], "egress_deny");
   EXPECT_EQ(all[2]["signal"], "name-destination-mismatch");
+  EXPECT_EQ(all[2]["flow"], all[1]["flow"]);
 }
 
 TEST_F(InterceptTest, JudgesEveryRequestByItsMethodAndPath) {

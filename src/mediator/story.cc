@@ -350,6 +350,7 @@ bool Mediator::write_denial(const LiveFlow& flow, Denial& denied) {
 }
 
 bool Mediator::write_denial(const LiveFlow& flow, Denial& denied, Record record) {
+  if (flow.audit_flow != 0) record.fields["flow"] = flow.audit_flow;
   return recorder_.refuse(denied, endpoint_text(flow.open.destination, flow.open.protocol),
                           protocol_text(flow.open.protocol), record);
 }
