@@ -377,6 +377,12 @@ def test_a_failure_names_the_swap_and_never_the_secret(guest, upstream, secrets,
     assert str(secrets / "gone") in record["error"]
 
 
+def test_failures_that_repeat_themselves_are_counted(guest):
+    curl(guest, url("broken", "/again"), url("broken", "/once-more"))
+    wait_until(lambda: any("count" in record for record in guest.egress() if record["event"] == "egress_swap_error"),
+               "a count of them", 20)
+
+
 def test_no_secret_is_anywhere_else(guest, account):
     """After all of the above; and that the search finds what is there."""
     guest.shell("echo canary-$((40+2))-of-the-search >/tmp/canary; sync")
