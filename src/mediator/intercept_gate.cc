@@ -10,6 +10,7 @@
 #include "mediator/endpoint.h"
 #include "mediator/explanation.h"
 #include "mediator/guest_http.h"
+#include "mediator/missing_certificate.h"
 #include "policy/host.h"
 
 namespace microagent::mediator {
@@ -170,7 +171,8 @@ Refused Mediator::Gate::refuse_slow() {
 
 Refused Mediator::Gate::upstream_failed(const std::string& what, bool json) {
   // With TLS 1.3 a server says only after the handshake that it misses a certificate.
-  const std::string why = flow_->asks_certificate ? fmt::format("{}; {}", what, kAsksCertificate) : what;
+  const auto& stream = lease().connection.stream;
+  const std::string why = stream && misses_certificate(*stream) ? fmt::format("{}; {}", what, kAsksCertificate) : what;
   if (failure_ == Failure::to_record) {
     mediator_.recorder_.write(flow_->audit_flow, upstream_error_record(flow_->open, flow_->host, why, fault_));
   }

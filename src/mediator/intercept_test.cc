@@ -268,6 +268,52 @@ TEST_F(InterceptTest, KeepsNoUpstreamThatAsksForACertificate) {
   until_end(*upstream_);
 }
 
+class CertificateTest : public InterceptTest, public testing::WithParamInterface<int> {
+ protected:
+  // What a guest is told by way of a server that has asked for its certificate, and then gives no answer.
+  std::string page_of(bool insists) {
+    start();
+    begin({"http/1.1"});
+    upstream_context_ = tls::testing::make_server(
+        good_, {.least = GetParam(), .most = GetParam(), .wants_certificate = true, .insists = insists});
+    serve(upstream_context_.get());
+    take_splice();
+    EXPECT_TRUE(shake_hands());
+    const std::string request = "GET / HTTP/1.1\r\nHost: good.example\r\n\r\n";
+    write(*guest_, request);
+    if (!insists) expect(*upstream_, request);
+    upstream_.reset();
+    accepted_.reset();
+    return until_end(*guest_);
+  }
+  std::string recorded() {
+    EXPECT_TRUE(loop_.until([&] { return !error().empty(); }));
+    return error();
+  }
+  std::string error() {
+    for (const auto& record : directory_.records()) {
+      if (record["event"] == "egress_mitm_upstream_error") return record["error"];
+    }
+    return {};
+  }
+};
+
+TEST_P(CertificateTest, IsBlamedWhereTheServerInsists) {
+  const std::string page = page_of(true);
+  EXPECT_TRUE(page.starts_with("HTTP/1.1 502 ")) << page;
+  EXPECT_NE(page.find("--egress-passthrough"), std::string::npos) << page;
+  EXPECT_NE(recorded().find("--egress-passthrough"), std::string::npos) << recorded();
+}
+
+TEST_P(CertificateTest, IsNotBlamedWhereTheServerCrashes) {
+  const std::string page = page_of(false);
+  EXPECT_TRUE(page.starts_with("HTTP/1.1 502 ")) << page;
+  EXPECT_EQ(page.find("certificate"), std::string::npos) << page;
+  EXPECT_EQ(recorded().find("certificate"), std::string::npos) << recorded();
+}
+
+INSTANTIATE_TEST_SUITE_P(All, CertificateTest, testing::Values(TLS1_2_VERSION, TLS1_3_VERSION));
+
 // A response without a length ends with its connection: in the clear, nothing else tells the half from the whole.
 TEST_F(InterceptTest, ResetsAGuestWhoseResponseWasCutOffInTheClear) {
   start();

@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "mediator/missing_certificate.h"
+
 namespace microagent::mediator {
 namespace {
 
@@ -24,7 +26,7 @@ UpstreamFailure failure_of(const TlsStream& stream, std::string error) {
   if (const auto& unverified = connection.unverified()) {
     return {std::string(to_string(unverified->fault)), unverified->text, alert_for(unverified->fault)};
   }
-  UpstreamFailure failure{{}, std::move(error), tls::Alert::handshake_failure, connection.asked_for_certificate()};
+  UpstreamFailure failure{{}, std::move(error), tls::Alert::handshake_failure, misses_certificate(stream)};
   failure.refuses_protocols = stream.alert() == static_cast<std::uint8_t>(tls::Alert::no_application_protocol);
   if (failure.wants_certificate) {
     failure.text = kAsksCertificate;

@@ -148,7 +148,10 @@ std::optional<Arrival> TlsStream::read_now(MutableBytes into) {
       dry_ = count.error().stop == tls::Stop::want_read;
       break;
     }
-    if (!count && !count.error().waits()) return Arrival{0, end_of(count.error().stop)};
+    if (!count && !count.error().waits()) {
+      alert_ = count.error().alert;
+      return Arrival{0, end_of(count.error().stop)};
+    }
     if (!count) {
       reader_writes_ = count.error().stop == tls::Stop::want_write;
       return std::nullopt;

@@ -67,7 +67,8 @@ SslContextPtr make_server(const Identity& identity, const Manners& manners) {
   if (!manners.staple.empty()) set_staple(context.get(), manners.staple);
   if (manners.chooses_protocol) SSL_CTX_set_alpn_select_cb(context.get(), choose_first, nullptr);
   if (manners.wants_certificate) {
-    SSL_CTX_set_verify(context.get(), SSL_VERIFY_PEER, nullptr);
+    SSL_CTX_set_verify(context.get(), SSL_VERIFY_PEER | (manners.insists ? SSL_VERIFY_FAIL_IF_NO_PEER_CERT : 0),
+                       nullptr);
     SSL_CTX_set_session_id_context(context.get(), reinterpret_cast<const unsigned char*>("test"), 4);
   }
   return context;

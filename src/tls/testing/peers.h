@@ -31,8 +31,8 @@ struct Manners {
   int least = TLS1_2_VERSION, most = TLS1_3_VERSION;
   std::vector<const Identity*> chain;  // sent behind the certificate
   std::vector<unsigned char> staple;
-  bool wants_certificate = false;
-  bool chooses_protocol = true;  // the first that the client offers
+  bool wants_certificate = false, insists = false;  // and goes without one only where it does not insist
+  bool chooses_protocol = true;                     // the first that the client offers
 };
 
 // A server as OpenSSL makes it. The context can be used for many connections.
