@@ -61,6 +61,9 @@ def test_every_word_that_a_program_reads_is_described():
     for enumeration, definition in (("Reason", "egressReason"), ("Signal", "egressSignal")):
         words = set(re.findall(rf'case {enumeration}::\w+: return "([\w-]+)"', decision))
         assert len(words) > 5 and words == set(DEFINITIONS[definition]["enum"])
+    connection = (SOURCE / "tls" / "connection.cc").read_text()
+    faults = set(re.findall(r'case VerifyFault::\w+: return "([\w-]+)"', connection))
+    assert len(faults) > 5 and faults == set(AUDIT["properties"]["fault"]["enum"])
     swap = (SOURCE / "policy" / "swap.cc").read_text()
     types = set(re.findall(r'std::string_view\("([\w-]+)"\), Swap::Type::', swap))
     assert types == set(DEFINITIONS["swapType"]["enum"])

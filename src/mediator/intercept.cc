@@ -125,6 +125,7 @@ void Mediator::begin_relay(FlowPtr flow, policy::Decision decision, StreamPtr cl
   const std::uint64_t audit_flow = recorder_.new_flow();
   decision.verdict = policy::Verdict::intercept;
   Record record = allow_record(flow->open, decision);
+  if (clear) record.fields.erase("mitm");  // its requests are read, and there is no TLS to open
   if (flow->asks_certificate) record.fields["asksCertificate"] = true;
   if (flow->upstream.reused) record.fields["reused"] = true;
   if (flow->protocol.translation != Translation::none) {

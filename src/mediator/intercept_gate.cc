@@ -173,8 +173,11 @@ Refused Mediator::Gate::upstream_failed(const std::string& what, bool json) {
   // With TLS 1.3 a server says only after the handshake that it misses a certificate.
   const auto& stream = lease().connection.stream;
   const std::string why = stream && misses_certificate(*stream) ? fmt::format("{}; {}", what, kAsksCertificate) : what;
-  if (failure_ == Failure::to_record) {
-    mediator_.recorder_.write(flow_->audit_flow, upstream_error_record(flow_->open, flow_->host, why, fault_));
+  // In the clear, the request's own record says it all.
+  if (failure_ == Failure::to_record && is_tls()) {
+    const std::string key = fmt::format("upstream of {}: {} {}", flow_->audit_flow, fault_, why);
+    mediator_.recorder_.write_or_count(key, flow_->audit_flow,
+                                       [&] { return upstream_error_record(flow_->open, flow_->host, why, fault_); });
   }
   return {502, "microagent: " + why, failure_body(flow_->host, destination(), why, json)};
 }
@@ -211,6 +214,7 @@ std::string Mediator::Gate::destination() const { return endpoint_text(flow_->op
 
 asio::awaitable<RequestGate::Replacement> Mediator::Gate::replace_upstream() {
   if (!is_tls()) co_return no_upstream("the upstream ended, or spoke, before it was asked anything");
+  fault_.clear();
   auto connected = co_await mediator_.replace_upstream(flow_, lease());
   if (connected) co_return *connected;
   fault_ = std::move(connected.error().fault);

@@ -2,7 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "audit/verify.h"
+#include "http/test_http2.h"
 #include "mediator/test_intercept.h"
 
 namespace microagent::mediator {
@@ -99,6 +102,47 @@ TEST_F(InterceptTest, RecordsARequestThatGoesOnBeforeItsEnd) {
   all = records(5);
   EXPECT_EQ(all[3]["event"], "egress_request");
   EXPECT_EQ(all[3]["status"], 101);
+}
+
+TEST_F(InterceptTest, BlamesNoTlsOfAFlowThatHasNone) {
+  start();
+  peeked("127.0.0.1", server_.port());
+  accepted_ = server_.accept();
+  const std::string request = "GET / HTTP/1.1\r\nHost: good.example\r\n\r\n";
+  say(request);
+  bind_name();
+  take_splice();
+  put(guests_, bytes(request));
+  ASSERT_TRUE(loop_.until([&] { return arrived(accepted_) == bytes(request); }));
+  accepted_.reset();
+  const auto all = records(3);
+  EXPECT_EQ(all[1]["event"], "egress_allow");
+  EXPECT_FALSE(all[1].contains("mitm"));
+  EXPECT_EQ(all[2]["event"], "egress_request");
+  EXPECT_EQ(all[2]["status"], 502);
+}
+
+TEST_F(InterceptTest, RecordsAnUpstreamThatDiesOnceForAllItsRequests) {
+  const auto count_of = [this](const char* event) {
+    return std::ranges::count_if(directory_.records(), [&](const auto& record) { return record["event"] == event; });
+  };
+  const http::TestFields fields = {{":method", "GET"}, {":scheme", "https"}, {":authority", kName}, {":path", "/"}};
+  connect({"h2"});
+  http::Http2Bytes requests = http::http2_request(fields);
+  for (const std::uint32_t stream : {3U, 5U})
+    requests = requests + http::frame(NGHTTP2_HEADERS, 0x5, stream, http::header_block(fields));
+  EXPECT_EQ(guest_->write(requests).value_or(0), requests.size());
+  std::string heard;
+  ASSERT_TRUE(loop_.until([&] { return read_into(*upstream_, heard) && heard.size() > 60; }));
+  upstream_.reset();
+  accepted_.reset();
+  ASSERT_TRUE(loop_.until([&] { return count_of("egress_request") == 3; }));
+  EXPECT_EQ(count_of("egress_mitm_upstream_error"), 1);
+  netd_.reset();
+  ASSERT_TRUE(ended());
+  EXPECT_EQ(count_of("egress_mitm_upstream_error"), 2);
+  const auto is_count = [](const auto& record) { return record.value("count", 0) == 2; };
+  EXPECT_EQ(std::ranges::count_if(directory_.records(), is_count), 1);
 }
 
 class CertificateTest : public InterceptTest, public testing::WithParamInterface<int> {
