@@ -130,7 +130,7 @@ TEST_F(InterceptTest, RecordsAnUpstreamThatDiesOnceForAllItsRequests) {
   connect({"h2"});
   http::Http2Bytes requests = http::http2_request(fields);
   for (const std::uint32_t stream : {3U, 5U})
-    requests = requests + http::frame(NGHTTP2_HEADERS, 0x5, stream, http::header_block(fields));
+    requests = http::operator+(requests, http::frame(NGHTTP2_HEADERS, 0x5, stream, http::header_block(fields)));
   EXPECT_EQ(guest_->write(requests).value_or(0), requests.size());
   std::string heard;
   ASSERT_TRUE(loop_.until([&] { return read_into(*upstream_, heard) && heard.size() > 60; }));
@@ -159,11 +159,6 @@ class CertificateTest : public InterceptTest, public testing::WithParamInterface
     const std::string request = "GET / HTTP/1.1\r\nHost: good.example\r\n\r\n";
     write(*guest_, request);
     if (!insists) expect(*upstream_, request);
-    // Its alert was there before the request was, which is then tried on another connection.
-    if (insists && GetParam() == TLS1_3_VERSION) {
-      EXPECT_TRUE(loop_.until([&] { return static_cast<bool>(accepted_ = server_.accept()); }));
-      serve(upstream_context_.get());
-    }
     upstream_.reset();
     accepted_.reset();
     return until_end(*guest_);

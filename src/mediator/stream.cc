@@ -168,7 +168,13 @@ asio::awaitable<bool> TlsStream::write_all(ByteView bytes, Deadline deadline) {
       bytes = bytes.subspan(*count);
       continue;
     }
-    if (!count.error().waits()) co_return false;
+    if (!count.error().waits()) {
+      // Why the peer takes nothing may still be there to be read.
+      std::array<std::uint8_t, 1> byte{};
+      const auto read = connection_.read(byte);
+      alert_ = count.error().alert != 0 || read ? count.error().alert : read.error().alert;
+      co_return false;
+    }
     if (co_await wait_for(count.error().stop, deadline) != Wait::ready) co_return false;
   }
   co_return true;
