@@ -31,6 +31,7 @@
 #include "mediator/relay.h"
 #include "mediator/swapper.h"
 #include "mediator/upstream_pool.h"
+#include "tls/memory.h"
 
 namespace microagent::mediator {
 namespace {
@@ -250,6 +251,7 @@ policy::SwapSet swaps_of(const Setting& setting) {
 }
 
 int run(Setting setting) {
+  tls::keep_buffers();
   const policy::SwapSet swaps = swaps_of(setting);
   Fd socket;
   if (!swaps.empty()) socket = credentials::start_process({swaps, -1, {}}).value();

@@ -25,6 +25,11 @@ std::unique_ptr<Buffer> take_buffer() {
 
 }  // namespace
 
+void Inflow::take(std::size_t count) {
+  first_ += count;
+  if (first_ == last_) release();
+}
+
 std::optional<bool> Inflow::try_fill() {
   if (first_ < last_) return true;
   if (stream_.must_wait()) {

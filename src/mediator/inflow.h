@@ -23,7 +23,7 @@ class Inflow {
 
   Stream& stream() { return stream_; }
   ByteView bytes() const { return buffer_ ? ByteView(*buffer_).subspan(first_, last_ - first_) : ByteView(); }
-  void take(std::size_t count) { first_ += count; }
+  void take(std::size_t count);
 
   // Waits for bytes where there are none; none: the stream is over, and end() says how.
   asio::awaitable<bool> fill(Deadline deadline);

@@ -12,6 +12,7 @@
 #include "credentials/process.h"
 #include "mediator/mediator.h"
 #include "mediator/sandbox.h"
+#include "tls/memory.h"
 
 namespace microagent::mediator {
 namespace {
@@ -60,6 +61,7 @@ Status run(const Arguments& arguments) {
   // A full disk or a file size limit is an error of write(2), not the end of the process.
   std::signal(SIGXFSZ, SIG_IGN);
   std::signal(SIGPIPE, SIG_IGN);
+  tls::keep_buffers();
   if (const Status status = hide_memory(); !status) return status;
   if (const Status status = raise_descriptor_limit(); !status) return status;
   // From the supervisor, who is believed; what it says of swaps must be known while there is no sandbox yet.

@@ -129,6 +129,12 @@ Outcome<void> Connection::handshake() {
 }
 
 Outcome<std::size_t> Connection::read(MutableBytes into) {
+  // OpenSSL would get itself a buffer first, and ask the socket then.
+  SSL* const ssl = state_->ssl.get();
+  if (!state_->end && state_->socket.drained && SSL_has_pending(ssl) == 0 && SSL_want(ssl) != SSL_WRITING) {
+    state_->socket.drained = false;
+    return tl::unexpected(Trouble{Stop::want_read, {}});
+  }
   std::size_t count = 0;
   return run(*state_, [&](SSL* ssl) { return SSL_read_ex(ssl, into.data(), into.size(), &count); }).map([&] {
     return count;
