@@ -13,14 +13,6 @@ set(headers_async ${headers_common} <boost/asio/as_tuple.hpp> <boost/asio/awaita
 set(headers_test ${headers_common} <gmock/gmock.h> <gtest/gtest.h>)
 set(headers_async_test ${headers_async} <gmock/gmock.h> <gtest/gtest.h>)
 
-# A request goes through a dozen coroutines, each within the other. Boost.Asio keeps the memory of two for the next who
-# need some, and drops one of them where it does not fit; of all of them nobody need ask the heap.
-function(microagent_tune_asio target kind)
-  if(kind MATCHES "^async")
-    target_compile_definitions(${target} PRIVATE BOOST_ASIO_RECYCLING_ALLOCATOR_CACHE_SIZE=16)
-  endif()
-endfunction()
-
 # One set is compiled with the flags of the targets that will read it: plain without exceptions.
 foreach(kind IN ITEMS plain common async test async_test)
   if(NOT MICROAGENT_PCH)
@@ -29,18 +21,19 @@ foreach(kind IN ITEMS plain common async test async_test)
   file(CONFIGURE OUTPUT ${CMAKE_BINARY_DIR}/precompiled/${kind}.cc CONTENT "")
   add_library(precompiled_${kind} OBJECT EXCLUDE_FROM_ALL ${CMAKE_BINARY_DIR}/precompiled/${kind}.cc)
   target_link_libraries(precompiled_${kind} PRIVATE microagent_options fmt::fmt nlohmann_json::nlohmann_json
-    Boost::headers GTest::gmock)
+    GTest::gmock)
+  if(kind MATCHES "^async")
+    target_link_libraries(precompiled_${kind} PRIVATE Boost::headers)
+  endif()
   if(kind STREQUAL plain)
     target_compile_options(precompiled_${kind} PRIVATE -fno-exceptions)
   endif()
-  microagent_tune_asio(precompiled_${kind} ${kind})
   # The time of its making would make it new to ccache each time.
   target_compile_options(precompiled_${kind} PRIVATE "SHELL:-Xclang -fno-pch-timestamp")
   target_precompile_headers(precompiled_${kind} PRIVATE ${headers_${kind}})
 endforeach()
 
 function(microagent_precompiled target kind)
-  microagent_tune_asio(${target} ${kind})
   if(MICROAGENT_PCH)
     target_precompile_headers(${target} REUSE_FROM precompiled_${kind})
   endif()
