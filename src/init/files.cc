@@ -22,11 +22,7 @@ Status write_whole(int fd, std::string_view content, const std::string& path) {
   return error == 0 ? Status() : fail_errno(error, concat("cannot write ", path));
 }
 
-}  // namespace
-
-Result<std::string> read_file(const std::string& path, std::size_t limit) {
-  const Fd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!file) return fail_errno(errno, concat("cannot read ", path));
+Result<std::string> read_whole(const Fd& file, const std::string& path, std::size_t limit) {
   std::string content;
   std::array<char, 4096> chunk;
   for (;;) {
@@ -39,24 +35,53 @@ Result<std::string> read_file(const std::string& path, std::size_t limit) {
   }
 }
 
+}  // namespace
+
+Result<std::string> read_file(const std::string& path, std::size_t limit) {
+  const Fd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!file) return fail_errno(errno, concat("cannot read ", path));
+  return read_whole(file, path, limit);
+}
+
+Result<std::string> read_regular_file(const std::string& path, std::size_t limit) {
+  const Fd file(::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
+  if (!file) return fail_errno(errno, concat("cannot read ", path));
+  struct stat facts {};
+  if (::fstat(file.get(), &facts) != 0) return fail_errno(errno, concat("cannot read ", path));
+  if (!S_ISREG(facts.st_mode)) return fail(ErrorKind::permanent, concat(path, " is no regular file"));
+  return read_whole(file, path, limit);
+}
+
 Status write_file(const std::string& path, std::string_view content, mode_t mode) {
   const Fd file(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode));
   if (!file) return fail_errno(errno, concat("cannot write ", path));
   return write_whole(file.get(), content, path);
 }
 
+Status write_new_file(const std::string& path, std::string_view content, mode_t mode) {
+  if (Status removed = remove_file(path); !removed) return removed;
+  const Fd file(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode));
+  if (!file) return fail_errno(errno, concat("cannot write ", path));
+  Status written = write_whole(file.get(), content, path);
+  if (!written) static_cast<void>(remove_file(path));
+  return written;
+}
+
 Status replace_whole(const std::string& path, std::string_view content) {
   std::array<char, PATH_MAX> real{};
   const std::string target = ::realpath(path.c_str(), real.data()) ? std::string(real.data()) : path;
+  if (check_file(target, content)) return {};
+  struct stat facts {};
+  const mode_t mode = ::stat(target.c_str(), &facts) == 0 ? facts.st_mode & 0777 : 0644;
   const std::string fresh = concat(target, ".microagent");
-  if (Status written = write_file(fresh, content); !written) return written;
+  if (Status written = write_new_file(fresh, content, mode); !written) return written;
   if (::rename(fresh.c_str(), target.c_str()) == 0) return {};
   return fail_errno(errno, concat("cannot replace ", target));
 }
 
 Status check_file(const std::string& path, std::string_view content) {
   // One byte more tells a longer file.
-  const auto found = read_file(path, content.size() + 1);
+  const auto found = read_regular_file(path, content.size() + 1);
   if (!found) return fail(found.error());
   if (*found == content) return {};
   return fail(ErrorKind::permanent, concat(path, " does not hold what was written to it"));

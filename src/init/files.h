@@ -11,12 +11,19 @@ namespace microagent::init {
 
 // The whole of a file, which must not be larger than `limit`. Works for /proc, where sizes say nothing.
 Result<std::string> read_file(const std::string& path, std::size_t limit);
+// The same for a place where somebody else may have put what makes its reader wait: it must be a regular file.
+Result<std::string> read_regular_file(const std::string& path, std::size_t limit);
 
 // Replaces the content of a file, or makes it.
 Status write_file(const std::string& path, std::string_view content, mode_t mode = 0644);
 
-// Replaces it as a whole: whoever reads it meanwhile sees all of the old or all of the new. A link stays one. In a
-// guest's own tree links lead where they please, which is no danger where only its root can have laid them.
+// Makes a file that is not there, in the place of what is left there: nobody who may write to the directory leads it
+// elsewhere or makes it wait. There is none where this fails.
+Status write_new_file(const std::string& path, std::string_view content, mode_t mode = 0644);
+
+// Replaces it as a whole, where it does not hold that already, and keeps its mode: whoever reads it meanwhile sees all of
+// the old or all of the new. A link stays one. In a guest's own tree links lead where they please, which is no danger
+// where only its root can have laid them.
 Status replace_whole(const std::string& path, std::string_view content);
 
 // Whether a file holds what was written to it, and can be read: an error where it does not.

@@ -79,12 +79,10 @@ bool Guest::run_to(Fact fact, std::chrono::milliseconds EndPlan::*place) {
 Status Guest::boot() {
   Timings timings;
   if (Status mounted = mount_file_systems(); !mounted) return mounted;
-  auto roots = take_roots();
-  if (!roots) return fail(roots.error());
+  roots_ = take_roots().value_or("");  // a guest without them trusts less, and lives
   auto config = take_config();
   if (!config) return fail(config.error());
   config_ = std::move(*config);
-  roots_ = std::move(*roots);
   timings.mark("file systems");
   if (Status loaded = load_modules("boot"); !loaded) return loaded;
   timings.mark("modules of the channel");
@@ -197,11 +195,14 @@ void Guest::on_trust(ByteView payload) {
   const bool known = trust_ == trust;  // told again over a new stream
   trust_ = std::move(*trust);
   if (known) return;
-  if (trust_->certificate.empty()) return forget_trust();
+  // Who boots without a network, as for a copy, is not told what holds with one.
+  if (trust_->certificate.empty()) return config_.network ? forget_trust() : void();
   const Status installed = install_trust("", *trust_, roots_);
   if (!installed) say(installed.error().message);
   // Processes that run already go on with what they have.
-  chosen_ = with_java_store(chosen_environment(config_.image_env, trust_environment(), config_.env));
+  chosen_ = chosen_environment(config_.image_env, trust_environment(), config_.env);
+  // Java trusts nobody at all where it is told of a store that is not there.
+  if (is_file(kJavaStore)) chosen_ = with_java_store(std::move(chosen_));
   const std::string why = installed ? std::string() : installed.error().message;
   agent_.send(wire::encode_frame(FrameType::trusted, std::string_view(why).substr(0, wire::kMaxFrame)));
 }

@@ -1,5 +1,6 @@
 #include "init/nss_trust.h"
 
+#include <fcntl.h>
 #include <sys/fsuid.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -19,6 +20,7 @@ namespace {
 constexpr const char* kPlaces[] = {"/.pki/nssdb", "/.local/share/pki/nssdb"};
 constexpr const char* kDatabase = "/cert9.db";
 constexpr const char* kKeys = "/key4.db";
+constexpr int kMaxAside = 100;
 constexpr std::size_t kMaxDatabase = 64 * 1024 * 1024;
 
 // Files are opened and made with the rights of a user, while it lives. Init has one thread.
@@ -44,25 +46,38 @@ std::string place_at(const std::string& home) {
   return home + kPlaces[0];
 }
 
-// NSS makes it anew, with signatures for what is trusted now.
+// NSS makes it anew, with signatures for what is trusted now. None that was put aside before is lost by that.
 Status put_keys_aside(const std::string& directory) {
-  const std::string keys = directory + kKeys;
-  if (::rename(keys.c_str(), (keys + ".before-microagent").c_str()) == 0 || errno == ENOENT) return {};
+  const std::string keys = directory + kKeys, aside = keys + ".before-microagent";
+  for (int number = 0; number < kMaxAside; ++number) {
+    const std::string name = number == 0 ? aside : concat(aside, ".", number);
+    const bool done = ::renameat2(AT_FDCWD, keys.c_str(), AT_FDCWD, name.c_str(), RENAME_NOREPLACE) == 0;
+    if (done || errno == ENOENT) return {};
+    if (errno != EEXIST) break;
+  }
   return fail_errno(errno, concat("cannot rename ", keys));
 }
 
 Status lay_database(const std::string& directory, std::string_view database) {
-  if (Status aside = put_keys_aside(directory); !aside) return aside;
   const std::string path = directory + kDatabase, fresh = path + ".microagent";
-  if (Status written = write_file(fresh, database, 0600); !written) return written;
+  if (Status written = write_new_file(fresh, database, 0600); !written) return written;
+  if (Status aside = put_keys_aside(directory); !aside) {
+    static_cast<void>(remove_file(fresh));
+    return aside;
+  }
   if (::rename(fresh.c_str(), path.c_str()) != 0) return fail_errno(errno, concat("cannot replace ", path));
   return check_file(path, database);
 }
 
+// A home that its user cannot write to will never have one, and needs none.
+bool may_not_write(int error) { return error == EACCES || error == EPERM || error == EROFS; }
+
 Status lay_first_database(const std::string& home, std::string_view database) {
   const std::string directory = home + kPlaces[0];
   for (const std::string& made : {home + "/.pki", directory}) {
-    if (Status there = make_directory(made.c_str(), 0700); !there) return there;
+    if (::mkdir(made.c_str(), 0700) == 0 || errno == EEXIST) continue;
+    if (may_not_write(errno)) return {};
+    return fail_errno(errno, concat("cannot make the directory ", made));
   }
   return lay_database(directory, database);
 }
@@ -70,7 +85,7 @@ Status lay_first_database(const std::string& home, std::string_view database) {
 Status install_at(const std::string& home, std::string_view certificate, const std::string& database) {
   const std::string directory = place_at(home), path = directory + kDatabase;
   if (!is_file(path)) return lay_first_database(home, database);
-  const auto present = read_file(path, kMaxDatabase);
+  const auto present = read_regular_file(path, kMaxDatabase);
   if (!present) return fail(present.error());
   if (present->find(certificate) != std::string::npos) return {};
   if (may_replace_nss_database(*present)) return lay_database(directory, database);
@@ -79,15 +94,16 @@ Status install_at(const std::string& home, std::string_view certificate, const s
 }
 
 Status remove_at(const std::string& home) {
+  Steps steps;
   for (const char* place : kPlaces) {
     const std::string directory = home + place, path = directory + kDatabase;
     if (!is_file(path)) continue;
-    const auto present = read_file(path, kMaxDatabase);
+    const auto present = read_regular_file(path, kMaxDatabase);
     if (!present || !is_our_nss_database(*present)) continue;
-    if (Status aside = put_keys_aside(directory); !aside) return aside;
-    return remove_file(path);
+    steps.take(put_keys_aside(directory));
+    steps.take(remove_file(path));
   }
-  return {};
+  return std::move(steps).result();
 }
 
 }  // namespace

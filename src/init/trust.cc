@@ -81,15 +81,19 @@ Status install_trust(const std::string& root, const wire::Trust& trust, const st
 }
 
 Status remove_trust(const std::string& root) {
-  if (!is_file(root + kTrustedCertificate)) return {};
   Steps steps;
+  // A volume brings homes from another disk.
+  steps.take(remove_nss_trust(root, people_of(root)));
+  if (!is_file(root + kTrustedCertificate)) return std::move(steps).result();
   steps.take(remove_lists(root, read_file(root + kTrustedCertificate, kMaxList).value_or("")));
   steps.take(unlink_hashes(root));
   steps.take(remove_browser_policies(root));
-  steps.take(remove_nss_trust(root, people_of(root)));
-  for (const char* file : {kJavaStore, kTrustedCertificate}) steps.take(remove_file(root + file));
+  steps.take(remove_file(root + kJavaStore));
+  // Last, since it tells that there is something to remove: what fails now is tried again at the next start.
+  if (Status removed = std::move(steps).result(); !removed) return removed;
+  if (Status removed = remove_file(root + kTrustedCertificate); !removed) return removed;
   ::rmdir((root + kDirectory).c_str());  // unless somebody has put something else there
-  return std::move(steps).result();
+  return {};
 }
 
 Environment trust_environment() {

@@ -22,7 +22,6 @@ constexpr const char* kLists[] = {
     "/var/lib/ca-certificates/ca-bundle.pem",             // openSUSE
     "/etc/ssl/ca-bundle.pem",                             // openSUSE of old
     "/etc/ssl/cert.pem",                                  // Alpine, LibreSSL
-    "/usr/local/share/certs/ca-root-nss.crt",
 };
 
 // Where a guest that has no list gets one: where its package of certificates will put its own when it comes. In the
@@ -74,9 +73,19 @@ std::string own_part(std::string_view list, const ListTrust& trust) {
   return own;
 }
 
+// In a guest that had no list it has the host's roots, too. It is ours as long as no tool has made it anew, whatever
+// people have added to it.
+bool ours_holds_roots(std::string_view list) {
+  const std::size_t begin = list.find(kMarkBegin);
+  if (begin == std::string_view::npos) return false;
+  const std::string_view ours = list.substr(begin, list.find(kMarkEnd, begin) - begin);
+  return ours.find(kCertificateBegin) != ours.rfind(kCertificateBegin);
+}
+
 std::string wanted_list(std::string_view list, const ListTrust& trust) {
   const std::string own = own_part(list, trust);
-  return with_ours(own, trust.certificate, holds_certificates(own) ? std::string_view() : trust.roots);
+  const bool wants_roots = !holds_certificates(own) || ours_holds_roots(list);
+  return with_ours(own, trust.certificate, wants_roots ? std::string_view(trust.roots) : std::string_view());
 }
 
 const char* find_list(const std::string& root) {
@@ -104,7 +113,8 @@ Status extend_list(const std::string& path, const ListTrust& trust) {
 // In the place of what is there, be it a link, whose target stays as it is.
 Status place_file(const std::string& path, std::string_view content) {
   const std::string fresh = concat(path, ".microagent");
-  if (Status written = write_file(fresh, content); !written) return written;
+  if (check_file(path, content)) return {};
+  if (Status written = write_new_file(fresh, content); !written) return written;
   if (::rename(fresh.c_str(), path.c_str()) == 0) return {};
   return fail_errno(errno, concat("cannot replace ", path));
 }
@@ -140,7 +150,8 @@ Status install_source(const std::string& root, const Source& source, std::string
     if (Status made = make_directories(directory); !made) return made;
   }
   const std::string path = concat(directory, "/", source.name);
-  if (Status written = replace_whole(path, certificate); !written) return written;
+  // Below /usr/local there may be a user's links.
+  if (Status placed = place_file(path, certificate); !placed) return placed;
   return check_holds(path, certificate);
 }
 
@@ -176,8 +187,10 @@ Status remove_lists(const std::string& root, std::string_view certificate) {
 }
 
 bool has_own_list(const std::string& root) {
-  const char* const list = find_list(root);
-  return list && holds_certificates(without_ours(read_file(root + list, kMaxList).value_or("")));
+  const char* const path = find_list(root);
+  if (!path) return false;
+  const std::string list = read_file(root + path, kMaxList).value_or("");
+  return holds_certificates(without_ours(list)) && !ours_holds_roots(list);
 }
 
 Status check_holds(const std::string& path, std::string_view text) {

@@ -72,6 +72,15 @@ TEST_F(TrustLists, AreMadeWhereThereIsNone) {
   EXPECT_EQ(get(kList), with_ours("", kNewer, kRoots));
 }
 
+// What people add to the list that we made does not make it a distribution's.
+TEST_F(TrustLists, KeepTheHostsRootsBesideWhatPeopleAdd) {
+  ASSERT_TRUE(install());
+  put(kList, get(kList) + kTheirs);
+  EXPECT_FALSE(has_own_list(root_.string()));
+  ASSERT_TRUE(install());
+  EXPECT_EQ(get(kList), with_ours(kTheirs, kOurs, kRoots));
+}
+
 TEST_F(TrustLists, AreMadeWhereTheDistributionsWouldBe) {
   put("usr/bin/rpm", "");
   ASSERT_TRUE(install());
