@@ -99,7 +99,11 @@ Status Writer::tell_unwritten() {
   const std::uint64_t unwritten = unwritten_;
   if (unwritten == 0) return {};
   const Status told = write(Event::recovered, 0, {{"unwritten", unwritten}});
-  unwritten_ = told ? 0 : unwritten;
+  if (told) {
+    unwritten_ = 0;
+  } else {
+    --unwritten_;  // this very record is none that is missing
+  }
   return told;
 }
 

@@ -29,8 +29,8 @@ constexpr const char* kDistrust =
     "the guest's client does not trust the workspace's authority; for one that pins certificates use "
     "--egress-passthrough";
 constexpr const char* kWordless =
-    "the guest's client ended the connection at the sight of the certificate, as one does that pins another; for "
-    "such use --egress-passthrough";
+    "the guest's client ended the connection at the sight of the certificate: it may pin another; for one that does "
+    "use --egress-passthrough";
 
 Record handshake_error_record(const LiveFlow& flow, std::string error) {
   Record record{audit::Event::mitm_handshake_error, audit::Fields::object()};
@@ -171,6 +171,8 @@ asio::awaitable<void> Mediator::relay(FlowPtr flow, Descriptor guest, StreamPtr 
 
 void Mediator::note_wordless(const LiveFlow& flow, SocketStream& guest, Deadline at_sight) {
   if (guest.has_given() || std::chrono::steady_clock::now() >= at_sight) return;
+  const auto& upstream = flow.upstream.connection.stream;
+  if (upstream && upstream->has_given()) return;  // the guest may have heard what it wanted to
   if (flow.closed && flow.closed->end == flow::End::killed) return;
   std::array<std::uint8_t, 1> byte{};
   const auto arrival = guest.take_unasked(byte);

@@ -107,7 +107,10 @@ std::optional<Refused> Mediator::Gate::admit(http::RequestMessage& request, Requ
     Denial misdirected = denial("the request is for another host than the connection",
                                 "names: a request must be for the host that the connection is for",
                                 policy::Signal::name_destination_mismatch);
-    if (!mediator_.policy_.policy().observe()) return refuse(kMisdirected, request, std::move(misdirected));
+    // A credential is for the host that the connection is for: behind a front that serves many, another would get it.
+    if (flow_->swap || !mediator_.policy_.policy().observe()) {
+      return refuse(kMisdirected, request, std::move(misdirected));
+    }
     story.would_deny = policy::to_string(policy::Signal::name_destination_mismatch);
     story.rule = std::move(misdirected.rule);
   }

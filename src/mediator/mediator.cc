@@ -104,7 +104,10 @@ Status Mediator::prepare_caps() {
 Status Mediator::prepare_trust(const policy::PolicyText& policy) {
   if (interceptor_) return {};
   const auto file = config_.audit_file.parent_path() / kAuthorityFile;
-  if (!policy::may_intercept(policy) && !swapper_) return forget_authority(file);
+  const bool intercepts = policy::may_intercept(policy) || swapper_;
+  // Of a copy out of a stopped workspace nothing is known but that it has no network: the authority stays as it is.
+  if (!intercepts && !config_.network) return {};
+  if (!intercepts) return forget_authority(file);
   auto authority = keep_authority(file, config_.workspace);
   if (!authority) return fail(with_context(authority.error(), "certificate authority"));
   auto made = Interceptor::make(std::move(*authority), {{}, config_.trust});
@@ -166,7 +169,7 @@ asio::awaitable<void> Mediator::write_counts() {
     co_await timer.async_wait(kAsTuple);
     const auto now = std::chrono::steady_clock::now();
     recorder_.write_counts(now);
-    write_open_requests(now);
+    if (recorder_.can_write()) write_open_requests(now);
   }
 }
 

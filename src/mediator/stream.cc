@@ -169,9 +169,10 @@ asio::awaitable<bool> TlsStream::write_all(ByteView bytes, Deadline deadline) {
       continue;
     }
     if (!count.error().waits()) {
-      // Why the peer takes nothing may still be there to be read.
-      std::array<std::uint8_t, 1> byte{};
-      const auto read = connection_.read(byte);
+      // Why the peer takes nothing may still be there to be read; and so may its answer, which others are to have. The
+      // first look may only tell what the last read has seen.
+      auto read = connection_.peek();
+      if (!read && read.error().waits()) read = connection_.peek();
       alert_ = count.error().alert != 0 || read ? count.error().alert : read.error().alert;
       co_return false;
     }

@@ -124,6 +124,15 @@ TEST_F(SwapTest, IsChosenByTheNameThatTheUpstreamProved) {
   EXPECT_EQ(arrived(process_), std::nullopt);
 }
 
+// Observing denies nothing, but it gives no credential to others either: many hosts may be behind one front.
+TEST_F(SwapTest, GivesNoCredentialToAnotherHostThatIsObserved) {
+  config_.egress.observe = true;
+  connect({"http/1.1"});
+  write(*guest_, "GET / HTTP/1.1\r\nHost: other.example\r\n\r\n");
+  EXPECT_TRUE(page_with("decision: ").starts_with("HTTP/1.1 421 "));
+  EXPECT_EQ(arrived(process_), std::nullopt);
+}
+
 TEST_F(SwapTest, SaysWhatKeepsTheCredential) {
   connect({"http/1.1"});
   write(*guest_, kRequest);

@@ -131,13 +131,22 @@ Outcome<void> Connection::handshake() {
 Outcome<std::size_t> Connection::read(MutableBytes into) {
   // OpenSSL would get itself a buffer first, and ask the socket then.
   SSL* const ssl = state_->ssl.get();
-  if (!state_->end && state_->socket.drained && SSL_has_pending(ssl) == 0 && SSL_want(ssl) != SSL_WRITING) {
+  if (!state_->end && state_->socket.drained && SSL_has_pending(ssl) == 0 && SSL_want(ssl) != SSL_WRITING &&
+      (SSL_get_shutdown(ssl) & SSL_RECEIVED_SHUTDOWN) == 0) {
     state_->socket.drained = false;
     return tl::unexpected(Trouble{Stop::want_read, {}});
   }
   std::size_t count = 0;
   return run(*state_, [&](SSL* ssl) { return SSL_read_ex(ssl, into.data(), into.size(), &count); }).map([&] {
     return count;
+  });
+}
+
+Outcome<void> Connection::peek() {
+  return run(*state_, [](SSL* ssl) {
+    std::uint8_t byte = 0;
+    std::size_t count = 0;
+    return SSL_peek_ex(ssl, &byte, 1, &count);
   });
 }
 

@@ -69,6 +69,8 @@ class Connection {
   // At least one byte. The connection reads ahead of what is asked for: the descriptor tells of more only after
   // `want_read`.
   Outcome<std::size_t> read(MutableBytes into);
+  // What read() would say of more, with nothing taken: alerts of the peer are heard.
+  Outcome<void> peek();
   // How many were taken, at least one. After a wait the same bytes must come again, wherever they lie, and may be more.
   Outcome<std::size_t> write(ByteView bytes);
   // Tells the peer that everything is sent. What it sends can be read on.

@@ -19,7 +19,15 @@ bool holds_in_a_fresh_process(const std::function<bool()>& claim) {
   return child > 0 && ::waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
-TEST(Memory, GivesTheBufferOfARecordToTheNextWhoNeedsOne) {
+// ctest runs each test in a process of its own.
+class Memory : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    if (CRYPTO_set_mem_functions(nullptr, nullptr, nullptr) != 1) GTEST_SKIP() << "OpenSSL is in use here already";
+  }
+};
+
+TEST_F(Memory, GivesTheBufferOfARecordToTheNextWhoNeedsOne) {
   EXPECT_TRUE(holds_in_a_fresh_process([] {
     keep_buffers();
     void* const first = OPENSSL_malloc(49'152);
@@ -29,7 +37,7 @@ TEST(Memory, GivesTheBufferOfARecordToTheNextWhoNeedsOne) {
   }));
 }
 
-TEST(Memory, GivesNobodyABufferThatIsTooSmallOrInUse) {
+TEST_F(Memory, GivesNobodyABufferThatIsTooSmallOrInUse) {
   EXPECT_TRUE(holds_in_a_fresh_process([] {
     keep_buffers();
     void* const small = OPENSSL_malloc(16'584);
@@ -40,7 +48,7 @@ TEST(Memory, GivesNobodyABufferThatIsTooSmallOrInUse) {
   }));
 }
 
-TEST(Memory, KeepsWhatIsInABlockThatGrows) {
+TEST_F(Memory, KeepsWhatIsInABlockThatGrows) {
   EXPECT_TRUE(holds_in_a_fresh_process([] {
     keep_buffers();
     char* block = static_cast<char*>(OPENSSL_malloc(20'000));

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <openssl/pem.h>
 
+#include <array>
 #include <csignal>
 
 #include "tls/alert.h"
@@ -114,6 +115,25 @@ TEST_P(Server, CarriesMuchThroughSmallBuffers) {
   for (std::size_t i = 0; i < much.size(); ++i) much[i] = static_cast<char>(i * i >> 8);
   EXPECT_TRUE(testing::carry(client, server, much).text == much);
   EXPECT_TRUE(testing::carry(server, client, much).text == much);
+}
+
+// One segment brings the last bytes and the end; the socket stays open, and has nothing more.
+TEST_P(Server, RemembersAnEndThatCameWithTheLastBytes) {
+  Pair pair;
+  Connection server = server_.accept(pair.far.get(), authority_.issue("a.example").value(), "").value();
+  Connection client = testing::call(any_client_.get(), pair.near.get(), "a.example");
+  ASSERT_TRUE(testing::shake_hands(client, server).done());
+  ASSERT_TRUE(client.write(text_bytes("part")));
+  ASSERT_TRUE(client.close_notify());
+  std::array<std::uint8_t, 64> into{};
+  // The first may tell what the last read of the handshake has seen.
+  EXPECT_TRUE(server.peek() || server.peek()) << "which takes nothing";
+  EXPECT_EQ(server.read(into).value_or(0), 4u);
+  for (int i = 0; i < 3; ++i) {
+    const auto more = server.read(into);
+    ASSERT_FALSE(more);
+    EXPECT_EQ(more.error().stop, Stop::ended);
+  }
 }
 
 TEST_P(Server, TellsTheEndFromACut) {
