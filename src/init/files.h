@@ -21,9 +21,9 @@ Status write_file(const std::string& path, std::string_view content, mode_t mode
 // elsewhere or makes it wait. There is none where this fails.
 Status write_new_file(const std::string& path, std::string_view content, mode_t mode = 0644);
 
-// Replaces it as a whole, where it does not hold that already, and keeps its mode: whoever reads it meanwhile sees all of
-// the old or all of the new. A link stays one. In a guest's own tree links lead where they please, which is no danger
-// where only its root can have laid them.
+// Replaces it as a whole, where it does not hold that already, and keeps its mode: whoever reads it meanwhile sees all
+// of the old or all of the new. A link stays one. In a guest's own tree links lead where they please, which is no
+// danger where only its root can have laid them.
 Status replace_whole(const std::string& path, std::string_view content);
 
 // Whether a file holds what was written to it, and can be read: an error where it does not.
