@@ -171,8 +171,9 @@ asio::awaitable<void> Mediator::relay(FlowPtr flow, Descriptor guest, StreamPtr 
 
 void Mediator::note_wordless(const LiveFlow& flow, SocketStream& guest, Deadline at_sight) {
   if (guest.has_given() || std::chrono::steady_clock::now() >= at_sight) return;
+  // Where the two have agreed on no protocol, the guest may have heard what it wanted to: a greeting.
   const auto& upstream = flow.upstream.connection.stream;
-  if (upstream && upstream->has_given()) return;  // the guest may have heard what it wanted to
+  if (flow.protocol.shown.empty() && upstream && upstream->has_given()) return;
   if (flow.closed && flow.closed->end == flow::End::killed) return;
   std::array<std::uint8_t, 1> byte{};
   const auto arrival = guest.take_unasked(byte);
