@@ -5,6 +5,8 @@
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
 
+#include <cstring>
+
 #include "tls/certificates.h"
 #include "tls/testing/certificates.h"
 
